@@ -1,0 +1,52 @@
+/** The group of Berth's kinds; the only place where its name stands. */
+export const group = "berth.dev";
+export const version = "v1alpha1";
+export const apiVersion = `${group}/${version}`;
+
+/** Labels on the pods (and the Secret) of a Workload, and on the Workload itself. */
+export const labels = {
+  /** Name of the Workload that a pod belongs to. */
+  workload: `${group}/workload`,
+  /** Decimal job id; of an array task its own id (first id + index). */
+  jobId: `${group}/job-id`,
+  /** Decimal index of an array task; absent outside arrays. */
+  task: `${group}/task`,
+  podSet: `${group}/pod-set`,
+  /** Index of a pod within its pod set, from 0. */
+  podIndex: `${group}/pod-index`,
+  /** Decimal number of the attempt, from 1. */
+  attempt: `${group}/attempt`,
+  queue: `${group}/queue`,
+  account: `${group}/account`,
+} as const;
+
+/** Annotations that the node reads from a pod, or that Berth writes on its objects. See docs/runtime.md. */
+export const annotations = {
+  /** Wall time in whole seconds, counted from the opening of the gate; the node ends the pod by itself then. */
+  wallTimeSeconds: `${group}/wall-time-seconds`,
+  /** `closed` while a gang is not complete, then `open`; absent: the pod starts at once. */
+  gate: `${group}/gate`,
+  /** RFC 3339 time at which the gate was opened: when the wall time began. */
+  gateOpenedAt: `${group}/gate-opened-at`,
+  /** On a namespace: whose it is. */
+  owner: `${group}/owner`,
+  /** On simulated nodes: how long the pod runs, in seconds (decimal), and how it ends. */
+  simulatedRunSeconds: `${group}/simulated-run-seconds`,
+  simulatedExitCode: `${group}/simulated-exit-code`,
+  /** Share of pods (0 to 1) that fail with exit code 1, chosen by a hash of the pod's name. */
+  simulatedFailureRatio: `${group}/simulated-failure-ratio`,
+} as const;
+
+/** Namespace of Berth's own objects (leases, the job id counter). */
+export const systemNamespace = "berth-system";
+/** The image that means: the machine's own file system, as on an HPC node. */
+export const hostImage = "host";
+export const defaultQueueName = "standard";
+export const defaultAccountName = "default";
+export const siteName = "site";
+/** TERM, then this many seconds, then KILL, where nothing else is said (Slurm's KillWait). */
+export const defaultGraceSeconds = 30;
+/** How long the pods of a gang may take from creation until all are up. */
+export const startAllowanceSeconds = 60;
+/** Largest array: tasks of one Workload. */
+export const maximumArrayTasks = 1_000_000;

@@ -1,0 +1,4 @@
+export * from "./constants.ts";
+export type * from "./pod.ts";
+export * from "./workload.ts";
+export type * from "./site-kinds.ts";

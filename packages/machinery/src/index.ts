@@ -1,0 +1,2 @@
+export { apiVersionOf } from "./objects.ts";
+export type { Condition, KubernetesObject, ObjectMeta, OwnerReference, ResourceKey } from "./objects.ts";
