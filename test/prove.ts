@@ -1,0 +1,41 @@
+/**
+ * The full sizes: `npm run prove -- NAME [--seed N]`. What CI runs small, this runs whole, with the same code, and writes the
+ * figures with date and commit to test/results/NAME.json.
+ */
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { cpus, totalmem } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { repository } from "./support/berth.ts";
+
+const proofs: Record<string, { about: string; run: (seed: number) => Promise<object> }> = {
+  kills: {
+    about: "200 kills of Berth's Node.js processes under a mixed load of 500 jobs",
+    run: async (seed) => (await import("./faults/kills.ts")).killUnderLoad({ kills: 200, jobs: 500, seed }),
+  },
+};
+
+const { values, positionals } = parseArgs({
+  options: { seed: { type: "string", default: "1" } },
+  allowPositionals: true,
+});
+const name = positionals[0] ?? "";
+const proof = proofs[name];
+if (!proof) {
+  console.error(`${name === "" ? "no proof named" : `no proof "${name}"`}; there are:`);
+  for (const [known, { about }] of Object.entries(proofs)) console.error(`  ${known.padEnd(12)} ${about}`);
+  process.exit(2);
+}
+const figures = await proof.run(Number(values.seed));
+const result = {
+  proof: name,
+  about: proof.about,
+  date: new Date().toISOString(),
+  commit: execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: repository, encoding: "utf8" }).trim(),
+  machine: `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+  command: `npm run prove -- ${name} --seed ${values.seed}`,
+  figures,
+};
+writeFileSync(join(repository, "test", "results", `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
+console.log(JSON.stringify(result, null, 2));
