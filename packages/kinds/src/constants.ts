@@ -18,6 +18,8 @@ export const labels = {
   attempt: `${group}/attempt`,
   queue: `${group}/queue`,
   account: `${group}/account`,
+  /** `true` on the Secret of a submission. */
+  submission: `${group}/submission`,
 } as const;
 
 /** Annotations that the node reads from a pod, or that Berth writes on its objects. See docs/runtime.md. */
@@ -30,6 +32,12 @@ export const annotations = {
   gateOpenedAt: `${group}/gate-opened-at`,
   /** On a namespace: whose it is. */
   owner: `${group}/owner`,
+  /** On a Workload: `WHO TIME` asks for its end (scancel). TIME is RFC 3339. */
+  cancel: `${group}/cancel`,
+  /** On the Workload of an array: an index list of elements to end; only grows. */
+  cancelTasks: `${group}/cancel-tasks`,
+  /** On a Workload: each new value asks that the running attempt be ended and begun again (scontrol requeue). */
+  requeue: `${group}/requeue`,
   /** On simulated nodes: how long the pod runs, in seconds (decimal), and how it ends. */
   simulatedRunSeconds: `${group}/simulated-run-seconds`,
   simulatedExitCode: `${group}/simulated-exit-code`,
@@ -37,6 +45,8 @@ export const annotations = {
   simulatedFailureRatio: `${group}/simulated-failure-ratio`,
 } as const;
 
+/** On Workloads and on pods that are stopped: holds them until their end is accounted. */
+export const accountingFinalizer = `${group}/accounting`;
 /** Namespace of Berth's own objects (leases, the job id counter). */
 export const systemNamespace = "berth-system";
 /** The image that means: the machine's own file system, as on an HPC node. */

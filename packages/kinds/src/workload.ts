@@ -12,14 +12,16 @@ export interface PodSet {
 }
 
 /** Slurm's dependency types, in Kubernetes' spelling. */
-export type DependencyType =
-  | "After"
-  | "AfterAny"
-  | "AfterOk"
-  | "AfterNotOk"
-  | "AfterCorr"
-  | "AfterBurstBuffer"
-  | "Singleton";
+export const dependencyTypes = [
+  "After",
+  "AfterAny",
+  "AfterOk",
+  "AfterNotOk",
+  "AfterCorr",
+  "AfterBurstBuffer",
+  "Singleton",
+] as const;
+export type DependencyType = (typeof dependencyTypes)[number];
 
 export interface Dependency {
   type: DependencyType;
@@ -145,6 +147,8 @@ export type PendingReason = (typeof pendingReasons)[number];
 
 /** States of array tasks as index lists in the form of `array.indices` (`0-4,7`); an empty string is none. */
 export interface ArrayStatus {
+  /** How many elements there are. */
+  tasks?: number;
   pending: string;
   running: string;
   succeeded: string;
@@ -172,6 +176,8 @@ export interface WorkloadStatus {
   estimatedStart?: string;
   /** First estimate ever given, kept to measure how honest estimates are. */
   firstEstimatedStart?: string;
+  /** Seconds waited so far by reason, up to `since`; the time after it belongs to `reason`. */
+  waits?: { since: string; seconds: Partial<Record<PendingReason, number>> };
   submitTime?: string;
   eligibleTime?: string;
   startTime?: string;
@@ -183,6 +189,10 @@ export interface WorkloadStatus {
   nodes?: string[];
   /** Attempts begun so far (not for arrays: see array.attempts). */
   attempts?: number;
+  /** Attempts that ended and were begun again: Slurm's Restarts. */
+  restarts?: number;
+  /** Name of the user who had it ended. */
+  cancelledBy?: string;
   array?: ArrayStatus;
   observedGeneration?: number;
 }

@@ -1,0 +1,74 @@
+/** The CustomResourceDefinitions that a real kube-apiserver and the embedded one both take. */
+import type { KubernetesObject, ResourceKey } from "@berth/machinery";
+import { group, version } from "./constants.ts";
+import type { KindDefinition, Schema } from "./definition.ts";
+import { accountDefinition, membershipDefinition, queueDefinition, siteDefinition } from "./site-definitions.ts";
+import { workloadDefinition } from "./workload-definition.ts";
+
+export const kindDefinitions: readonly KindDefinition[] = [
+  workloadDefinition,
+  queueDefinition,
+  accountDefinition,
+  membershipDefinition,
+  siteDefinition,
+];
+
+function schemaOf(definition: KindDefinition): Schema {
+  return {
+    type: "object",
+    description: definition.description,
+    required: ["spec"],
+    properties: {
+      apiVersion: { type: "string" },
+      kind: { type: "string" },
+      metadata: { type: "object" },
+      spec: definition.spec,
+      ...(definition.status === undefined ? {} : { status: definition.status }),
+    },
+    ...(definition.rules === undefined ? {} : { "x-kubernetes-validations": definition.rules }),
+  };
+}
+
+/** `apiextensions.k8s.io/v1` CustomResourceDefinition of one kind. */
+export function customResourceDefinition(definition: KindDefinition): KubernetesObject {
+  return {
+    apiVersion: "apiextensions.k8s.io/v1",
+    kind: "CustomResourceDefinition",
+    metadata: { name: `${definition.plural}.${group}` },
+    spec: {
+      group,
+      scope: definition.namespaced ? "Namespaced" : "Cluster",
+      names: {
+        plural: definition.plural,
+        singular: definition.singular,
+        kind: definition.kind,
+        listKind: `${definition.kind}List`,
+        ...(definition.shortNames === undefined ? {} : { shortNames: definition.shortNames }),
+        ...(definition.categories === undefined ? {} : { categories: definition.categories }),
+      },
+      versions: [
+        {
+          name: version,
+          served: true,
+          storage: true,
+          schema: { openAPIV3Schema: schemaOf(definition) },
+          ...(definition.status === undefined ? {} : { subresources: { status: {} } }),
+          additionalPrinterColumns: definition.columns,
+        },
+      ],
+    },
+  };
+}
+
+export const customResourceDefinitions: readonly KubernetesObject[] = kindDefinitions.map(customResourceDefinition);
+
+function key(definition: KindDefinition): ResourceKey {
+  return { group, version, resource: definition.plural, kind: definition.kind, namespaced: definition.namespaced };
+}
+
+/** Resources of Berth's kinds, as clients name them. */
+export const workloads: ResourceKey = key(workloadDefinition);
+export const queues: ResourceKey = key(queueDefinition);
+export const accounts: ResourceKey = key(accountDefinition);
+export const memberships: ResourceKey = key(membershipDefinition);
+export const sites: ResourceKey = key(siteDefinition);

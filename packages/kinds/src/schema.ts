@@ -1,0 +1,54 @@
+/** Short ways to write the schemas of Berth's kinds; every string, list and map is bounded so that rules have a known cost. */
+import type { Schema } from "./definition.ts";
+
+export const time: Schema = { type: "string", format: "date-time" };
+export const boolean: Schema = { type: "boolean" };
+/** A name of Kubernetes' kind: lower case letters, digits, `-` and `.`. */
+export const name: Schema = { type: "string", minLength: 1, maxLength: 253 };
+
+export function text(maxLength: number, description?: string): Schema {
+  return { type: "string", maxLength, ...(description === undefined ? {} : { description }) };
+}
+
+export function oneOf(values: readonly string[], description?: string): Schema {
+  return { type: "string", enum: values, ...(description === undefined ? {} : { description }) };
+}
+
+export function integer(minimum: number, maximum: number, description?: string): Schema {
+  return { type: "integer", format: "int64", minimum, maximum, ...(description === undefined ? {} : { description }) };
+}
+
+export function list(items: Schema, maxItems: number): Schema {
+  return { type: "array", items, maxItems };
+}
+
+export function mapOf(additionalProperties: Schema, maxProperties: number): Schema {
+  return { type: "object", additionalProperties, maxProperties };
+}
+
+export function object(properties: Record<string, Schema>, required: string[] = []): Schema {
+  return { type: "object", properties, ...(required.length > 0 ? { required } : {}) };
+}
+
+/** An object of which only the named fields are checked; the rest is kept as it is. */
+export function open(properties: Record<string, Schema>, required: string[] = []): Schema {
+  return { ...object(properties, required), "x-kubernetes-preserve-unknown-fields": true };
+}
+
+export const conditions: Schema = {
+  type: "array",
+  maxItems: 16,
+  "x-kubernetes-list-type": "map",
+  "x-kubernetes-list-map-keys": ["type"],
+  items: object(
+    {
+      type: text(128),
+      status: oneOf(["True", "False", "Unknown"]),
+      reason: text(256),
+      message: text(8192),
+      lastTransitionTime: time,
+      observedGeneration: integer(0, Number.MAX_SAFE_INTEGER),
+    },
+    ["type", "status", "reason", "message", "lastTransitionTime"],
+  ),
+};
