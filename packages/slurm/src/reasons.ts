@@ -1,0 +1,114 @@
+import type { PendingReason } from "@berth/kinds";
+
+export interface ReasonEntry {
+  /** What squeue's REASON column says. */
+  slurm: string;
+  /** For the reference: what it means, and what would change it. */
+  sentence: string;
+}
+
+/** Every reason for which a job may wait, beside Slurm's word for it. */
+export const reasons: Record<PendingReason, ReasonEntry> = {
+  None: {
+    slurm: "None",
+    sentence: "The scheduler has not looked at the job yet. It does so within moments of the submission.",
+  },
+  Resources: {
+    slurm: "Resources",
+    sentence:
+      "The job is the next of its queue and waits until enough CPUs, memory or nodes are free. The message says what is missing, and which job's end is expected to free it.",
+  },
+  Priority: {
+    slurm: "Priority",
+    sentence:
+      "Jobs before it wait for the same nodes, and to start it now would delay one that holds a reservation. A shorter wall time may let it start in a gap.",
+  },
+  Dependency: {
+    slurm: "Dependency",
+    sentence: "A job named by `--dependency` has not ended (or, for `after`, begun) yet.",
+  },
+  DependencyNeverSatisfied: {
+    slurm: "DependencyNeverSatisfied",
+    sentence:
+      "A job named by `--dependency` ended in another way than the dependency asks. The job waits until it is cancelled; with `--kill-on-invalid-dep=yes` that happens by itself.",
+  },
+  BeginTime: {
+    slurm: "BeginTime",
+    sentence: "The time given by `--begin` has not come, or the job was requeued and pauses before it is tried again.",
+  },
+  HeldByUser: {
+    slurm: "JobHeldUser",
+    sentence: "Its owner holds it (`--hold`). It waits until it is released.",
+  },
+  HeldByAdmin: {
+    slurm: "JobHeldAdmin",
+    sentence: "An operator holds it. Only an operator can release it.",
+  },
+  ArrayTaskLimit: {
+    slurm: "JobArrayTaskLimit",
+    sentence: "As many elements of the array run as its `%LIMIT` allows.",
+  },
+  QueueDown: {
+    slurm: "PartitionDown",
+    sentence: "The queue is down: it takes jobs, and starts none until an operator sets it up again.",
+  },
+  QueueTimeLimit: {
+    slurm: "PartitionTimeLimit",
+    sentence: "The wall time asked for is longer than the queue allows. Ask for less, or use another queue.",
+  },
+  QueueNodeLimit: {
+    slurm: "PartitionNodeLimit",
+    sentence: "More nodes are asked for than the queue has, or gives to one job. Ask for fewer, or use another queue.",
+  },
+  NodeUnavailable: {
+    slurm: "ReqNodeNotAvail",
+    sentence: "A node named by `--nodelist` is down or drained. Name another, or none.",
+  },
+  NodesUnavailable: {
+    slurm: "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions",
+    sentence: "Nodes that the job needs are down, drained, or kept for jobs of a queue that goes first.",
+  },
+  UserJobLimit: {
+    slurm: "AssocMaxJobsLimit",
+    sentence: "As many jobs of this user run as the site allows.",
+  },
+  Cleaning: {
+    slurm: "Cleaning",
+    sentence: "The job was requeued, and what its last attempt left is still being removed.",
+  },
+  LaunchFailedRequeuedHeld: {
+    slurm: "launch failed requeued held",
+    sentence:
+      "It could not be started several times over and is held. Release it when the cause, which the message names, is gone.",
+  },
+  InvalidTemplate: {
+    slurm: "BadConstraints",
+    sentence:
+      "The cluster refuses the job's pods as they stand, or no node could ever take them. The message says why; the job must be submitted anew.",
+  },
+};
+
+/**
+ * The REASON column's word for a pending reason.
+ * @param nodes of NodeUnavailable: the nodes that are missing, as a hostlist
+ */
+export function slurmReason(reason: PendingReason | undefined, nodes?: string): string {
+  const word = reasons[reason ?? "None"].slurm;
+  return reason === "NodeUnavailable" && nodes ? `${word}, UnavailableNodes:${nodes}` : word;
+}
+
+/** The reference page of reasons; docs/reference/reasons.md is its output. */
+export function reasonsDocument(): string {
+  const lines = [
+    "# Why a job waits",
+    "",
+    "Every pending job has exactly one reason, from this list. `berth explain JOB` prints it with a sentence on this job and",
+    "its expected start; `squeue` prints Slurm's word. (This page is made from the table in `packages/slurm`.)",
+    "",
+  ];
+  for (const [name, entry] of Object.entries(reasons)) {
+    const slurm = entry.slurm === name ? "" : ` (in Slurm: \`${entry.slurm}\`)`;
+    lines.push(`## ${name}`, "", `**${name}**${slurm}. ${entry.sentence}`, "");
+  }
+  return lines.join("\n");
+}
