@@ -1,0 +1,207 @@
+import http from "node:http";
+import https from "node:https";
+import { setTimeout as delay } from "node:timers/promises";
+import { errorFromResponse } from "./errors.ts";
+
+export interface ConnectionOptions {
+  /** `https://host:port`, with a path prefix where a proxy needs one. */
+  server: string;
+  /** PEM; absent: the system's authorities. */
+  ca?: string | Buffer;
+  token?: string;
+  /** PEM of a client certificate and its key. */
+  cert?: string | Buffer;
+  key?: string | Buffer;
+  insecureSkipTlsVerify?: boolean;
+  /** Name that the server's certificate must carry, where it is not the host of `server`. */
+  serverName?: string;
+  userAgent?: string;
+  /** Requests at once, watches and streams not counted; more wait. Default 32. */
+  maxConnections?: number;
+  /** A refused or lost connection is tried again for this long before a request fails. Default 0: not at all. */
+  retryConnectionSeconds?: number;
+  /** Answers 429 and 503 are tried again this many times, after what `Retry-After` says. Default 6. */
+  maxRetries?: number;
+}
+
+export interface RequestOptions {
+  method: string;
+  /** Path below the server, with leading slash. */
+  path: string;
+  query?: Record<string, string | number | boolean | undefined>;
+  body?: unknown;
+  contentType?: string;
+  accept?: string;
+  signal?: AbortSignal;
+  /** Not counted against `maxConnections`: watches, logs. */
+  stream?: boolean;
+}
+
+export interface Transport {
+  readonly server: URL;
+  readonly tls: https.AgentOptions;
+  readonly headers: Record<string, string>;
+  /** Answers with a parsed JSON body; anything but 2xx is thrown as an ApiError. */
+  json<T>(options: RequestOptions): Promise<T>;
+  /** The open response of a 2xx answer; the caller reads or destroys it. */
+  stream(options: RequestOptions): Promise<http.IncomingMessage>;
+  close(): void;
+}
+
+/** A connection that could not be made or broke off; `code` is Node's (`ECONNREFUSED`, `ECONNRESET`, …). */
+export class ConnectionError extends Error {
+  override name = "ConnectionError";
+  readonly code: string;
+  constructor(message: string, code: string, cause?: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
+/** A kept connection that the server closed just then: whoever only reads simply asks again. */
+const staleConnection = "ESTALECONNECTION";
+const firstDelayMs = 50;
+const longestDelayMs = 5000;
+
+export function createTransport(options: ConnectionOptions): Transport {
+  const server = new URL(options.server);
+  const secure = server.protocol === "https:";
+  const requester = secure ? https : http;
+  const tls: https.AgentOptions = {
+    ca: options.ca,
+    cert: options.cert,
+    key: options.key,
+    servername: options.serverName,
+    rejectUnauthorized: options.insecureSkipTlsVerify !== true,
+  };
+  const pool = { ...tls, keepAlive: true, keepAliveMsecs: 30_000, scheduling: "lifo" as const };
+  const agent = new requester.Agent({ ...pool, maxSockets: options.maxConnections ?? 32 });
+  const streamAgent = new requester.Agent({ ...pool, maxSockets: Infinity });
+  const headers: Record<string, string> = { "User-Agent": options.userAgent ?? "berth" };
+  if (options.token !== undefined) headers["Authorization"] = `Bearer ${options.token}`;
+  const prefix = server.pathname.replace(/\/+$/, "");
+  const maxRetries = options.maxRetries ?? 6;
+  const retryConnectionMs = (options.retryConnectionSeconds ?? 0) * 1000;
+
+  function once(request: RequestOptions, body: Buffer | undefined): Promise<http.IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const sent: Record<string, string | number> = { ...headers, Accept: request.accept ?? "application/json" };
+      if (body !== undefined) {
+        sent["Content-Type"] = request.contentType ?? "application/json";
+        sent["Content-Length"] = body.length;
+      }
+      const outgoing = requester.request(
+        {
+          host: server.hostname.replace(/^\[(.*)\]$/, "$1"),
+          port: server.port || (secure ? 443 : 80),
+          method: request.method,
+          path: `${prefix}${request.path}${queryString(request.query)}`,
+          headers: sent,
+          agent: request.stream === true ? streamAgent : agent,
+          signal: request.signal,
+        },
+        resolve,
+      );
+      outgoing.on("error", (error: NodeJS.ErrnoException) => {
+        if (request.signal?.aborted === true) {
+          reject(request.signal.reason as Error);
+          return;
+        }
+        const stale = outgoing.reusedSocket && error.code === "ECONNRESET";
+        const code = stale ? staleConnection : (error.code ?? "EUNKNOWN");
+        const words = code === "ECONNREFUSED" ? "nothing listens there" : error.message;
+        reject(new ConnectionError(`no connection to ${server.origin}: ${words}`, code, error));
+      });
+      outgoing.end(body);
+    });
+  }
+
+  async function send(request: RequestOptions): Promise<http.IncomingMessage> {
+    const body = request.body === undefined ? undefined : encode(request.body);
+    const begun = Date.now();
+    for (let attempt = 0; ; attempt++) {
+      request.signal?.throwIfAborted();
+      const backoffMs = jitter(Math.min(longestDelayMs, firstDelayMs * 2 ** attempt));
+      let response: http.IncomingMessage;
+      try {
+        response = await once(request, body);
+      } catch (error) {
+        if (error instanceof ConnectionError && error.code === staleConnection && request.method === "GET") continue;
+        // Only a refused connection is known to have changed nothing, so that any method may be repeated.
+        const repeatable =
+          error instanceof ConnectionError && (error.code === "ECONNREFUSED" || request.method === "GET");
+        if (!repeatable || Date.now() - begun + backoffMs > retryConnectionMs) throw error;
+        await delay(backoffMs, undefined, { signal: request.signal });
+        continue;
+      }
+      const code = response.statusCode ?? 0;
+      if (code >= 200 && code < 300) return response;
+      const text = await readText(response);
+      const retryAfter = Number(response.headers["retry-after"]);
+      const again = code === 429 || (code === 503 && Number.isFinite(retryAfter));
+      // An eviction's 429 carries a cause and no Retry-After: it is an answer, not an overload.
+      if (again && attempt < maxRetries && Number.isFinite(retryAfter)) {
+        await delay(Math.max(retryAfter * 1000, backoffMs), undefined, { signal: request.signal });
+        continue;
+      }
+      throw errorFromResponse(code, text, `${request.method} ${request.path}`);
+    }
+  }
+
+  return {
+    server,
+    tls,
+    headers,
+    async json<T>(request: RequestOptions): Promise<T> {
+      const text = await readText(await send(request));
+      try {
+        return JSON.parse(text) as T;
+      } catch (error) {
+        throw new ConnectionError(
+          `${request.method} ${request.path}: the answer of ${server.origin} is not JSON`,
+          "EBADANSWER",
+          error,
+        );
+      }
+    },
+    stream: (request) => send({ ...request, stream: true }),
+    close() {
+      agent.destroy();
+      streamAgent.destroy();
+    },
+  };
+}
+
+/** Between half and all of the given time, so that many clients do not come back at once. */
+export function jitter(milliseconds: number): number {
+  return milliseconds * (0.5 + Math.random() / 2);
+}
+
+export function queryString(query: RequestOptions["query"]): string {
+  if (query === undefined) return "";
+  const parameters = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined) parameters.append(name, String(value));
+  }
+  const text = parameters.toString();
+  return text === "" ? "" : `?${text}`;
+}
+
+function encode(body: unknown): Buffer {
+  if (Buffer.isBuffer(body)) return body;
+  return Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
+}
+
+async function readText(response: http.IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  try {
+    for await (const chunk of response) chunks.push(chunk as Buffer);
+  } catch (error) {
+    throw new ConnectionError(
+      "the connection broke off within an answer",
+      (error as NodeJS.ErrnoException).code ?? "ECONNRESET",
+      error,
+    );
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
