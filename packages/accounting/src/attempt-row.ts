@@ -1,0 +1,91 @@
+/** One ended attempt: what accounting keeps of it for good. */
+
+export interface AttemptRow {
+  /** The key: a second row of the same attempt is not written. */
+  workloadUid: string;
+  /** Index of the array element; -1 outside arrays. Of a group of elements that ended without starting, the first. */
+  task: number;
+  /** From 1; 0 where nothing was started (cancelled while pending). */
+  attempt: number;
+  /** Job id of this element (outside arrays, of the job). */
+  jobId: number;
+  /** Job id of the array; null outside arrays. */
+  arrayJobId: number | null;
+  /** Runs `2-3,6` of the elements that this row stands for when they ended together without starting; else null. */
+  tasks: string | null;
+  namespace: string;
+  workload: string;
+  name: string;
+  user: string;
+  uid: number;
+  account: string;
+  queue: string;
+  qos: string | null;
+  requestedMilliCpus: number;
+  requestedMemoryBytes: number;
+  requestedNodes: number;
+  wallTimeSeconds: number;
+  /** Times are RFC 3339 UTC. */
+  submitTime: string;
+  eligibleTime: string | null;
+  startTime: string | null;
+  endTime: string;
+  /** Seconds waited by reason. */
+  waitSecondsByReason: Record<string, number>;
+  firstExpectedStart: string | null;
+  lastExpectedStart: string | null;
+  /** A final phase of a Workload, or `Requeued`. */
+  state: string;
+  exitCode: number;
+  signal: number;
+  nodes: string[];
+  /** Null where the node could not measure. */
+  peakMemoryBytes: number | null;
+  cpuMilliseconds: number | null;
+  /** As submitted: `AfterOk:41,AfterAny:42`; empty: none. */
+  dependencies: string;
+  workingDirectory: string | null;
+  command: string | null;
+  cancelledBy: string | null;
+}
+
+export interface AttemptFilter {
+  /** Job ids; of an array its id with `task` for one element, without for all. */
+  jobs?: readonly { job: number; task?: number }[];
+  users?: readonly string[];
+  states?: readonly string[];
+  names?: readonly string[];
+  accounts?: readonly string[];
+  queues?: readonly string[];
+  /** RFC 3339: attempts that had not ended before `since`, and had been submitted before `until`. */
+  since?: string;
+  until?: string;
+  /** Of each job and element only the last attempt. */
+  lastAttemptOnly?: boolean;
+  /** Most rows, newest end first; default 10,000. */
+  limit?: number;
+}
+
+/** Resource time of ended attempts within a window, summed by user and account. */
+export interface UsageRow {
+  user: string;
+  account: string;
+  attempts: number;
+  milliCpuSeconds: number;
+  memoryByteSeconds: number;
+}
+
+/** What reads and writes ended attempts. SQLite is the embedded one; the calls are asynchronous for those that are not. */
+export interface Accounting {
+  /**
+   * Writes rows whose key is new, and resolves when they are durable. Calls of one turn of the event loop are one transaction.
+   * @throws Error in words when the database cannot be written
+   */
+  record(rows: readonly AttemptRow[]): Promise<void>;
+  query(filter: AttemptFilter): Promise<AttemptRow[]>;
+  usage(window: { since: string; until: string }): Promise<UsageRow[]>;
+  close(): void;
+}
+
+/** The part that readers get. */
+export type AccountingReader = Pick<Accounting, "query" | "usage" | "close">;

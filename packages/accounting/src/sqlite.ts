@@ -1,0 +1,113 @@
+/** Accounting in one SQLite file: written by the controllers, read at the same time by others (write-ahead log). */
+import { existsSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
+import type { Accounting, AccountingReader, AttemptFilter, AttemptRow, UsageRow } from "./attempt-row.ts";
+import { isReadable, migrate } from "./schema.ts";
+import { holdsTask, selectOf } from "./sqlite-query.ts";
+import { insertStatement, rowOf, toSeconds, valuesOf } from "./sqlite-rows.ts";
+
+const usageStatement = `
+  SELECT user, account, count(*) AS attempts,
+    sum(requested_milli_cpus * (min(end_time, ?2) - max(start_time, ?1))) AS milliCpuSeconds,
+    sum(requested_memory_bytes * (min(end_time, ?2) - max(start_time, ?1))) AS memoryByteSeconds
+  FROM attempts WHERE start_time IS NOT NULL AND end_time > ?1 AND start_time < ?2
+  GROUP BY user, account ORDER BY user, account`;
+
+function query(database: DatabaseSync, filter: AttemptFilter): AttemptRow[] {
+  const { sql, values } = selectOf(filter);
+  return database
+    .prepare(sql)
+    .all(...values)
+    .map(rowOf)
+    .filter((row) => holdsTask(row, filter));
+}
+
+function usage(database: DatabaseSync, window: { since: string; until: string }): UsageRow[] {
+  const statement = database.prepare(usageStatement);
+  return statement
+    .all(toSeconds(window.since), toSeconds(window.until))
+    .map((row) => Object.assign({} as UsageRow, row));
+}
+
+/**
+ * Opens the database for writing, making or migrating it. One writer at a time: the leading controllers.
+ * @throws Error in words when it cannot be opened or was written by a newer Berth
+ */
+export function openAccounting(path: string): Accounting {
+  const database = new DatabaseSync(path, { timeout: 5000 });
+  try {
+    // FULL: a row must not be lost to a power cut when the Workload's status that follows it was not.
+    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+    migrate(database);
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  const insert = database.prepare(insertStatement);
+  let waiting: { rows: readonly AttemptRow[]; resolve: () => void; reject: (error: unknown) => void }[] = [];
+
+  function flush(): void {
+    const group = waiting;
+    waiting = [];
+    try {
+      database.exec("BEGIN IMMEDIATE");
+      try {
+        for (const { rows } of group) for (const row of rows) insert.run(...valuesOf(row));
+        database.exec("COMMIT");
+      } catch (error) {
+        if (database.isTransaction) database.exec("ROLLBACK");
+        throw error;
+      }
+      for (const { resolve } of group) resolve();
+    } catch (error) {
+      for (const { reject } of group) reject(error);
+    }
+  }
+
+  return {
+    record(rows) {
+      if (rows.length === 0) return Promise.resolve();
+      return new Promise((resolve, reject) => {
+        if (waiting.length === 0) setImmediate(flush);
+        waiting.push({ rows, resolve, reject });
+      });
+    },
+    query: (filter) => Promise.resolve().then(() => query(database, filter)),
+    usage: (window) => Promise.resolve().then(() => usage(database, window)),
+    close() {
+      if (waiting.length > 0) flush();
+      database.close();
+    },
+  };
+}
+
+/** Opens the database read-only; while the writer has not made it yet, all answers are empty. */
+export function openAccountingReader(path: string): AccountingReader {
+  let opened: DatabaseSync | undefined;
+  function database(): DatabaseSync | undefined {
+    if (opened !== undefined) return opened;
+    if (!existsSync(path)) return undefined;
+    const candidate = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+    let readable = false;
+    try {
+      readable = isReadable(candidate);
+    } finally {
+      if (!readable) candidate.close();
+    }
+    if (readable) opened = candidate;
+    return opened;
+  }
+  const answer = <T>(ask: (database: DatabaseSync) => T[]): Promise<T[]> =>
+    Promise.resolve().then(() => {
+      const found = database();
+      return found === undefined ? [] : ask(found);
+    });
+  return {
+    query: (filter) => answer((found) => query(found, filter)),
+    usage: (window) => answer((found) => usage(found, window)),
+    close() {
+      opened?.close();
+      opened = undefined;
+    },
+  };
+}
