@@ -22,7 +22,7 @@ module.exports = {
       comment: "A package is imported as @berth/NAME, never by a path into its folder.",
       severity: "error",
       from: { path: "^packages/([^/]+)/" },
-      to: { path: "^packages/([^/]+)/", pathNot: "^packages/$1/" },
+      to: { path: "^packages/([^/]+)/", pathNot: "^packages/($1/|[^/]+/src/index[.]ts$)" },
     },
     {
       name: "pure-packages-do-no-io",

@@ -1,1 +1,3 @@
-export {};
+export { dataFormat } from "./data-folder.ts";
+export { Supervisor } from "./supervisor.ts";
+export type { Endpoint, SupervisorOptions } from "./supervisor.ts";

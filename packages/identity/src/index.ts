@@ -4,3 +4,7 @@ export { parseGroupFile, parsePasswdFile, parsePasswdLine } from "./account-file
 export type { GroupEntry, PasswdEntry } from "./account-files.ts";
 export { OwnershipProofs } from "./ownership-proofs.ts";
 export type { OwnershipChallenge, OwnershipProofsOptions, ProofResult } from "./ownership-proofs.ts";
+export { asProcessIdentity, isAlive, processIdentity } from "./process-identity.ts";
+export type { ProcessIdentity } from "./process-identity.ts";
+export { currentClusterFile, defaultDataFolder, machineDataFolder, publicFolderOf } from "./cluster-places.ts";
+export type { PlacesOptions, PublicEndpoint } from "./cluster-places.ts";

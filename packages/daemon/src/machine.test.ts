@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { describeNodes, thisMachine } from "./machine.ts";
+import { nextPause } from "./restart-pauses.ts";
+
+test("the nodes together have all cores, no more memory than the machine, and differ by a core at most", () => {
+  const machine = fc.record({
+    cores: fc.integer({ min: 1, max: 512 }),
+    memoryBytes: fc.integer({ min: 2 ** 28, max: 2 ** 43 }),
+  });
+  fc.assert(
+    fc.property(
+      machine,
+      fc.integer({ min: 1, max: 512 }),
+      fc.integer({ min: 0, max: 20 }),
+      (machine, wanted, simulated) => {
+        const count = Math.min(wanted, machine.cores);
+        const nodes = describeNodes(machine, count, simulated);
+        const real = nodes.filter((node) => !node.simulated);
+        const cpus = real.map((node) => node.cpus);
+        assert.equal(real.length, count);
+        assert.equal(nodes.length, count + simulated);
+        assert.equal(new Set(nodes.map(({ name }) => name)).size, nodes.length);
+        assert.equal(
+          cpus.reduce((sum, one) => sum + one, 0),
+          machine.cores,
+        );
+        assert.ok(Math.max(...cpus) - Math.min(...cpus) <= 1);
+        assert.ok(real.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0) <= machine.memoryBytes);
+      },
+    ),
+  );
+});
+
+test("more nodes than cores are refused in words", () => {
+  assert.throws(() => describeNodes({ cores: 2, memoryBytes: 2 ** 31 }, 3, 0), /has 2 cores.*--simulated-nodes/);
+});
+
+test("this machine has something to give", () => {
+  const { cores, memoryBytes } = thisMachine();
+  assert.ok(cores >= 1 && memoryBytes > 2 ** 24);
+});
+
+test("pauses grow to half a minute while a process keeps dying, and begin anew after a long life", () => {
+  const pauses: number[] = [];
+  for (let at = 0; at < 12; at += 1) pauses.push(nextPause(pauses.at(-1) ?? 0, 10));
+  assert.deepEqual(pauses.slice(0, 4), [100, 200, 400, 800]);
+  assert.equal(pauses.at(-1), 30_000);
+  assert.equal(nextPause(30_000, 60_000), 100);
+});

@@ -1,0 +1,62 @@
+/** What this machine has to give to jobs, and how it is divided into nodes. */
+import { readFileSync } from "node:fs";
+import { availableParallelism, totalmem } from "node:os";
+import { Refusal } from "./refusal.ts";
+
+export interface Machine {
+  cores: number;
+  memoryBytes: number;
+}
+
+export interface NodeDescription {
+  name: string;
+  simulated: boolean;
+  cpus: number;
+  memoryBytes: number;
+}
+
+const mebibyte = 1024 * 1024;
+/** What is left to the machine itself and to Berth: a tenth of the memory, a gibibyte at most. */
+const largestReserveBytes = 1024 * mebibyte;
+const simulatedCpus = 32;
+const simulatedMemoryBytes = 128 * 1024 * mebibyte;
+
+/** Cores and memory that this process may use: a container's limits count. */
+export function thisMachine(): Machine {
+  const constrained = process.constrainedMemory();
+  const total = totalmem();
+  const memoryBytes = constrained > 0 && constrained < total ? constrained : total;
+  return { cores: availableParallelism(), memoryBytes: Math.min(memoryBytes, totalFromProc() ?? memoryBytes) };
+}
+
+function totalFromProc(): number | undefined {
+  try {
+    const kibibytes = /^MemTotal:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
+    return kibibytes === undefined ? undefined : Number(kibibytes) * 1024;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Divides a machine into `nodes` equal nodes of whole cores (the first ones get those that are over) and whole mebibytes,
+ * and adds `simulatedNodes`. Throws a {@link Refusal} when there are fewer cores than nodes.
+ */
+export function describeNodes(machine: Machine, nodes: number, simulatedNodes: number): NodeDescription[] {
+  if (nodes > machine.cores)
+    throw new Refusal(
+      `--nodes ${nodes}: this machine has ${machine.cores} ${machine.cores === 1 ? "core" : "cores"}, so it can be at most ${machine.cores} ${machine.cores === 1 ? "node" : "nodes"}; for more use --simulated-nodes`,
+    );
+  const usable = machine.memoryBytes - Math.min(largestReserveBytes, Math.floor(machine.memoryBytes / 10));
+  const real = Array.from({ length: nodes }, (_, index): NodeDescription => {
+    const cpus = Math.floor(machine.cores / nodes) + (index < machine.cores % nodes ? 1 : 0);
+    const memoryBytes = Math.floor(usable / nodes / mebibyte) * mebibyte;
+    return { name: `node-${index + 1}`, simulated: false, cpus, memoryBytes };
+  });
+  const width = String(simulatedNodes).length;
+  const simulated = Array.from({ length: simulatedNodes }, (_, index): NodeDescription => {
+    const name = `simulated-${String(index + 1).padStart(width, "0")}`;
+    return { name, simulated: true, cpus: simulatedCpus, memoryBytes: simulatedMemoryBytes };
+  });
+  return [...real, ...simulated];
+}
