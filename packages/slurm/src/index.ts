@@ -1,6 +1,36 @@
+export { parseArguments, type ParsedArguments, type ParsedOption } from "./arguments.ts";
+export {
+  cannotOpen,
+  checkScript,
+  type Directive,
+  maximumScriptBytes,
+  readScriptHead,
+  type ScriptHead,
+  wrapScript,
+} from "./directives.ts";
+export {
+  formatCpuTime,
+  formatDuration,
+  formatFullDuration,
+  formatLimit,
+  parseTimeLimit,
+  unlimitedSeconds,
+} from "./durations.ts";
 export { invalidSpecification, refusals, SlurmError, submissionFailed } from "./errors.ts";
+export { compressHostlist, expandHostlist } from "./hostlist.ts";
+export { formatMemory, parseMemory } from "./memory.ts";
+export { formatMoment, parseMoment } from "./moments.ts";
+export { type OptionDefinition, sbatchOptions } from "./options.ts";
 export { type ReasonEntry, reasons, reasonsDocument, slurmReason } from "./reasons.ts";
 export type { AccountingRow, JobRow, NodeRow, NodeState, PartitionRow } from "./rows.ts";
+export {
+  readSbatchCommandLine,
+  type ResolveContext,
+  type ResolvedSbatch,
+  resolveSbatch,
+  type SbatchCommandLine,
+  type SbatchOptions,
+} from "./sbatch-options.ts";
 export {
   activeJobStates,
   formatAccountedExitCode,
@@ -12,3 +42,4 @@ export {
   phaseOf,
   shortStates,
 } from "./states.ts";
+export { formatDependencies, parseSignalName } from "./values.ts";
