@@ -16,6 +16,8 @@ export {
   renderFieldErrors,
 } from "./field-errors.ts";
 export type { FieldError, FieldErrorType } from "./field-errors.ts";
+export { cloneJson, isObject, jsonEqual } from "./json.ts";
+export type { JsonObject } from "./json.ts";
 export {
   checkConfigMapKey,
   checkDns1035Label,
@@ -32,6 +34,7 @@ export {
 } from "./names.ts";
 export { apiVersionOf } from "./objects.ts";
 export type { Condition, KubernetesObject, ObjectMeta, OwnerReference, ResourceKey } from "./objects.ts";
+export { applyJsonPatch, applyMergePatch, createMergePatch } from "./patch.ts";
 export {
   canonicalQuantity,
   compareQuantities,
@@ -43,6 +46,8 @@ export {
 } from "./quantity.ts";
 export type { Quantity, QuantityFormat } from "./quantity.ts";
 export { compareResourceVersions, isResourceVersion } from "./resource-version.ts";
+export { resolveSchema } from "./schema.ts";
+export type { Definitions, Schema, ValidationRule } from "./schema.ts";
 export {
   checkFieldSelector,
   fieldValue,
@@ -88,3 +93,4 @@ export {
   unsupportedMediaType,
 } from "./status-error.ts";
 export type { GroupKind, GroupResource, Status, StatusCause, StatusDetails } from "./status-error.ts";
+export { applyStrategicMergePatch } from "./strategic-patch.ts";
