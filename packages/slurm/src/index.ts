@@ -17,6 +17,17 @@ export {
   unlimitedSeconds,
 } from "./durations.ts";
 export { invalidSpecification, refusals, SlurmError, submissionFailed } from "./errors.ts";
+export {
+  compressCounts,
+  elementId,
+  jobEnvironment,
+  podSetCpus,
+  requestedCpusPerNode,
+  type RunningAttempt,
+  tasksPerNode,
+} from "./environment.ts";
+export { environmentFile, exportedEnvironment, quoteForShell } from "./exported-environment.ts";
+export { expandFileName, type FileNameValues, type JobFiles, jobFiles } from "./file-names.ts";
 export { compressHostlist, expandHostlist } from "./hostlist.ts";
 export { formatMemory, parseMemory } from "./memory.ts";
 export { formatMoment, parseMoment } from "./moments.ts";
@@ -42,4 +53,14 @@ export {
   phaseOf,
   shortStates,
 } from "./states.ts";
+export {
+  featureLabelPrefix,
+  gpuTypeLabel,
+  invalidPartition,
+  type SubmissionContext,
+  type SubmissionObjects,
+  type SubmissionSecret,
+  submissionMountPath,
+  toSubmission,
+} from "./to-workload.ts";
 export { formatDependencies, parseSignalName } from "./values.ts";

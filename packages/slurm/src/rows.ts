@@ -143,8 +143,8 @@ export interface AccountingRow {
   partition: string;
   qos: string;
   state: JobState;
-  /** Uid of who cancelled it: `CANCELLED by 1001`. */
-  cancelledBy?: number;
+  /** Uid of who cancelled it (`CANCELLED by 1001`), or the name where no uid is known. */
+  cancelledBy?: number | string;
   exitCode?: number;
   signal?: number;
   submitTime?: number;
