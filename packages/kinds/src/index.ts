@@ -82,3 +82,14 @@ export type {
   WorkloadSpec,
   WorkloadStatus,
 } from "./workload.ts";
+export {
+  argumentsFile,
+  environmentFile,
+  openFailureExitCode,
+  quoteForShell,
+  scriptFileName,
+  submissionContainer,
+  submissionKeys,
+  submissionMountPath,
+  wrapperScript,
+} from "./wrapper.ts";
