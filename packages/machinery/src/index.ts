@@ -1,3 +1,6 @@
+export { builtInDefinitionName, builtInDefinitions, builtInResources, builtInSchema } from "./built-in.ts";
+export type { Resource, Subresource } from "./built-in.ts";
+export { customKindDefinitions, openApiDocument } from "./openapi.ts";
 export {
   childPath,
   fieldDuplicate,
