@@ -1,21 +1,20 @@
+export { createClusterState } from "./create.ts";
+export { decide } from "./decide.ts";
+export { SchedulingError } from "./error.ts";
 export { waitReasons } from "./types.ts";
 export type {
   Allocation,
   ArrayInput,
   ClusterOptions,
   ClusterState,
-  CreateClusterState,
-  Decide,
   Decisions,
   DependencyInput,
   DependencyOutcome,
   Ending,
   ExpectedStart,
-  Explain,
   Explanation,
   Forecast,
   ForecastOptions,
-  ForecastStarts,
   JobInput,
   NodeInput,
   PodSetInput,

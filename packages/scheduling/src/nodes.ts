@@ -1,0 +1,146 @@
+import type { JobRecord, Run } from "./records.ts";
+import { Timeline } from "./timeline.ts";
+import type { NodeInput, Time } from "./types.ts";
+
+export interface NodeRecord {
+  readonly index: number;
+  readonly name: string;
+  capacity: number[];
+  nodeClass: string;
+  state: NodeInput["state"] | "Gone";
+  timeline: Timeline;
+  /** Free share of it at this moment, by which nodes are packed or spread; NaN when it must be computed anew. */
+  score: number;
+  readonly runs: Set<Run>;
+  /** Jobs whose reservation has a part of this node. */
+  readonly reserved: Set<JobRecord>;
+}
+
+/** Which nodes changed, in order; each reader remembers how far it has read and learns of no more than what changed since. */
+export class ChangeLog {
+  entries: number[] = [];
+  /** Grows when the log is cut: readers of an older one must look at every node. */
+  epoch = 0;
+
+  push(node: number, nodes: number): void {
+    this.entries.push(node);
+    if (this.entries.length > Math.max(4096, 4 * nodes)) this.cut();
+  }
+
+  cut(): void {
+    this.entries = [];
+    this.epoch += 1;
+  }
+}
+
+/** A whole number for each node (pods that fit) and their sum, brought up to date from a change log. */
+export class FitCache {
+  counts: Int32Array = new Int32Array(0);
+  total = 0;
+  #epoch = -1;
+  #read = 0;
+
+  refresh(log: ChangeLog, nodes: readonly NodeRecord[], fit: (node: NodeRecord) => number): void {
+    if (this.#epoch !== log.epoch || this.counts.length < nodes.length) {
+      if (this.counts.length < nodes.length) this.counts = new Int32Array(nodes.length);
+      let total = 0;
+      for (const node of nodes) {
+        const count = fit(node);
+        this.counts[node.index] = count;
+        total += count;
+      }
+      this.total = total;
+      this.#epoch = log.epoch;
+    } else {
+      const entries = log.entries;
+      for (let index = this.#read; index < entries.length; index += 1) {
+        const node = nodes[entries[index]!]!;
+        this.set(node.index, fit(node));
+      }
+    }
+    this.#read = log.entries.length;
+  }
+
+  set(node: number, count: number): void {
+    this.total += count - this.counts[node]!;
+    this.counts[node] = count;
+  }
+}
+
+/** All nodes, by name and by index. */
+export class NodeTable {
+  readonly nodes: NodeRecord[] = [];
+  readonly byName = new Map<string, NodeRecord>();
+  /** Nodes whose timeline changed, and nodes of which more than that changed (capacity, class, state). */
+  readonly changes = new ChangeLog();
+  readonly shapes = new ChangeLog();
+  readonly width: number;
+
+  constructor(width: number) {
+    this.width = width;
+  }
+
+  /** True when something of it changed. `capacity` is dense. */
+  put(input: NodeInput, capacity: number[], now: Time): { node: NodeRecord; changed: boolean } {
+    const existing = this.byName.get(input.name);
+    if (existing === undefined) {
+      const node: NodeRecord = {
+        index: this.nodes.length,
+        name: input.name,
+        capacity,
+        nodeClass: input.nodeClass,
+        state: input.state,
+        timeline: new Timeline(capacity, now),
+        score: Number.NaN,
+        runs: new Set(),
+        reserved: new Set(),
+      };
+      this.nodes.push(node);
+      this.byName.set(input.name, node);
+      this.touchShape(node);
+      return { node, changed: true };
+    }
+    const difference = capacity.map((amount, index) => amount - existing.capacity[index]!);
+    const same =
+      difference.every((amount) => amount === 0) &&
+      existing.nodeClass === input.nodeClass &&
+      existing.state === input.state;
+    if (same) return { node: existing, changed: false };
+    existing.timeline.advance(now);
+    existing.timeline.add(now, Infinity, difference, 1);
+    existing.capacity = capacity;
+    existing.nodeClass = input.nodeClass;
+    existing.state = input.state;
+    this.touchShape(existing);
+    return { node: existing, changed: true };
+  }
+
+  /** Every reader looks at every node again. */
+  invalidate(): void {
+    for (const log of [this.changes, this.shapes]) log.cut();
+  }
+
+  touch(node: NodeRecord): void {
+    node.score = Number.NaN;
+    this.changes.push(node.index, this.nodes.length);
+  }
+
+  touchShape(node: NodeRecord): void {
+    this.touch(node);
+    this.shapes.push(node.index, this.nodes.length);
+  }
+}
+
+/** Free share of a node at this moment, 0 to the number of its resources. */
+export function scoreOf(node: NodeRecord, now: Time): number {
+  if (Number.isNaN(node.score)) {
+    node.timeline.advance(now);
+    const { free } = node.timeline;
+    let score = 0;
+    for (let index = 0; index < node.capacity.length; index += 1) {
+      if (node.capacity[index]! > 0) score += free[index]! / node.capacity[index]!;
+    }
+    node.score = score;
+  }
+  return node.score;
+}

@@ -1,0 +1,434 @@
+/** Which nodes: pods of a job onto nodes at a given time, and the earliest time at which there is room. */
+import { mayUse, podsAtStep, podsIn, podsThroughout } from "./classes.ts";
+import type { Eligibility, Group, JobClass, Variant } from "./classes.ts";
+import { scoreOf } from "./nodes.ts";
+import type { NodeRecord, NodeTable } from "./nodes.ts";
+import type { Charge, Placement } from "./records.ts";
+import type { Time } from "./types.ts";
+
+export interface PlacementContext extends Eligibility {
+  readonly table: NodeTable;
+  readonly now: Time;
+}
+
+/** Takes (or gives back, sign 1) what the charges say throughout `[start, end)`. */
+export function applyCharges(table: NodeTable, charges: readonly Charge[], start: Time, end: Time, sign: 1 | -1): void {
+  for (const { node, amounts } of charges) {
+    node.timeline.add(start, end, amounts, sign);
+    table.touch(node);
+  }
+}
+
+/** Brings the cache of pods that fit from now throughout the shortest slot up to date. */
+export function refreshWindow(context: PlacementContext, job: JobClass, variant: Variant, group: Group): void {
+  const { table, now } = context;
+  group.window.refresh(table.changes, table.nodes, (node) => {
+    if (!mayUse(node, job, variant, group, context)) return 0;
+    node.timeline.advance(now);
+    return podsThroughout(node, group, now, job.minSlotSeconds);
+  });
+}
+
+/** Brings the cache of pods that fit on empty nodes up to date. */
+export function refreshEmpty(context: PlacementContext, job: JobClass, variant: Variant, group: Group): void {
+  const { table } = context;
+  group.empty.refresh(table.shapes, table.nodes, (node) =>
+    mayUse(node, job, variant, group, context) ? podsIn(node.capacity, 0, group, group.perNode) : 0,
+  );
+}
+
+type Pick = [node: NodeRecord, pods: number];
+
+interface Usage {
+  pods: number;
+  /** Of a node taken whole: what its pods leave to other pods of the job. */
+  left: number[];
+}
+
+/** What several groups of one job took so far; empty for the common job of one group. */
+type Taken = Map<NodeRecord, Usage>;
+
+/**
+ * Places a job at `start` for `seconds` and takes it out of the timelines; undefined, and nothing taken, if it does not fit.
+ * `Most`: as many pods as fit up to the full count, at least the minimum; else exactly the full count or the minimum.
+ */
+export function place(
+  context: PlacementContext,
+  job: JobClass,
+  variant: Variant,
+  start: Time,
+  seconds: number,
+  count: "Full" | "Minimum" | "Most",
+): Placement | undefined {
+  const charges: Charge[] = [];
+  const nodesOfGroup: NodeRecord[][] = [];
+  const taken: Taken = new Map();
+  for (const group of tightestFirst(context, job, variant)) {
+    const least = count === "Full" ? group.pods : group.minPods;
+    const most = count === "Minimum" ? group.minPods : group.pods;
+    const picks = pick(context, job, variant, group, start, seconds, least, most, taken);
+    if (picks === undefined) {
+      applyCharges(context.table, charges, start, start + seconds, 1);
+      return undefined;
+    }
+    const added: Charge[] = [];
+    for (const [node, pods] of picks) {
+      const usage = taken.get(node);
+      if (!group.exclusive) {
+        added.push({ node, amounts: group.request.map((amount) => amount * pods) });
+        taken.set(node, { pods: (usage?.pods ?? 0) + pods, left: [] });
+      } else {
+        if (usage === undefined) added.push({ node, amounts: node.capacity.slice() });
+        const left = (usage?.left ?? node.capacity).map((amount, index) => amount - group.request[index]! * pods);
+        taken.set(node, { pods: (usage?.pods ?? 0) + pods, left });
+      }
+    }
+    applyCharges(context.table, added, start, start + seconds, -1);
+    charges.push(...added);
+    nodesOfGroup[variant.groups.indexOf(group)] = spreadOut(picks, placementOf(context, job, variant));
+  }
+  return { charges, nodes: bySets(job, nodesOfGroup), queue: variant.queue };
+}
+
+function fewestNodes(group: Group): number {
+  const counts = group.empty.counts.toSorted();
+  let nodes = 0;
+  for (let missing = group.minPods; missing > 0; nodes += 1) missing -= counts[counts.length - 1 - nodes]!;
+  return nodes;
+}
+
+/** Pods that few nodes can take go first, lest others take their room. */
+function tightestFirst(context: PlacementContext, job: JobClass, variant: Variant): readonly Group[] {
+  if (variant.groups.length === 1) return variant.groups;
+  for (const group of variant.groups) refreshEmpty(context, job, variant, group);
+  return variant.groups.toSorted((a, b) => a.empty.total / a.pods - b.empty.total / b.pods);
+}
+
+/**
+ * Whether the job would fit if all usable nodes were empty, and on how few nodes (of the order in which a placement takes them);
+ * undefined: it would not.
+ */
+export function nodesWhenEmpty(context: PlacementContext, job: JobClass, variant: Variant): number | undefined {
+  const left = new Map<NodeRecord, Usage>();
+  for (const group of tightestFirst(context, job, variant)) {
+    refreshEmpty(context, job, variant, group);
+    let missing = group.minPods;
+    if (group.empty.total < missing) return undefined;
+    if (variant.groups.length === 1) return fewestNodes(group);
+    const nodes = context.table.nodes.filter((node) => group.empty.counts[node.index]! > 0);
+    // Nodes already taken first, then the largest: the fewest nodes.
+    const rank = (node: NodeRecord): number => (left.has(node) ? Infinity : group.empty.counts[node.index]!);
+    nodes.sort((a, b) => (rank(a) === rank(b) ? a.index - b.index : rank(b) - rank(a)));
+    for (const node of nodes) {
+      if (missing === 0) break;
+      const usage = left.get(node) ?? { pods: 0, left: node.capacity };
+      const pods = podsIn(usage.left, 0, group, Math.min(missing, group.perNode - usage.pods));
+      if (pods <= 0) continue;
+      missing -= pods;
+      left.set(node, {
+        pods: usage.pods + pods,
+        left: usage.left.map((amount, index) => amount - group.request[index]! * pods),
+      });
+    }
+    if (missing > 0) return undefined;
+  }
+  return left.size;
+}
+
+function placementOf(context: PlacementContext, job: JobClass, variant: Variant): "Pack" | "Spread" {
+  return job.input.placement ?? context.queue(variant.queue)?.placement ?? "Pack";
+}
+
+/** A node for each pod: blocks when packed, in turn when spread. */
+function spreadOut(picks: Pick[], placement: "Pack" | "Spread"): NodeRecord[] {
+  const sorted = picks.length < 2 ? picks : picks.toSorted((a, b) => a[0].index - b[0].index);
+  const result: NodeRecord[] = [];
+  if (placement === "Pack" || sorted.length < 2) {
+    for (const [node, pods] of sorted) for (let pod = 0; pod < pods; pod += 1) result.push(node);
+    return result;
+  }
+  for (let round = 0, more = true; more; round += 1) {
+    more = false;
+    for (const [node, pods] of sorted) {
+      if (pods > round) result.push(node);
+      if (pods > round + 1) more = true;
+    }
+  }
+  return result;
+}
+
+/** Deals the nodes of each group to its pod sets: to each its minimum, then what is left in order. */
+function bySets(job: JobClass, nodesOfGroup: NodeRecord[][]): NodeRecord[][] {
+  if (job.podSets.length === 1) return nodesOfGroup;
+  const extra = nodesOfGroup.map((nodes, group) => {
+    let least = 0;
+    for (const [index, set] of job.podSets.entries()) {
+      if (job.groupOf[index] === group) least += set.minCount ?? set.count;
+    }
+    return nodes.length - least;
+  });
+  const next = nodesOfGroup.map(() => 0);
+  return job.podSets.map((set, index) => {
+    const group = job.groupOf[index]!;
+    const least = set.minCount ?? set.count;
+    const more = Math.min(set.count - least, extra[group]!);
+    extra[group]! -= more;
+    const from = next[group]!;
+    next[group]! += least + more;
+    return nodesOfGroup[group]!.slice(from, next[group]);
+  });
+}
+
+function pick(
+  context: PlacementContext,
+  job: JobClass,
+  variant: Variant,
+  group: Group,
+  start: Time,
+  seconds: number,
+  least: number,
+  most: number,
+  taken: Taken,
+): Pick[] | undefined {
+  const { table, now } = context;
+  const { nodes } = table;
+  const spread = placementOf(context, job, variant) === "Spread";
+  const maxNodes = context.queue(variant.queue)?.maxNodesPerJob;
+  let candidates: Uint32Array | Int32Array;
+  if (start === now) {
+    refreshWindow(context, job, variant, group);
+    if (group.window.total < least && !group.exclusive) return undefined;
+    candidates = group.window.counts;
+  } else {
+    refreshEmpty(context, job, variant, group);
+    candidates = group.empty.counts;
+  }
+  const fitting = (node: NodeRecord): number => {
+    const usage = taken.get(node);
+    if (usage !== undefined && group.exclusive) return podsIn(usage.left, 0, group, group.perNode - usage.pods);
+    const pods = podsThroughout(node, group, start, seconds);
+    return usage === undefined ? pods : Math.min(pods, group.perNode - usage.pods);
+  };
+
+  if (most === 1 && taken.size === 0) {
+    for (;;) {
+      let best: NodeRecord | undefined;
+      let bestScore = 0;
+      for (let index = 0; index < nodes.length; index += 1) {
+        if (!candidates[index]) continue;
+        const node = nodes[index]!;
+        if (start !== now && podsThroughout(node, group, start, seconds) === 0) continue;
+        const score = scoreOf(node, now);
+        if (best === undefined || (spread ? score > bestScore : score < bestScore)) {
+          best = node;
+          bestScore = score;
+        }
+      }
+      if (best === undefined) return undefined;
+      if (start !== now || fitting(best) > 0) return [[best, 1]];
+      if (seconds === job.minSlotSeconds) group.window.set(best.index, 0);
+      else return pickByOrder(context, candidates, fitting, spread, maxNodes, least, most, taken);
+    }
+  }
+  return pickByOrder(context, candidates, fitting, spread, maxNodes, least, most, taken);
+}
+
+function pickByOrder(
+  context: PlacementContext,
+  candidates: Uint32Array | Int32Array,
+  fitting: (node: NodeRecord) => number,
+  spread: boolean,
+  maxNodes: number | undefined,
+  least: number,
+  most: number,
+  taken: Taken,
+): Pick[] | undefined {
+  const { table, now } = context;
+  const options: Pick[] = [];
+  let total = 0;
+  for (const node of table.nodes) {
+    if (!candidates[node.index] && !taken.has(node)) continue;
+    const pods = fitting(node);
+    if (pods <= 0) continue;
+    options.push([node, pods]);
+    total += pods;
+  }
+  if (total < least) return undefined;
+  const score = new Map(options.map(([node]) => [node, scoreOf(node, now)]));
+  const sign = spread ? -1 : 1;
+  options.sort(
+    (a, b) =>
+      Number(taken.has(b[0])) - Number(taken.has(a[0])) ||
+      (maxNodes === undefined ? 0 : b[1] - a[1]) ||
+      sign * (score.get(a[0])! - score.get(b[0])!) ||
+      a[0].index - b[0].index,
+  );
+  const usable = maxNodes === undefined ? options : options.slice(0, Math.max(0, maxNodes));
+  const picks: Pick[] = [];
+  let missing = most;
+  if (spread) {
+    const share = usable.map(() => 0);
+    for (let more = true; more && missing > 0;) {
+      more = false;
+      for (let index = 0; index < usable.length && missing > 0; index += 1) {
+        if (share[index]! >= usable[index]![1]) continue;
+        share[index]! += 1;
+        missing -= 1;
+        more = true;
+      }
+    }
+    for (const [index, pods] of share.entries()) if (pods > 0) picks.push([usable[index]![0], pods]);
+  } else {
+    for (const [node, pods] of usable) {
+      if (missing === 0) break;
+      picks.push([node, Math.min(pods, missing)]);
+      missing -= Math.min(pods, missing);
+    }
+  }
+  return most - missing >= least ? picks : undefined;
+}
+
+/** How long a placement could last: until what it takes is free no more on one of its nodes. At most `longest` seconds. */
+export function longestSlot(charges: readonly Charge[], start: Time, longest: number): number {
+  let end = start + longest;
+  for (const { node, amounts } of charges) {
+    const { times, free, width } = node.timeline;
+    for (let step = node.timeline.stepAt(start); step < times.length && times[step]! < end; step += 1) {
+      let fits = true;
+      for (let index = 0; index < width; index += 1) if (free[step * width + index]! < amounts[index]!) fits = false;
+      if (!fits) end = Math.max(start, times[step]!);
+    }
+  }
+  return end - start;
+}
+
+/** Earliest time from `from` and before `before` at which `pods` of the group fit throughout `seconds`; Infinity: never. */
+export function earliest(
+  context: PlacementContext,
+  job: JobClass,
+  variant: Variant,
+  group: Group,
+  pods: number,
+  seconds: number,
+  from: Time,
+  before: Time,
+): Time {
+  refreshEmpty(context, job, variant, group);
+  if (group.empty.total < pods) return Infinity;
+  const nodes: NodeRecord[] = [];
+  for (const node of context.table.nodes) {
+    if (!group.empty.counts[node.index]) continue;
+    node.timeline.advance(context.now);
+    nodes.push(node);
+  }
+  if (pods === 1 || nodes.length === 1) {
+    let best = before;
+    for (const node of nodes) best = Math.min(best, firstWindow(node, group, pods, seconds, from, best));
+    return best < before ? best : Infinity;
+  }
+  return earliestTogether(nodes, group, pods, seconds, from, before);
+}
+
+function firstWindow(node: NodeRecord, group: Group, pods: number, seconds: number, from: Time, before: Time): Time {
+  const { times } = node.timeline;
+  let candidate = from;
+  for (let step = node.timeline.stepAt(from); step < times.length; step += 1) {
+    if (times[step]! >= candidate + seconds) return candidate;
+    if (podsAtStep(node, step, group, pods) < pods) {
+      candidate = times[step + 1] ?? Infinity;
+      if (candidate >= before) return Infinity;
+    }
+  }
+  return candidate;
+}
+
+/** For gangs: adds up, over all nodes, how the number of pods that fit changes with the time of the start. */
+function earliestTogether(
+  nodes: NodeRecord[],
+  group: Group,
+  pods: number,
+  seconds: number,
+  from: Time,
+  before: Time,
+): Time {
+  // Most gangs find room soon, so the near future is looked at first.
+  let horizon = from + 3600;
+  for (;;) {
+    const changes = new Map<Time, number>();
+    let sum = 0;
+    let beyond = false;
+    for (const node of nodes) {
+      const { times } = node.timeline;
+      const first = node.timeline.stepAt(from);
+      let pods = podsThroughout(node, group, from, seconds);
+      sum += pods;
+      const points: Time[] = [];
+      for (let step = first + 1; step < times.length; step += 1) {
+        const time = times[step]!;
+        const enters = time - seconds + 1;
+        if (enters > from && enters <= horizon) points.push(enters);
+        if (time <= horizon) points.push(time);
+        else beyond = true;
+      }
+      if (points.length > 1) points.sort((a, b) => a - b);
+      for (const time of points) {
+        const then = podsThroughout(node, group, time, seconds);
+        if (then !== pods) changes.set(time, (changes.get(time) ?? 0) + then - pods);
+        pods = then;
+      }
+    }
+    if (sum >= pods) return from;
+    for (const time of Float64Array.from(changes.keys()).sort()) {
+      if (time >= before) return Infinity;
+      sum += changes.get(time)!;
+      if (sum >= pods) return time;
+    }
+    if (!beyond || horizon >= before) return Infinity;
+    horizon = from + (horizon - from) * 8;
+  }
+}
+
+/** The first time after `time` at which a usable node changes; Infinity: none. */
+function nextChange(context: PlacementContext, group: Group, time: Time): Time {
+  let next = Infinity;
+  for (const node of context.table.nodes) {
+    if (!group.empty.counts[node.index]) continue;
+    const { times } = node.timeline;
+    const step = node.timeline.stepAt(time) + 1;
+    if (step < times.length && times[step]! < next) next = times[step]!;
+  }
+  return next;
+}
+
+/**
+ * The earliest placement of a job (its smallest gang, its full slot) that starts at `now` or later and before `before`, taken out
+ * of the timelines; undefined if there is none.
+ */
+export function placeEarliest(
+  context: PlacementContext,
+  job: JobClass,
+  variant: Variant,
+  before: Time,
+): (Placement & { start: Time }) | undefined {
+  let from = context.now;
+  for (let attempt = 0; attempt < 10_000; attempt += 1) {
+    let start = from;
+    for (let settled = false; !settled;) {
+      settled = true;
+      for (const group of variant.groups) {
+        const time = earliest(context, job, variant, group, group.minPods, job.slotSeconds, start, before);
+        if (time === Infinity) return undefined;
+        if (time > start) {
+          start = time;
+          settled = variant.groups.length === 1;
+        }
+      }
+    }
+    const placement = place(context, job, variant, start, job.slotSeconds, "Minimum");
+    if (placement !== undefined) return { ...placement, start };
+    // Room for each group alone, or on more nodes than the queue gives to one job: look on from the next change.
+    from = Math.min(...variant.groups.map((group) => nextChange(context, group, start)));
+    if (!(from < before) || from === Infinity) return undefined;
+  }
+  return undefined;
+}

@@ -1,0 +1,41 @@
+import { SchedulingError } from "./error.ts";
+import type { JobInput, ResourceVector } from "./types.ts";
+
+export function checkVector(vector: ResourceVector, resources: readonly string[], what: string): void {
+  if (vector.length > resources.length) {
+    throw new SchedulingError(`${what}: ${vector.length} amounts, but only ${resources.length} resources are counted`);
+  }
+  for (const [index, amount] of vector.entries()) {
+    if (!Number.isSafeInteger(amount) || amount < 0) {
+      throw new SchedulingError(`${what}: ${resources[index]} is ${amount}, must be an integer from 0`);
+    }
+  }
+}
+
+function checkCount(value: number | undefined, what: string, least: number): void {
+  if (value !== undefined && !(Number.isSafeInteger(value) && value >= least)) {
+    throw new SchedulingError(`${what} is ${value}, must be an integer from ${least}`);
+  }
+}
+
+/** Throws in words what of a job cannot be meant. */
+export function checkJob(job: JobInput, resources: readonly string[]): void {
+  const name = `job ${job.id}`;
+  if (!Number.isSafeInteger(job.id)) throw new SchedulingError(`${name}: the id must be an integer`);
+  if (job.queues.length === 0) throw new SchedulingError(`${name} names no queue`);
+  if (job.podSets.length === 0) throw new SchedulingError(`${name} has no pod set`);
+  for (const [index, set] of job.podSets.entries()) {
+    checkCount(set.count, `${name}: count of pod set ${index}`, 1);
+    checkCount(set.minCount, `${name}: minCount of pod set ${index}`, 1);
+    if ((set.minCount ?? 1) > set.count) {
+      throw new SchedulingError(`${name}: minCount of pod set ${index} is more than its count ${set.count}`);
+    }
+    checkVector(set.request, resources, `${name}: request of pod set ${index}`);
+  }
+  if (!Number.isSafeInteger(job.submitTime)) throw new SchedulingError(`${name}: submitTime must be an integer`);
+  checkCount(job.wallTimeSeconds, `${name}: wallTimeSeconds`, 1);
+  checkCount(job.minWallTimeSeconds, `${name}: minWallTimeSeconds`, 1);
+  checkCount(job.overheadSeconds, `${name}: overheadSeconds`, 0);
+  checkCount(job.podsPerNode, `${name}: podsPerNode`, 1);
+  checkCount(job.array?.maxRunning, `${name}: maxRunning`, 1);
+}

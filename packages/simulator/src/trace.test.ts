@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { parseTrace } from "./index.ts";
+
+const line = (fields: Record<number, number | string>): string =>
+  Array.from({ length: 18 }, (_, index) => fields[index + 1] ?? -1).join(" ");
+const good = { 1: 1, 2: 0, 4: 50, 5: 4, 8: 4, 9: 100, 12: 3 };
+
+test("reads header and jobs", () => {
+  const trace = parseTrace(["; MaxProcs: 100", ";  Note: a: b", "", line(good)].join("\r\n"));
+  assert.equal(trace.processors, 100);
+  assert.deepEqual(trace.header, { MaxProcs: "100", Note: "a: b" });
+  assert.deepEqual(trace.jobs, [
+    { id: 1, submit: 0, runSeconds: 50, requestedSeconds: 100, processors: 4, user: 3, line: 4 },
+  ]);
+});
+
+test("names broken lines and goes on", () => {
+  const trace = parseTrace([line(good), "1 2 3", line({ ...good, 1: 2, 4: "x" }), line(good)].join("\n"));
+  assert.equal(trace.jobs.length, 1);
+  assert.deepEqual(trace.broken, [
+    { line: 2, problem: "3 fields where a job line has 18" },
+    { line: 3, problem: 'field 4 is "x", must be a number' },
+    { line: 4, problem: "job number 1 stands on an earlier line too" },
+  ]);
+});
+
+test("cleans by the stated rules", () => {
+  const rows = [
+    { ...good, 1: 1, 5: 101 },
+    { ...good, 1: 2, 8: 101 },
+    { ...good, 1: 3, 5: 0, 8: -1 },
+    { ...good, 1: 4, 4: 0 },
+    { ...good, 1: 5, 9: -1 },
+    { ...good, 1: 6, 2: -5 },
+    { ...good, 1: 7, 8: -1 },
+    { ...good, 1: 8, 4: 500 },
+  ];
+  const trace = parseTrace(rows.map(line).join("\n"), { processors: 100 });
+  assert.deepEqual(
+    trace.jobs.map(({ id, processors, runSeconds }) => [id, processors, runSeconds]),
+    [
+      [7, 4, 50],
+      [8, 4, 100],
+    ],
+  );
+  assert.deepEqual(
+    trace.dropped.map(({ line }) => line),
+    [1, 2, 3, 4, 5, 6],
+  );
+});
