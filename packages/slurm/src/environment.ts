@@ -1,5 +1,5 @@
 /** The SLURM_* variables of a running job, from its Workload and where it runs. */
-import { parseIndexList, type IndexSet, type PodSet, type Workload } from "@berth/kinds";
+import { type IndexSet, parseIndexList, type PodSet, type Workload } from "@berth/kinds";
 import { compressHostlist } from "./hostlist.ts";
 import { mebibytes } from "./memory.ts";
 
@@ -107,7 +107,6 @@ export function jobEnvironment(workload: Workload, attempt: RunningAttempt): Rec
     SLURM_NODELIST: nodeList,
     SLURM_PRIO_PROCESS: "0",
     SLURM_PROCID: String(firstTask),
-    SLURM_SUBMIT_DIR: submission.workingDirectory ?? "",
     SLURM_SUBMIT_HOST: submission.host ?? "",
     SLURM_TASKS_PER_NODE: compressCounts(tasks),
     SLURM_TOPOLOGY_ADDR: node,
@@ -120,6 +119,8 @@ export function jobEnvironment(workload: Workload, attempt: RunningAttempt): Rec
   const set = (name: string, value: string | number | undefined) => {
     if (value !== undefined) environment[name] = String(value);
   };
+  // A submission's environment file knows the directory of the command itself, which --chdir does not change.
+  if (submission.secretName === undefined) set("SLURM_SUBMIT_DIR", submission.workingDirectory);
   set("SLURM_JOB_UID", status?.identity?.uid);
   set("SLURM_JOB_GID", status?.identity?.gid);
   set("SLURM_CPUS_PER_TASK", submission.cpusPerTask);

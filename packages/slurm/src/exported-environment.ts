@@ -1,21 +1,13 @@
-/** Which variables of the submitter a job gets, and how they and its arguments are written for /bin/sh. */
-
-/** A word that /bin/sh reads back as exactly this text, whatever is in it. */
-export function quoteForShell(text: string): string {
-  return /^[A-Za-z0-9_@%+:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
-}
+/** Which variables of the submitter a job gets. */
 
 /** What the job itself is told anew: an enclosing job's values must not reach it. */
 const jobsOwn =
   /^(SLURM_(JOB|ARRAY|STEP|TASK|NODE|NNODES$|NTASKS|NPROCS$|CPUS_|MEM_PER_|GPUS|SUBMIT_|PROCID$|LOCALID$|GTIDS$|RESTART_COUNT$|CLUSTER_NAME$|PRIO_PROCESS$|TOPOLOGY_|WORKING_CLUSTER$|CONF$|EXPORT_ENV$|GET_USER_ENV$|LAUNCH_NODE|SRUN_COMM|UMASK$|DISTRIBUTION$|OOM_KILL_STEP$|HET_)|SLURMD_|BERTH_(JOB_ID|TASK|ATTEMPT|WORKLOAD|NAMESPACE|POD_)|ENVIRONMENT$|HOSTNAME$|_$)/;
 
-const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/;
-
 /**
  * The environment that `--export` asks for.
  * @param specification `ALL` (also when absent), `NONE`, or a list of names and `NAME=value`, with or without `ALL`
  * @param user whose login environment (HOME, SHELL, a plain PATH) stands in where `ALL` is not said
- * @returns names that a shell can have only; functions exported by bash are left out
  */
 export function exportedEnvironment(
   environment: Record<string, string | undefined>,
@@ -27,7 +19,7 @@ export function exportedEnvironment(
   const all = words.some((word) => word.toUpperCase() === "ALL");
   if (all) {
     for (const [name, value] of Object.entries(environment)) {
-      if (value !== undefined && identifier.test(name) && !jobsOwn.test(name)) result[name] = value;
+      if (value !== undefined && name !== "" && !jobsOwn.test(name)) result[name] = value;
     }
   } else {
     result.HOME = environment.HOME ?? "/";
@@ -41,7 +33,7 @@ export function exportedEnvironment(
     const equals = word.indexOf("=");
     const name = equals < 0 ? word : word.slice(0, equals);
     const value = equals < 0 ? environment[name] : word.slice(equals + 1);
-    if (value !== undefined && identifier.test(name)) result[name] = value;
+    if (value !== undefined && name !== "") result[name] = value;
   }
   if (specification !== undefined) {
     result.SLURM_EXPORT_ENV = specification;
@@ -67,13 +59,4 @@ function splitList(text: string): string[] {
   }
   words.push(word);
   return words.filter((entry) => entry !== "");
-}
-
-/** Lines `export NAME='value'` that /bin/sh can read as a file; names that are none of a shell's are left out. */
-export function environmentFile(environment: Record<string, string>): string {
-  let text = "";
-  for (const [name, value] of Object.entries(environment)) {
-    if (identifier.test(name)) text += `export ${name}=${quoteForShell(value)}\n`;
-  }
-  return text;
 }

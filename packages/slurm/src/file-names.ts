@@ -88,3 +88,14 @@ export function jobFiles(workload: Workload, task: number | undefined, node?: st
     openMode: submission.openMode ?? "Truncate",
   };
 }
+
+/** What the wrapper of docs/runtime.md is told of a job's files. */
+export function fileEnvironment(files: JobFiles): Record<string, string> {
+  return {
+    BERTH_CHDIR: files.workingDirectory,
+    BERTH_OUTPUT: files.standardOutput,
+    ...(files.standardError !== undefined && { BERTH_ERROR: files.standardError }),
+    BERTH_INPUT: files.standardInput,
+    BERTH_OPEN_MODE: files.openMode,
+  };
+}

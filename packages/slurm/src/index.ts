@@ -26,14 +26,16 @@ export {
   type RunningAttempt,
   tasksPerNode,
 } from "./environment.ts";
-export { environmentFile, exportedEnvironment, quoteForShell } from "./exported-environment.ts";
-export { expandFileName, type FileNameValues, type JobFiles, jobFiles } from "./file-names.ts";
+export { exportedEnvironment } from "./exported-environment.ts";
+export { expandFileName, fileEnvironment, type FileNameValues, type JobFiles, jobFiles } from "./file-names.ts";
 export { compressHostlist, expandHostlist } from "./hostlist.ts";
 export { formatMemory, parseMemory } from "./memory.ts";
 export { formatMoment, parseMoment } from "./moments.ts";
 export { type OptionDefinition, sbatchOptions } from "./options.ts";
 export { type ReasonEntry, reasons, reasonsDocument, slurmReason } from "./reasons.ts";
 export type { AccountingRow, JobRow, NodeRow, NodeState, PartitionRow } from "./rows.ts";
+export { formatSinfo, type SinfoLayout } from "./sinfo-format.ts";
+export { formatJobId, formatSqueue, type SqueueLayout } from "./squeue-format.ts";
 export {
   readSbatchCommandLine,
   type ResolveContext,
@@ -60,7 +62,6 @@ export {
   type SubmissionContext,
   type SubmissionObjects,
   type SubmissionSecret,
-  submissionMountPath,
   toSubmission,
 } from "./to-workload.ts";
 export { formatDependencies, parseSignalName } from "./values.ts";

@@ -2,16 +2,21 @@
 import { posix } from "node:path";
 import {
   apiVersion,
+  argumentsFile,
+  environmentFile,
   hostImage,
   labels,
   type PodSet,
   type PodTemplate,
+  submissionContainer,
+  submissionKeys,
   type Workload,
   type WorkloadSpec,
+  wrapperScript,
 } from "@berth/kinds";
 import { allocate, type NodeShare } from "./allocation.ts";
 import { refusals, SlurmError, submissionFailed } from "./errors.ts";
-import { environmentFile, exportedEnvironment, quoteForShell } from "./exported-environment.ts";
+import { exportedEnvironment } from "./exported-environment.ts";
 import type { ResolvedSbatch, SbatchOptions } from "./sbatch-options.ts";
 
 export interface SubmissionContext {
@@ -27,8 +32,6 @@ export interface SubmissionContext {
   nowSeconds: number;
   /** File mode creation mask of the submitter. */
   umask: number;
-  /** The fixed sh program that starts the script within the container; key `run` of the Secret. */
-  wrapper: string;
   script: Uint8Array | string;
   /** As the user gave it; absent for --wrap and standard input. */
   scriptPath?: string;
@@ -64,8 +67,6 @@ export interface SubmissionObjects {
   notes: string[];
 }
 
-/** Where the Secret is mounted in the container. */
-export const submissionMountPath = "/berth";
 export const featureLabelPrefix = "berth.dev/feature-";
 /** Label of nodes with GPUs: their model. */
 export const gpuTypeLabel = "berth.dev/gpu-type";
@@ -119,14 +120,10 @@ export function toSubmission(resolved: ResolvedSbatch, context: SubmissionContex
   if (allocation.nodes.length > 1) placement.podsPerNode = 1;
   if (Object.keys(placement).length > 0) spec.placement = placement;
 
-  const files = {
-    script: context.script,
-    run: context.wrapper,
-    environment:
-      environmentFile({ ...exported, ...gpuVariables, SLURM_SUBMIT_DIR: context.workingDirectory }) +
-      `umask ${context.umask.toString(8).padStart(4, "0")}\n`,
-    arguments: context.arguments.map(quoteForShell).join(" "),
-  };
+  const variables = { ...exported, ...gpuVariables, SLURM_SUBMIT_DIR: context.workingDirectory };
+  // A line of sh among others: the wrapper reads the file into the shell that becomes the script.
+  const umask = `umask ${context.umask.toString(8).padStart(4, "0")}\n`;
+  const base64 = (content: Uint8Array | string) => Buffer.from(content as string).toString("base64");
   return {
     workload: { apiVersion, kind: "Workload", metadata: { name, namespace }, spec },
     secret: {
@@ -135,9 +132,12 @@ export function toSubmission(resolved: ResolvedSbatch, context: SubmissionContex
       metadata: { name, namespace, labels: { [labels.submission]: "true" } },
       type: "Opaque",
       immutable: true,
-      data: Object.fromEntries(
-        Object.entries(files).map(([key, content]) => [key, Buffer.from(content as string).toString("base64")]),
-      ),
+      data: {
+        [submissionKeys.wrapper]: base64(wrapperScript),
+        [submissionKeys.script]: base64(context.script),
+        [submissionKeys.environment]: base64(environmentFile(variables) + umask),
+        [submissionKeys.arguments]: base64(argumentsFile(context.arguments)),
+      },
     },
     exportedEnvironment: exported,
     notes: [...resolved.notes, ...allocation.notes],
@@ -186,8 +186,14 @@ function rfc3339(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-function podTemplate(secretName: string, nodeSelector: Record<string, string>): (share: NodeShare) => PodTemplate {
-  return (share) => {
+/** What the other nodes of a job run: nothing, until the script's end takes them down, or something is started there. */
+const waitCommand = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"];
+
+type MakeTemplate = (share: NodeShare, role: PodSet["role"]) => PodTemplate;
+
+function podTemplate(secretName: string, nodeSelector: Record<string, string>): MakeTemplate {
+  const { volume, mount, command } = submissionContainer(secretName);
+  return (share, role) => {
     const requests: Record<string, string> = { cpu: String(share.cpus) };
     const limits: Record<string, string> = {};
     if (share.memoryBytes !== undefined) {
@@ -203,21 +209,21 @@ function podTemplate(secretName: string, nodeSelector: Record<string, string>): 
           {
             name: "main",
             image: hostImage,
-            command: ["/bin/sh", `${submissionMountPath}/run`],
+            command: role === "Driver" ? command : waitCommand,
             resources: { requests, ...(Object.keys(limits).length > 0 && { limits }) },
-            volumeMounts: [{ name: "submission", mountPath: submissionMountPath, readOnly: true }],
+            ...(role === "Driver" && { volumeMounts: [mount] }),
           },
         ],
-        volumes: [{ name: "submission", secret: { secretName } }],
+        ...(role === "Driver" && { volumes: [volume] }),
       },
     };
   };
 }
 
 /** The first node is pod set `main`; the others are `worker`, and `worker-rest` where the last of them get less. */
-function podSets(nodes: readonly NodeShare[], template: (share: NodeShare) => PodTemplate): PodSet[] {
+function podSets(nodes: readonly NodeShare[], template: MakeTemplate): PodSet[] {
   const [first, ...others] = nodes;
-  const sets: PodSet[] = [{ name: "main", role: "Driver", count: 1, template: template(first!) }];
+  const sets: PodSet[] = [{ name: "main", role: "Driver", count: 1, template: template(first!, "Driver") }];
   const groups: { share: NodeShare; count: number }[] = [];
   for (const share of others) {
     const last = groups.at(-1);
@@ -227,7 +233,7 @@ function podSets(nodes: readonly NodeShare[], template: (share: NodeShare) => Po
   // Tasks and GPUs that do not divide evenly change the share at most twice.
   const names = ["worker", "worker-rest", "worker-last"];
   groups.forEach(({ share, count }, index) => {
-    sets.push({ name: names[index]!, role: "Worker", count, template: template(share) });
+    sets.push({ name: names[index]!, role: "Worker", count, template: template(share, "Worker") });
   });
   return sets;
 }
