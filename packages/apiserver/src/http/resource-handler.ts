@@ -1,0 +1,297 @@
+import type { KubernetesObject } from "@berth/machinery";
+import { ApiError, badRequest, methodNotSupported, notAcceptable, notFound, pathNotFound } from "@berth/machinery";
+import type { Metrics } from "../metrics.ts";
+import type { DeleteOptions } from "../registry/delete.ts";
+import { deleteOptions, isDryRun, remove } from "../registry/delete.ts";
+import type { Kind, WriteContext } from "../registry/kind.ts";
+import { qualified } from "../registry/kind.ts";
+import { list, parseResourceVersion, waitForResourceVersion } from "../registry/list.ts";
+import { patchOf } from "../registry/patch.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { IncludeObject, Renderer } from "../registry/render.ts";
+import { rendererOf } from "../registry/render.ts";
+import { selectionOf, selects } from "../registry/selection.ts";
+import { isTrue, Watcher, watchRequest } from "../registry/watch.ts";
+import type { Subresource, WriteOptions, Written } from "../registry/write.ts";
+import { create, strictDecodingError, update } from "../registry/write.ts";
+import type { Store } from "../storage/store.ts";
+import { parseJson, parseYaml, readObject } from "./body.ts";
+import type { ProtobufDecoder } from "./body.ts";
+import type { Exchange } from "./exchange.ts";
+import { mediaTypeOf, readBody, sendBytes, sendJson } from "./exchange.ts";
+import { patchMediaTypes } from "./media-types.ts";
+import { negotiate } from "./negotiate.ts";
+import type { ResourcePath } from "./request-path.ts";
+import { responseSink, sendList } from "./respond.ts";
+
+/** A request to one subresource or virtual kind that is more than reading and writing an object. */
+export type Action = (call: {
+  exchange: Exchange;
+  kind: Kind;
+  path: ResourcePath;
+  context: WriteContext;
+  /** Reads and decodes the body. */
+  body: () => Promise<unknown>;
+}) => Promise<void>;
+
+export interface ResourceServer {
+  registry: Registry;
+  store: Store;
+  metrics: Metrics;
+  decodeProtobuf: ProtobufDecoder | undefined;
+  /** By `resource.group/subresource` (`pods/binding`) or `resource.group` for kinds that are asked, never stored. */
+  actions: ReadonlyMap<string, Action>;
+  now: () => Date;
+}
+
+const plainSubresources = new Set(["status", "finalize", "ephemeralcontainers", "resize"]);
+
+/** Serves one request to a resource; authentication and authorization are done. */
+export async function serveResource(server: ResourceServer, exchange: Exchange, path: ResourcePath): Promise<void> {
+  const kind = server.registry.find(path.group, path.version, path.resource);
+  if (kind === undefined) throw pathNotFound();
+  if (!kind.namespaced && path.namespace !== "") throw pathNotFound();
+  const context: WriteContext = {
+    now: server.now(),
+    identity: exchange.identity,
+    dryRun: false,
+    warn: (message) => exchange.warnings.push(message),
+  };
+  const decode = kind.protobuf ? server.decodeProtobuf : undefined;
+  const body = async (): Promise<unknown> => (await readObject(exchange.request, decode, false)).value;
+  const action = server.actions.get(path.subresource === "" ? qualified(kind) : `${qualified(kind)}/${path.subresource}`);
+  if (action !== undefined) {
+    await action({ exchange, kind, path, context, body });
+    return;
+  }
+  if (path.subresource !== "" && !isServed(kind, path.subresource)) throw pathNotFound();
+  if (path.rest !== "") throw pathNotFound();
+  switch (exchange.method) {
+    case "GET":
+    case "HEAD":
+      return path.name === "" ? serveCollection(server, exchange, kind, path) : serveGet(server, exchange, kind, path);
+    case "POST":
+      if (path.name !== "") throw methodNotSupported(kind, "create");
+      return serveCreate(server, exchange, kind, path, context, decode);
+    case "PUT":
+    case "PATCH":
+      if (path.name === "") throw methodNotSupported(kind, exchange.method.toLowerCase());
+      return serveUpdate(server, exchange, kind, path, context, decode);
+    case "DELETE":
+      if (path.subresource !== "") throw methodNotSupported(kind, "delete");
+      return serveDelete(server, exchange, kind, path, context, body);
+    default:
+      throw methodNotSupported(kind, exchange.method.toLowerCase());
+  }
+}
+
+function isServed(kind: Kind, subresource: string): boolean {
+  if (subresource === "status") return kind.status;
+  return plainSubresources.has(subresource) && kind.subresources.some((one) => one.name === subresource);
+}
+
+function requireVerb(kind: Kind, verb: string): void {
+  if (!kind.verbs.includes(verb)) throw methodNotSupported(kind, verb);
+}
+
+function renderer(exchange: Exchange, kind: Kind, now: Date): Renderer {
+  const rendering = negotiate(exchange.request.headers.accept);
+  if (rendering === undefined) {
+    throw notAcceptable(["application/json", "application/json;as=Table", "application/json;as=PartialObjectMetadata"]);
+  }
+  const include = exchange.query.get("includeObject") || "Metadata";
+  if (include !== "None" && include !== "Metadata" && include !== "Object") {
+    throw badRequest(`includeObject ${JSON.stringify(include)} is not one of None, Metadata, Object`);
+  }
+  return rendererOf(kind, rendering, include satisfies IncludeObject, now.getTime());
+}
+
+async function serveGet(server: ResourceServer, exchange: Exchange, kind: Kind, path: ResourcePath): Promise<void> {
+  requireVerb(kind, "get");
+  const render = renderer(exchange, kind, server.now());
+  const wanted = parseResourceVersion(exchange.query.get("resourceVersion"));
+  if (wanted !== undefined) await waitForResourceVersion(server.store, wanted);
+  const entry = server.store.get(kind.bucket, path.namespace, path.name);
+  if (entry === undefined) throw notFound(kind, path.name);
+  sendBytes(exchange, 200, render.object(entry), "application/json");
+}
+
+async function serveCollection(
+  server: ResourceServer,
+  exchange: Exchange,
+  kind: Kind,
+  path: ResourcePath,
+): Promise<void> {
+  const { store, metrics } = server;
+  const { query, response } = exchange;
+  const watch = path.watch || isTrue(query.get("watch"));
+  requireVerb(kind, watch ? "watch" : "list");
+  const selection = selectionOf(kind, path.namespace, "", query);
+  const render = renderer(exchange, kind, server.now());
+  if (!watch) {
+    await sendList(exchange, await list(store, kind, selection, query), render);
+    return;
+  }
+  const request = await watchRequest(store, selection, query);
+  if (response.destroyed) return;
+  const watcher = new Watcher(store, kind, request, render, responseSink(response));
+  metrics.watchers++;
+  response.on("close", () => {
+    metrics.watchers--;
+    watcher.stop();
+  });
+  watcher.start();
+}
+
+function writeOptions(exchange: Exchange): WriteOptions {
+  const value = exchange.query.get("fieldValidation") || "Warn";
+  if (value !== "Strict" && value !== "Warn" && value !== "Ignore") {
+    throw badRequest(`fieldValidation ${JSON.stringify(value)} is not one of Ignore, Warn, Strict`);
+  }
+  return { fieldValidation: value };
+}
+
+function reportDuplicates(kind: Kind, duplicates: readonly string[], options: WriteOptions, context: WriteContext): void {
+  if (duplicates.length === 0 || options.fieldValidation === "Ignore") return;
+  const words = duplicates.map((path) => `duplicate field "${path}"`);
+  if (options.fieldValidation === "Strict") throw strictDecodingError(kind, words);
+  for (const word of words) context.warn(word);
+}
+
+function sendWritten(server: ResourceServer, exchange: Exchange, kind: Kind, written: Written): void {
+  const render = renderer(exchange, kind, server.now());
+  sendBytes(exchange, written.created ? 201 : 200, render.bytes(written.bytes), "application/json");
+}
+
+async function serveCreate(
+  server: ResourceServer,
+  exchange: Exchange,
+  kind: Kind,
+  path: ResourcePath,
+  context: WriteContext,
+  decode: ProtobufDecoder | undefined,
+): Promise<void> {
+  requireVerb(kind, "create");
+  if (kind.namespaced && path.namespace === "") throw methodNotSupported(kind, "create without a namespace");
+  const options = writeOptions(exchange);
+  // Looked for only when asked in so many words: it reads the text a second time.
+  const body = await readObject(exchange.request, decode, exchange.query.has("fieldValidation"));
+  reportDuplicates(kind, body.duplicates, options, context);
+  context.dryRun = isDryRun(exchange.query.getAll("dryRun"));
+  const written = await create(server.store, kind, path.namespace, body.value, options, context);
+  sendWritten(server, exchange, kind, written);
+}
+
+async function serveUpdate(
+  server: ResourceServer,
+  exchange: Exchange,
+  kind: Kind,
+  path: ResourcePath,
+  context: WriteContext,
+  decode: ProtobufDecoder | undefined,
+): Promise<void> {
+  const patch = exchange.method === "PATCH";
+  requireVerb(kind, patch ? "patch" : "update");
+  const options = writeOptions(exchange);
+  context.dryRun = isDryRun(exchange.query.getAll("dryRun"));
+  const change = patch
+    ? await readPatch(exchange, kind)
+    : await readReplacement(exchange, kind, decode, options, context);
+  const subresource = path.subresource as Subresource;
+  const written = await update(server.store, kind, path.namespace, path.name, subresource, change, options, context);
+  sendWritten(server, exchange, kind, written);
+}
+
+async function readPatch(exchange: Exchange, kind: Kind): Promise<(current: KubernetesObject) => unknown> {
+  const type = mediaTypeOf(exchange.request);
+  if (type === patchMediaTypes.apply) {
+    throw new ApiError(
+      415,
+      "UnsupportedMediaType",
+      "server-side apply is not there yet: use kubectl apply without --server-side, or a merge patch (application/merge-patch+json)",
+    );
+  }
+  const bytes = await readBody(exchange.request);
+  if (bytes.length === 0) throw badRequest("the patch is empty");
+  // Strategic and merge patches may be YAML, as kubectl sends them with -p.
+  const text = bytes.toString("utf8").trimStart();
+  const value = /^[[{"]/.test(text) ? parseJson(bytes, false).value : parseYaml(text);
+  return patchOf(kind, type, value);
+}
+
+async function readReplacement(
+  exchange: Exchange,
+  kind: Kind,
+  decode: ProtobufDecoder | undefined,
+  options: WriteOptions,
+  context: WriteContext,
+): Promise<(current: KubernetesObject) => unknown> {
+  const body = await readObject(exchange.request, decode, exchange.query.has("fieldValidation"));
+  if (body.value === undefined) throw badRequest("the body is empty: it must be the whole object");
+  reportDuplicates(kind, body.duplicates, options, context);
+  return () => body.value;
+}
+
+async function serveDelete(
+  server: ResourceServer,
+  exchange: Exchange,
+  kind: Kind,
+  path: ResourcePath,
+  context: WriteContext,
+  body: () => Promise<unknown>,
+): Promise<void> {
+  const { options, dryRun } = deleteOptions(await body(), exchange.query);
+  context.dryRun = dryRun;
+  if (path.name === "") {
+    requireVerb(kind, "deletecollection");
+    await deleteCollection(server, exchange, kind, path, options, context);
+    return;
+  }
+  requireVerb(kind, "delete");
+  const deleted = await remove(server.store, kind, path.namespace, path.name, options, context);
+  if (kind.returnsDeletedObject || !deleted.removed) {
+    sendWritten(server, exchange, kind, deleted);
+    return;
+  }
+  sendJson(exchange, 200, {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Success",
+    details: {
+      name: path.name,
+      ...(kind.group === "" ? {} : { group: kind.group }),
+      kind: kind.resource,
+      uid: deleted.entry!.uid,
+    },
+  });
+}
+
+async function deleteCollection(
+  server: ResourceServer,
+  exchange: Exchange,
+  kind: Kind,
+  path: ResourcePath,
+  options: DeleteOptions,
+  context: WriteContext,
+): Promise<void> {
+  const { store } = server;
+  const selection = selectionOf(kind, path.namespace, "", exchange.query);
+  const bucket = store.bucket(kind.bucket);
+  const entries = (bucket.list({ namespace: selection.namespace }) ?? []).filter((entry) => selects(selection, bucket, entry));
+  for (let index = 0; index < entries.length; index += 200) {
+    await Promise.all(
+      entries.slice(index, index + 200).map(async (entry) => {
+        try {
+          await remove(store, kind, entry.namespace, entry.name, { ...options, uid: entry.uid }, context);
+        } catch (error) {
+          // Gone, or another of that name by now: what was asked for is done.
+          if (!(error instanceof ApiError) || (error.reason !== "NotFound" && error.reason !== "Conflict")) throw error;
+        }
+      }),
+    );
+  }
+  const render = renderer(exchange, kind, server.now());
+  const result = { entries, resourceVersion: store.resourceVersion, continueToken: undefined, remaining: undefined };
+  await sendList(exchange, result, render);
+}

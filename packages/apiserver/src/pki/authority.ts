@@ -1,0 +1,102 @@
+import { X509Certificate } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { KeyAndCertificate } from "./certificate.ts";
+import { issueCertificate } from "./certificate.ts";
+
+const day = 86_400_000;
+const authorityDays = 3650;
+const serverDays = 825;
+
+export interface ClusterPki {
+  /** PEM of the cluster's certificate authority. */
+  authorityPem: string;
+  server: KeyAndCertificate;
+}
+
+/**
+ * The cluster's own CA and the server's certificate in `DATA/pki`, made when they are missing; the server's is made
+ * again when it nears its end or lacks one of the names.
+ */
+export function ensurePki(folder: string, names: readonly string[], now: Date): ClusterPki {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const authority =
+    readPair(folder, "ca") ??
+    writePair(
+      folder,
+      "ca",
+      issueCertificate({
+        commonName: "berth",
+        use: "authority",
+        notBefore: new Date(now.getTime() - day),
+        notAfter: new Date(now.getTime() + authorityDays * day),
+      }),
+    );
+  let server = readPair(folder, "apiserver");
+  if (server === undefined || !isUsable(server, authority, names, now)) {
+    server = writePair(
+      folder,
+      "apiserver",
+      issueCertificate(
+        {
+          commonName: "kube-apiserver",
+          alternativeNames: names,
+          use: "server",
+          notBefore: new Date(now.getTime() - day),
+          notAfter: new Date(now.getTime() + serverDays * day),
+        },
+        authority,
+      ),
+    );
+  }
+  return { authorityPem: authority.certificatePem, server };
+}
+
+/** A client certificate of the cluster's CA: user name and groups as Kubernetes reads them. */
+export function issueClientCertificate(
+  folder: string,
+  user: string,
+  groups: readonly string[],
+  now: Date,
+): KeyAndCertificate {
+  const authority = readPair(folder, "ca");
+  if (authority === undefined) throw new Error(`${folder} holds no certificate authority: start the API server once`);
+  return issueCertificate(
+    {
+      commonName: user,
+      organizations: groups,
+      use: "client",
+      notBefore: new Date(now.getTime() - day),
+      notAfter: new Date(now.getTime() + 365 * day),
+    },
+    authority,
+  );
+}
+
+function isUsable(pair: KeyAndCertificate, authority: KeyAndCertificate, names: readonly string[], now: Date): boolean {
+  const certificate = new X509Certificate(pair.certificatePem);
+  if (!certificate.verify(new X509Certificate(authority.certificatePem).publicKey)) return false;
+  if (certificate.validToDate.getTime() - now.getTime() < 30 * day) return false;
+  const stated = (certificate.subjectAltName ?? "").split(", ").map((name) => name.replace(/^(DNS|IP Address):/, ""));
+  return names.every((name) => stated.includes(name) || name.includes(":"));
+}
+
+function readPair(folder: string, name: string): KeyAndCertificate | undefined {
+  const certificate = join(folder, `${name}.crt`);
+  const key = join(folder, `${name}.key`);
+  if (!existsSync(certificate) || !existsSync(key)) return undefined;
+  return { certificatePem: readFileSync(certificate, "utf8"), keyPem: readFileSync(key, "utf8") };
+}
+
+function writePair(folder: string, name: string, pair: KeyAndCertificate): KeyAndCertificate {
+  writePrivateFile(join(folder, `${name}.key`), pair.keyPem);
+  writePrivateFile(join(folder, `${name}.crt`), pair.certificatePem);
+  return pair;
+}
+
+/** Writes in whole or not at all, readable by the owner only. */
+export function writePrivateFile(path: string, content: string): void {
+  const temporary = `${path}.${process.pid}.new`;
+  writeFileSync(temporary, content, { mode: 0o600, flush: true });
+  renameSync(temporary, path);
+}

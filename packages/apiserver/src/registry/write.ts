@@ -1,0 +1,216 @@
+import type { KubernetesObject } from "@berth/machinery";
+import {
+  alreadyExists,
+  ApiError,
+  badRequest,
+  conflict,
+  fieldInvalid,
+  generatedName,
+  invalid,
+  jsonEqual,
+  methodNotSupported,
+  notFound,
+} from "@berth/machinery";
+import type { Entry } from "../storage/entry.ts";
+import { parseEntry } from "../storage/entry.ts";
+import type { Store } from "../storage/store.ts";
+import type { Kind, WriteContext } from "./kind.ts";
+import {
+  checkIdentityOfBody,
+  prepareMetadataForCreate,
+  prepareMetadataForUpdate,
+  specChanged,
+  validateMetadata,
+  validateMetadataUpdate,
+} from "./metadata.ts";
+
+export interface WriteOptions {
+  fieldValidation: "Strict" | "Warn" | "Ignore";
+}
+
+/** The object as it stands after a write, in the kind's version: stored bytes, or text of a dry run. */
+export interface Written {
+  bytes: Buffer;
+  /** The stored version, when something was stored or was there already. */
+  entry: Entry | undefined;
+  created: boolean;
+}
+
+/** The object of an entry in the form of a served version. */
+export function served(kind: Kind, entry: Entry): KubernetesObject {
+  const object = parseEntry(entry);
+  return kind.fromStored === undefined ? object : kind.fromStored(object);
+}
+
+export function servedBytes(kind: Kind, entry: Entry): Buffer {
+  return kind.fromStored === undefined ? entry.bytes : Buffer.from(JSON.stringify(served(kind, entry)));
+}
+
+function stored(kind: Kind, object: KubernetesObject): KubernetesObject {
+  return kind.toStored === undefined ? object : kind.toStored(object);
+}
+
+/** Drops unknown fields, and says so as `fieldValidation` wants. */
+function prune(kind: Kind, object: KubernetesObject, options: WriteOptions, context: WriteContext): void {
+  const unknown = kind.decoding.prune(object);
+  if (unknown.length === 0 || options.fieldValidation === "Ignore") return;
+  const words = unknown.map((path) => `unknown field "${path}"`);
+  if (options.fieldValidation === "Strict") throw strictDecodingError(kind, words);
+  for (const word of words) context.warn(word);
+}
+
+export function strictDecodingError(kind: Kind, problems: readonly string[]): ApiError {
+  return badRequest(
+    `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: strict decoding error: ${problems.join(", ")}`,
+  );
+}
+
+/** Creates an object. All checks are made in one turn of the event loop; the promise waits for durability only. */
+export async function create(
+  store: Store,
+  kind: Kind,
+  namespace: string,
+  body: unknown,
+  options: WriteOptions,
+  context: WriteContext,
+): Promise<Written> {
+  const object = checkIdentityOfBody(kind, body, namespace, "");
+  const { metadata } = object;
+  if (metadata.resourceVersion !== undefined) throw badRequest("resourceVersion should not be set on objects to be created");
+  const generated = metadata.name === "" && metadata.generateName !== undefined;
+  prune(kind, object, options, context);
+  prepareMetadataForCreate(kind, object, context.now);
+  if (generated) metadata.name = generatedName(metadata.generateName!, Math.random);
+  if (kind.status && kind.custom) delete object.status;
+  kind.strategy.prepareForCreate?.(object);
+  kind.decoding.default(object);
+  kind.strategy.admit?.(object, undefined, context);
+  check(kind, object, undefined);
+  if (store.accepted(kind.bucket, metadata.namespace ?? "", metadata.name) !== undefined) {
+    if (!generated) throw alreadyExists(kind, metadata.name);
+    for (let attempt = 0; ; attempt++) {
+      if (attempt === 8) throw alreadyExists(kind, metadata.name);
+      metadata.name = generatedName(metadata.generateName!, Math.random);
+      if (store.accepted(kind.bucket, metadata.namespace ?? "", metadata.name) === undefined) break;
+    }
+  }
+  if (context.dryRun) return { bytes: Buffer.from(JSON.stringify(object)), entry: undefined, created: true };
+  const entry = await store.put(kind.bucket, stored(kind, object));
+  return { bytes: servedBytes(kind, entry), entry, created: true };
+}
+
+function check(kind: Kind, object: KubernetesObject, old: KubernetesObject | undefined): void {
+  const errors = validateMetadata(kind, object);
+  if (old !== undefined) errors.push(...validateMetadataUpdate(object, old));
+  errors.push(...kind.decoding.validate(object, old));
+  // Rules beyond the schema may rely on its types.
+  if (errors.length === 0) {
+    errors.push(...(kind.strategy.validate?.(object) ?? []));
+    if (old !== undefined) errors.push(...(kind.strategy.validateUpdate?.(object, old) ?? []));
+  }
+  if (errors.length > 0) throw invalid(kind, object.metadata.name, errors);
+}
+
+export type Subresource = "" | "status" | "finalize" | "ephemeralcontainers" | "resize" | "scale";
+
+/**
+ * Changes an object: `change` gets a copy in the kind's version and returns the wanted object. Nothing is written
+ * (and the resource version stays) when it comes out the same. Removes the object when this takes its last finalizer.
+ */
+export async function update(
+  store: Store,
+  kind: Kind,
+  namespace: string,
+  name: string,
+  subresource: Subresource,
+  change: (current: KubernetesObject) => unknown,
+  options: WriteOptions,
+  context: WriteContext,
+): Promise<Written> {
+  const current = store.accepted(kind.bucket, namespace, name);
+  if (current === undefined) throw notFound(kind, name);
+  const old = served(kind, current);
+  const object = checkIdentityOfBody(kind, change(served(kind, current)), namespace, name);
+  const { metadata } = object;
+  if (metadata.uid !== undefined && metadata.uid !== current.uid) {
+    throw conflict(
+      kind,
+      name,
+      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${current.uid}`,
+    );
+  }
+  if (metadata.resourceVersion === undefined) {
+    if (!kind.unconditionalUpdate) {
+      throw invalid(kind, name, [fieldInvalid("metadata.resourceVersion", 0, "must be specified for an update")]);
+    }
+    metadata.resourceVersion = String(current.resourceVersion);
+  } else if (metadata.resourceVersion !== String(current.resourceVersion)) {
+    if (!/^[0-9]+$/.test(metadata.resourceVersion)) {
+      throw invalid(kind, name, [
+        fieldInvalid("metadata.resourceVersion", metadata.resourceVersion, "must be the resourceVersion that the server gave"),
+      ]);
+    }
+    throw conflict(kind, name);
+  }
+  prune(kind, object, options, context);
+  prepareMetadataForUpdate(object, old);
+  restrict(kind, subresource, object, old);
+  kind.decoding.default(object);
+  if (subresource === "" || subresource === "resize" || subresource === "ephemeralcontainers" || subresource === "scale") {
+    kind.strategy.prepareForUpdate?.(object, old);
+  } else if (subresource === "status") kind.strategy.prepareForStatusUpdate?.(object, old);
+  const changed = specChanged(object, old, kind.custom && !kind.status);
+  if (kind.generation !== "none" && subresource !== "status" && changed) {
+    metadata.generation = (old.metadata.generation ?? 0) + 1;
+  }
+  kind.strategy.admit?.(object, old, context);
+  check(kind, object, old);
+  if (removable(kind, object)) {
+    if (context.dryRun) return { bytes: Buffer.from(JSON.stringify(object)), entry: undefined, created: false };
+    // The last state is what was just asked for, so that watchers see the finalizer gone.
+    const entry = await store.remove(kind.bucket, namespace, name);
+    return { bytes: servedBytes(kind, entry), entry, created: false };
+  }
+  if (jsonEqual(object, old)) {
+    // Waits for the version that is confirmed, which may not be durable yet.
+    if (store.get(kind.bucket, namespace, name) !== current) await store.settled();
+    return { bytes: servedBytes(kind, current), entry: current, created: false };
+  }
+  if (context.dryRun) return { bytes: Buffer.from(JSON.stringify(object)), entry: undefined, created: false };
+  const entry = await store.put(kind.bucket, stored(kind, object));
+  return { bytes: servedBytes(kind, entry), entry, created: false };
+}
+
+/** Keeps each subresource to its part of the object. */
+function restrict(kind: Kind, subresource: Subresource, object: KubernetesObject, old: KubernetesObject): void {
+  const target = object as unknown as Record<string, unknown>;
+  const before = old as unknown as Record<string, unknown>;
+  const take = (field: string): void => {
+    if (before[field] === undefined) delete target[field];
+    else target[field] = before[field];
+  };
+  if (subresource === "status") {
+    if (!kind.status) throw methodNotSupported(kind, "update");
+    for (const field of new Set([...Object.keys(target), ...Object.keys(before)])) {
+      if (field !== "status" && field !== "metadata") take(field);
+    }
+    if (kind.statusKeepsMetadata) {
+      const { metadata } = object;
+      for (const field of ["ownerReferences", "finalizers"] as const) {
+        if (old.metadata[field] === undefined) delete metadata[field];
+        else Object.assign(metadata, { [field]: old.metadata[field] });
+      }
+    } else target["metadata"] = { ...old.metadata };
+  } else if (kind.status) take("status");
+}
+
+/** Whether nothing holds an object that is being deleted. */
+export function removable(kind: Kind, object: KubernetesObject): boolean {
+  const { metadata } = object;
+  return (
+    metadata.deletionTimestamp !== undefined &&
+    (metadata.finalizers ?? []).length === 0 &&
+    (metadata.deletionGracePeriodSeconds ?? 0) === 0 &&
+    (kind.strategy.mayRemove?.(object) ?? true)
+  );
+}

@@ -1,0 +1,146 @@
+import type { KubernetesObject } from "@berth/machinery";
+import { mkdirSync } from "node:fs";
+import { createSecureServer } from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import { join } from "node:path";
+import { Authenticator } from "./authentication/authenticator.ts";
+import { mastersGroup } from "./authentication/identity.ts";
+import { ensureToken, TokenFile, TokenSigner } from "./authentication/tokens.ts";
+import { RoleBasedAccess } from "./authorization/rbac.ts";
+import { Discovery } from "./http/discovery.ts";
+import type { ExtraRoute } from "./http/dispatch.ts";
+import { dispatch } from "./http/dispatch.ts";
+import type { Request, Response } from "./http/exchange.ts";
+import { writeKubeconfig } from "./kubeconfig.ts";
+import { coreKinds } from "./kinds/core.ts";
+import { Metrics } from "./metrics.ts";
+import { ensurePki } from "./pki/authority.ts";
+import { Registry } from "./registry/registry.ts";
+import { openJournal } from "./storage/journal.ts";
+import { Store } from "./storage/store.ts";
+
+export type Log = (level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
+
+export interface ApiServerOptions {
+  /** Holds `api/store.db`, `pki/`, `tokens.json`, `admin.kubeconfig`. */
+  dataDirectory: string;
+  /** Default 127.0.0.1. */
+  host?: string;
+  /** Default 0: a free one. */
+  port?: number;
+  /** Created or brought up to date at start: CustomResourceDefinitions, default objects. */
+  bootstrapObjects?: readonly KubernetesObject[];
+  extraRoutes?: readonly ExtraRoute[];
+  log?: Log;
+  /** Closes the server. */
+  signal?: AbortSignal;
+}
+
+export interface ApiServer {
+  /** `https://127.0.0.1:PORT` */
+  url: string;
+  /** PEM of the CA that signed the server's certificate. */
+  certificateAuthority: string;
+  adminKubeconfig: string;
+  close(): Promise<void>;
+}
+
+const gitVersion = "v1.35.4+berth";
+
+/** Starts the API server on a data folder. Fails in words when the folder is damaged, of a newer format, or in use. */
+export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
+  const { dataDirectory, host = "127.0.0.1", port = 0, log = () => {} } = options;
+  mkdirSync(join(dataDirectory, "api"), { recursive: true, mode: 0o700 });
+  const names = [...new Set(["localhost", "127.0.0.1", host, "kubernetes", "kubernetes.default.svc"])];
+  const pki = ensurePki(join(dataDirectory, "pki"), names, new Date());
+  const tokenPath = join(dataDirectory, "tokens.json");
+  const adminToken = ensureToken(tokenPath, { user: "admin", groups: [mastersGroup] });
+
+  const store = await Store.open(openJournal(join(dataDirectory, "api", "store.db")));
+  const registry = new Registry(store);
+  for (const kind of coreKinds()) registry.add(kind);
+  const access = new RoleBasedAccess(store);
+  const signer = new TokenSigner(join(dataDirectory, "pki", "service-account.key"));
+  const authenticator = new Authenticator(new TokenFile(tokenPath), signer, store);
+  const metrics = new Metrics();
+  const discovery = new Discovery(registry);
+
+  const server = createSecureServer({
+    allowHTTP1: true,
+    key: pki.server.keyPem,
+    cert: pki.server.certificatePem,
+    ca: pki.authorityPem,
+    requestCert: true,
+    rejectUnauthorized: false,
+    // Clients that end many watches at once must not lose their connection.
+    streamResetBurst: 100_000,
+    streamResetRate: 10_000,
+    settings: { maxConcurrentStreams: 10_000 },
+  });
+  // Longer than the 90 s for which Go's clients keep idle connections.
+  Object.assign(server, { keepAliveTimeout: 120_000, requestTimeout: 0, headersTimeout: 60_000 });
+  server.setTimeout(0);
+  const sockets = new Set<Socket>();
+  server.on("secureConnection", (socket) => {
+    sockets.add(socket);
+    socket.setNoDelay(true);
+    socket.on("close", () => sockets.delete(socket));
+    socket.on("error", () => {});
+  });
+  server.on("sessionError", () => {});
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => {
+      reject(
+        error.code === "EADDRINUSE"
+          ? new Error(`port ${port} of ${host} is taken by another program: choose another with --port`)
+          : error,
+      );
+    });
+    server.listen(port, host, resolve);
+  });
+  const url = `https://${host.includes(":") ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
+  const dispatcher = {
+    resources: { registry, store, metrics, decodeProtobuf: undefined, actions: new Map(), now: () => new Date() },
+    discovery,
+    authenticator,
+    allows: access.allows.bind(access),
+    extraRoutes: options.extraRoutes ?? [],
+    openapi: () => false,
+    version: versionInfo(),
+    address: url.replace("https://", ""),
+    log,
+  };
+  server.on("request", (request, response) => {
+    void dispatch(dispatcher, request as unknown as Request, response as unknown as Response);
+  });
+  const adminKubeconfig = join(dataDirectory, "admin.kubeconfig");
+  writeKubeconfig(adminKubeconfig, { url, certificateAuthority: pki.authorityPem, user: "admin", token: adminToken });
+
+  let closing: Promise<void> | undefined;
+  const close = (): Promise<void> => {
+    closing ??= (async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+      for (const socket of sockets) socket.destroy();
+      await closed;
+      metrics.stop();
+      await store.close();
+    })();
+    return closing;
+  };
+  options.signal?.addEventListener("abort", () => void close(), { once: true });
+  return { url, certificateAuthority: pki.authorityPem, adminKubeconfig, close };
+}
+
+function versionInfo(): Record<string, string> {
+  return {
+    major: "1",
+    minor: "35",
+    gitVersion,
+    gitCommit: "",
+    gitTreeState: "",
+    buildDate: "1970-01-01T00:00:00Z",
+    goVersion: "",
+    compiler: "",
+    platform: `${process.platform}/${process.arch === "x64" ? "amd64" : process.arch}`,
+  };
+}

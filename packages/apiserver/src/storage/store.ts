@@ -1,0 +1,197 @@
+import type { KubernetesObject } from "@berth/machinery";
+import { Bucket } from "./bucket.ts";
+import type { Entry, StoreEvent } from "./entry.ts";
+import { entryOf, keyOf, parseEntry } from "./entry.ts";
+import type { Journal, JournalWrite } from "./journal.ts";
+
+/** Largest batch: what is published in one go must not hold the event loop. */
+const largestBatch = 256;
+
+interface Pending {
+  bucket: Bucket;
+  write: JournalWrite;
+  event: StoreEvent;
+  resolve: (entry: Entry) => void;
+  reject: (error: Error) => void;
+}
+
+/** A write that could not be made durable; nothing of it is visible. */
+export class StoreWriteError extends Error {}
+
+/**
+ * All objects, in memory and durable. A write is checked against the newest accepted version (`accepted`), gets its
+ * resource version at once, and is visible, published and acknowledged when the journal has it, in that order for all.
+ */
+export class Store {
+  private readonly journal: Journal;
+  private readonly buckets = new Map<string, Bucket>();
+  private readonly pending = new Map<string, { entry: Entry | undefined; writes: number }>();
+  private queue: Pending[] = [];
+  private running: Promise<void> | undefined;
+  private closed = false;
+  private assigned = 0;
+  private visible = 0;
+  /** Sizes of the batches committed, for metrics: count and sum. */
+  readonly commits = { count: 0, writes: 0 };
+
+  private constructor(journal: Journal) {
+    this.journal = journal;
+  }
+
+  /** Reads the whole journal. Fails in words when it is damaged, of a newer format, or in use. */
+  static async open(journal: Journal): Promise<Store> {
+    const store = new Store(journal);
+    const rows: [string, string][] = [];
+    const last = await journal.load((key, value) => rows.push([key, value]));
+    store.assigned = last;
+    store.visible = last;
+    for (const [path, value] of rows) {
+      const slash = path.indexOf("/");
+      let object: KubernetesObject;
+      try {
+        object = JSON.parse(value) as KubernetesObject;
+      } catch {
+        throw new Error(`the stored object ${path} cannot be read: the store is damaged, restore it from a backup`);
+      }
+      store.bucket(path.slice(0, slash)).restore(entryOf(path.slice(slash + 1), object, value));
+    }
+    return store;
+  }
+
+  /** The resource version up to which everything is durable, visible and published. */
+  get resourceVersion(): number {
+    return this.visible;
+  }
+
+  get names(): IterableIterator<string> {
+    return this.buckets.keys();
+  }
+
+  bucket(name: string): Bucket {
+    let bucket = this.buckets.get(name);
+    if (bucket === undefined) this.buckets.set(name, (bucket = new Bucket(name, this.visible)));
+    return bucket;
+  }
+
+  /** The visible version. */
+  get(bucket: string, namespace: string, name: string): Entry | undefined {
+    return this.bucket(bucket).entries.get(keyOf(namespace, name));
+  }
+
+  /** The newest accepted version, durable or not: what a write must be checked against, in the same turn. */
+  accepted(bucket: string, namespace: string, name: string): Entry | undefined {
+    const key = keyOf(namespace, name);
+    const pending = this.pending.get(`${bucket}/${key}`);
+    return pending === undefined ? this.bucket(bucket).entries.get(key) : pending.entry;
+  }
+
+  /** Creates or replaces an object. Its resourceVersion is set here. Resolves when it is durable and visible. */
+  put(bucketName: string, object: KubernetesObject): Promise<Entry> {
+    const bucket = this.bucket(bucketName);
+    const { metadata } = object;
+    const key = keyOf(metadata.namespace ?? "", metadata.name);
+    const previous = this.accepted(bucketName, metadata.namespace ?? "", metadata.name);
+    const resourceVersion = ++this.assigned;
+    metadata.resourceVersion = String(resourceVersion);
+    const text = JSON.stringify(object);
+    const entry = entryOf(key, object, text);
+    entry.fields = bucket.fieldsBefore(object);
+    const type = previous === undefined ? "ADDED" : "MODIFIED";
+    return this.enqueue(bucket, { key: `${bucketName}/${key}`, resourceVersion, value: text }, entry, {
+      type,
+      resourceVersion,
+      entry,
+      previous,
+    });
+  }
+
+  /** Removes an object that must exist. Resolves to its last state, with the resource version of the deletion. */
+  remove(bucketName: string, namespace: string, name: string): Promise<Entry> {
+    const bucket = this.bucket(bucketName);
+    const previous = this.accepted(bucketName, namespace, name);
+    if (previous === undefined) return Promise.reject(new StoreWriteError(`${bucketName} ${namespace}/${name} is absent`));
+    const resourceVersion = ++this.assigned;
+    const object = parseEntry(previous);
+    object.metadata.resourceVersion = String(resourceVersion);
+    const entry = entryOf(previous.key, object, JSON.stringify(object));
+    entry.fields = bucket.fieldsBefore(object);
+    return this.enqueue(bucket, { key: `${bucketName}/${previous.key}`, resourceVersion, value: null }, undefined, {
+      type: "DELETED",
+      resourceVersion,
+      entry,
+      previous,
+    });
+  }
+
+  private enqueue(bucket: Bucket, write: JournalWrite, next: Entry | undefined, event: StoreEvent): Promise<Entry> {
+    if (this.closed) return Promise.reject(new StoreWriteError("the server is shutting down"));
+    const pending = this.pending.get(write.key);
+    if (pending === undefined) this.pending.set(write.key, { entry: next, writes: 1 });
+    else {
+      pending.entry = next;
+      pending.writes++;
+    }
+    return new Promise((resolve, reject) => {
+      this.queue.push({ bucket, write, event, resolve, reject });
+      this.running ??= this.run();
+    });
+  }
+
+  private async run(): Promise<void> {
+    // Requests that arrive in the same turn of the event loop share the first commit.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.queue.length > 0) {
+      const batch = this.queue.length > largestBatch ? this.queue.splice(0, largestBatch) : this.queue;
+      if (batch === this.queue) this.queue = [];
+      try {
+        await this.journal.commit(
+          batch.map((item) => item.write),
+          batch.at(-1)!.write.resourceVersion,
+        );
+      } catch (error) {
+        this.refuse(batch, error instanceof Error ? error : new Error(String(error)));
+        continue;
+      }
+      this.commits.count++;
+      this.commits.writes += batch.length;
+      this.publish(batch);
+    }
+    this.running = undefined;
+  }
+
+  /** Later writes may rest on the refused ones, so all that are queued fail with them. */
+  private refuse(batch: Pending[], error: Error): void {
+    const refused = [...batch, ...this.queue];
+    this.queue = [];
+    this.pending.clear();
+    const failure = new StoreWriteError(`the write could not be made durable and was not done: ${error.message}`);
+    for (const item of refused) item.reject(failure);
+  }
+
+  private publish(batch: Pending[]): void {
+    const byBucket = new Map<Bucket, StoreEvent[]>();
+    for (const { bucket, write, event } of batch) {
+      bucket.apply(event);
+      const pending = this.pending.get(write.key);
+      if (pending !== undefined && --pending.writes === 0) this.pending.delete(write.key);
+      const events = byBucket.get(bucket);
+      if (events === undefined) byBucket.set(bucket, [event]);
+      else events.push(event);
+    }
+    this.visible = batch.at(-1)!.write.resourceVersion;
+    for (const [bucket, events] of byBucket) bucket.publish(events);
+    for (const item of batch) item.resolve(item.event.entry);
+  }
+
+  /** Resolves when all writes accepted so far are durable and visible, or were refused. */
+  async settled(): Promise<void> {
+    await this.running;
+  }
+
+  /** Waits for the writes accepted so far, then closes the journal. */
+  async close(): Promise<void> {
+    this.closed = true;
+    await this.running;
+    await this.journal.close();
+  }
+}
