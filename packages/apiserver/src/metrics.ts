@@ -29,7 +29,12 @@ export class Metrics {
       for (const [labels, value] of samples) lines.push(`${name}${labels === "" ? "" : `{${labels}}`} ${value}`);
     };
     const requests = [...this.requests];
-    family("apiserver_request_total", "counter", "Requests answered.", requests.map(([labels, one]) => [labels, one.count]));
+    family(
+      "apiserver_request_total",
+      "counter",
+      "Requests answered.",
+      requests.map(([labels, one]) => [labels, one.count]),
+    );
     family(
       "apiserver_request_seconds_total",
       "counter",
@@ -50,7 +55,9 @@ export class Metrics {
       "Bytes of JSON of the objects stored.",
       kinds.map((kind) => [`resource="${kind.bucket}"`, store.bucket(kind.bucket).bytes]),
     );
-    family("apiserver_storage_resource_version", "counter", "The newest visible resource version.", [["", store.resourceVersion]]);
+    family("apiserver_storage_resource_version", "counter", "The newest visible resource version.", [
+      ["", store.resourceVersion],
+    ]);
     family("apiserver_storage_commits_total", "counter", "Transactions made durable.", [["", store.commits.count]]);
     family("apiserver_storage_writes_total", "counter", "Writes in those transactions.", [["", store.commits.writes]]);
     const milliseconds = (value: number): number => value / 1e6 / 1000;

@@ -7,12 +7,18 @@ import { Authenticator } from "./authentication/authenticator.ts";
 import { mastersGroup } from "./authentication/identity.ts";
 import { ensureToken, TokenFile, TokenSigner } from "./authentication/tokens.ts";
 import { RoleBasedAccess } from "./authorization/rbac.ts";
+import { bootstrap } from "./bootstrap.ts";
+import { definitionKind } from "./definitions/definition-kind.ts";
+import { followDefinitions } from "./definitions/definitions.ts";
 import { Discovery } from "./http/discovery.ts";
 import type { ExtraRoute } from "./http/dispatch.ts";
 import { dispatch } from "./http/dispatch.ts";
 import type { Request, Response } from "./http/exchange.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { coreKinds } from "./kinds/core.ts";
+import { eventKinds } from "./kinds/event.ts";
+import { jobKind } from "./kinds/job.ts";
+import { podKind } from "./kinds/pod.ts";
 import { Metrics } from "./metrics.ts";
 import { ensurePki } from "./pki/authority.ts";
 import { Registry } from "./registry/registry.ts";
@@ -58,7 +64,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 
   const store = await Store.open(openJournal(join(dataDirectory, "api", "store.db")));
   const registry = new Registry(store);
-  for (const kind of coreKinds()) registry.add(kind);
+  for (const kind of [...coreKinds(), podKind(), jobKind(), ...eventKinds()]) registry.add(kind);
+  registry.add(definitionKind(registry));
+  followDefinitions(registry);
+  const now = (): Date => new Date();
+  await bootstrap(store, registry, options.bootstrapObjects ?? [], now);
   const access = new RoleBasedAccess(store);
   const signer = new TokenSigner(join(dataDirectory, "pki", "service-account.key"));
   const authenticator = new Authenticator(new TokenFile(tokenPath), signer, store);
@@ -100,7 +110,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   });
   const url = `https://${host.includes(":") ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
   const dispatcher = {
-    resources: { registry, store, metrics, decodeProtobuf: undefined, actions: new Map(), now: () => new Date() },
+    resources: { registry, store, metrics, decodeProtobuf: undefined, actions: new Map(), now },
     discovery,
     authenticator,
     allows: access.allows.bind(access),

@@ -40,7 +40,8 @@ export class Authenticator {
     const holder = this.tokens.find(token);
     if (holder !== undefined) {
       const known = this.byToken.get(token);
-      if (known !== undefined && known.name === holder.user && known.groups.length === holder.groups.length + 1) return known;
+      if (known !== undefined && known.name === holder.user && known.groups.length === holder.groups.length + 1)
+        return known;
       const identity = authenticated({
         name: holder.user,
         groups: holder.groups,
@@ -56,8 +57,12 @@ export class Authenticator {
     const { namespace, serviceaccount } = bound;
     // A token ends with its account and with the object that it is bound to.
     if (this.store.get("serviceaccounts", namespace, serviceaccount.name)?.uid !== serviceaccount.uid) return undefined;
-    if (bound.pod !== undefined && this.store.get("pods", namespace, bound.pod.name)?.uid !== bound.pod.uid) return undefined;
-    if (bound.secret !== undefined && this.store.get("secrets", namespace, bound.secret.name)?.uid !== bound.secret.uid) {
+    if (bound.pod !== undefined && this.store.get("pods", namespace, bound.pod.name)?.uid !== bound.pod.uid)
+      return undefined;
+    if (
+      bound.secret !== undefined &&
+      this.store.get("secrets", namespace, bound.secret.name)?.uid !== bound.secret.uid
+    ) {
       return undefined;
     }
     const identity = serviceAccountIdentity(namespace, serviceaccount.name, serviceaccount.uid);

@@ -105,7 +105,8 @@ export class TokenSigner {
   constructor(path: string) {
     if (!existsSync(path)) writePrivateFile(path, randomBytes(32).toString("base64"));
     this.key = Buffer.from(readFileSync(path, "utf8"), "base64");
-    if (this.key.length < 32) throw new Error(`${path} is not a signing key: remove it, and new tokens will be asked for`);
+    if (this.key.length < 32)
+      throw new Error(`${path} is not a signing key: remove it, and new tokens will be asked for`);
   }
 
   sign(claims: ServiceAccountClaims): string {
@@ -122,7 +123,9 @@ export class TokenSigner {
     const given = Buffer.from(token.slice(end + 1), "base64url");
     const right = this.signature(body);
     if (given.length !== right.length || !timingSafeEqual(given, right)) return undefined;
-    const claims = JSON.parse(Buffer.from(body.slice(body.indexOf(".") + 1), "base64url").toString("utf8")) as ServiceAccountClaims;
+    const claims = JSON.parse(
+      Buffer.from(body.slice(body.indexOf(".") + 1), "base64url").toString("utf8"),
+    ) as ServiceAccountClaims;
     return claims.exp > nowSeconds && claims.nbf <= nowSeconds + 60 ? claims : undefined;
   }
 

@@ -36,7 +36,10 @@ export const buckets = {
 export class RoleBasedAccess {
   /** Key: `` for cluster roles, else namespace, then `/` and the name. */
   private readonly roles = new Map<string, PolicyRule[]>();
-  private readonly aggregated = new Map<string, { labels: Record<string, string>; selectors: Record<string, string>[] }>();
+  private readonly aggregated = new Map<
+    string,
+    { labels: Record<string, string>; selectors: Record<string, string>[] }
+  >();
   private readonly bindings = new Map<string, Binding>();
   /** Subject → bindings that name it. */
   private readonly bySubject = new Map<string, Set<Binding>>();
@@ -75,7 +78,9 @@ export class RoleBasedAccess {
     const role = parseEntry(entry) as RoleObject;
     this.roles.set(`${entry.namespace}/${entry.name}`, role.rules ?? []);
     if (entry.namespace === "") {
-      const selectors = (role.aggregationRule?.clusterRoleSelectors ?? []).map((selector) => selector.matchLabels ?? {});
+      const selectors = (role.aggregationRule?.clusterRoleSelectors ?? []).map(
+        (selector) => selector.matchLabels ?? {},
+      );
       this.aggregated.set(entry.name, { labels: role.metadata.labels ?? {}, selectors });
     }
   }
@@ -115,7 +120,9 @@ export class RoleBasedAccess {
     const result = own.slice();
     for (const [name, { labels }] of this.aggregated) {
       if (name === reference.name) continue;
-      const selected = selectors.some((selector) => Object.entries(selector).every(([key, value]) => labels[key] === value));
+      const selected = selectors.some((selector) =>
+        Object.entries(selector).every(([key, value]) => labels[key] === value),
+      );
       if (selected) result.push(...(this.roles.get(`/${name}`) ?? []));
     }
     return result;

@@ -31,7 +31,8 @@ export function ruleAllows(rule: PolicyRule, request: AccessRequest): boolean {
   if (request.resource === undefined) {
     const path = request.path ?? "";
     return (rule.nonResourceURLs ?? []).some(
-      (pattern) => pattern === "*" || pattern === path || (pattern.endsWith("*") && path.startsWith(pattern.slice(0, -1))),
+      (pattern) =>
+        pattern === "*" || pattern === path || (pattern.endsWith("*") && path.startsWith(pattern.slice(0, -1))),
     );
   }
   const { group, resource, subresource, name } = request.resource;
@@ -66,15 +67,15 @@ function covers(owner: PolicyRule, wanted: PolicyRule): boolean {
   const url = wanted.nonResourceURLs?.[0];
   if (url !== undefined) {
     return (owner.nonResourceURLs ?? []).some(
-      (pattern) => pattern === "*" || pattern === url || (pattern.endsWith("*") && url.startsWith(pattern.slice(0, -1))),
+      (pattern) =>
+        pattern === "*" || pattern === url || (pattern.endsWith("*") && url.startsWith(pattern.slice(0, -1))),
     );
   }
   if (!has(owner.apiGroups, wanted.apiGroups![0]!)) return false;
   const resource = wanted.resources![0]!;
   const slash = resource.indexOf("/");
   const matches = (owner.resources ?? []).some(
-    (pattern) =>
-      pattern === "*" || pattern === resource || (slash >= 0 && pattern === `*${resource.slice(slash)}`),
+    (pattern) => pattern === "*" || pattern === resource || (slash >= 0 && pattern === `*${resource.slice(slash)}`),
   );
   if (!matches) return false;
   if (!owner.resourceNames?.length) return true;

@@ -73,10 +73,22 @@ function subresourcesOf(kind: Kind): DiscoveredSubresource[] {
   const result: DiscoveredSubresource[] = [];
   if (kind.status) result.push({ ...own, name: "status", kind: kind.kind, verbs: ["get", "patch", "update"] });
   if (kind.scale !== undefined) {
-    result.push({ group: "autoscaling", version: "v1", name: "scale", kind: "Scale", verbs: ["get", "patch", "update"] });
+    result.push({
+      group: "autoscaling",
+      version: "v1",
+      name: "scale",
+      kind: "Scale",
+      verbs: ["get", "patch", "update"],
+    });
   }
   for (const one of kind.subresources) {
-    result.push({ name: one.name, kind: one.kind, group: one.group ?? kind.group, version: one.version ?? kind.version, verbs: one.verbs });
+    result.push({
+      name: one.name,
+      kind: one.kind,
+      group: one.group ?? kind.group,
+      version: one.version ?? kind.version,
+      verbs: one.verbs,
+    });
   }
   return result.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -158,25 +170,7 @@ export class Discovery {
       kind: "APIResourceList",
       apiVersion: "v1",
       groupVersion: group === "" ? version : `${group}/${version}`,
-      resources: kindsOf(this.registry, group, version).flatMap((kind) => [
-        {
-          name: kind.resource,
-          singularName: kind.singular,
-          namespaced: kind.namespaced,
-          kind: kind.kind,
-          verbs: kind.verbs,
-          ...(kind.shortNames.length > 0 ? { shortNames: kind.shortNames } : {}),
-          ...(kind.categories.length > 0 ? { categories: kind.categories } : {}),
-        },
-        ...subresourcesOf(kind).map((one) => ({
-          name: `${kind.resource}/${one.name}`,
-          singularName: "",
-          namespaced: kind.namespaced,
-          ...(one.group === kind.group && one.version === kind.version ? {} : { group: one.group, version: one.version }),
-          kind: one.kind,
-          verbs: one.verbs,
-        })),
-      ]),
+      resources: kindsOf(this.registry, group, version).flatMap(legacyResources),
     }));
   }
 
@@ -216,4 +210,30 @@ function aggregatedResource(kind: Kind): unknown {
 function legacyGroup({ group, versions }: GroupVersions): Record<string, unknown> {
   const list = versions.map((version) => ({ groupVersion: apiVersion({ group, version }), version }));
   return { name: group, versions: list, preferredVersion: list[0] };
+}
+
+function legacyResources(kind: Kind): Record<string, unknown>[] {
+  const own: Record<string, unknown> = {
+    name: kind.resource,
+    singularName: kind.singular,
+    namespaced: kind.namespaced,
+    kind: kind.kind,
+    verbs: kind.verbs,
+  };
+  if (kind.shortNames.length > 0) own["shortNames"] = kind.shortNames;
+  if (kind.categories.length > 0) own["categories"] = kind.categories;
+  const resources = [own];
+  for (const one of subresourcesOf(kind)) {
+    const foreign = one.group !== kind.group || one.version !== kind.version;
+    resources.push({
+      name: `${kind.resource}/${one.name}`,
+      singularName: "",
+      namespaced: kind.namespaced,
+      group: foreign ? one.group : undefined,
+      version: foreign ? one.version : undefined,
+      kind: one.kind,
+      verbs: one.verbs,
+    });
+  }
+  return resources;
 }

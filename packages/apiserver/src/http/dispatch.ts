@@ -78,10 +78,14 @@ export async function dispatch(dispatcher: Dispatcher, request: Request, respons
     else sendError(exchange, error);
     const code = response.statusCode;
     if (code >= 500) {
-      dispatcher.log("error", `${exchange.method} ${exchange.path}: ${error instanceof Error ? error.message : String(error)}`, {
-        code,
-        ...(error instanceof Error && code === 500 ? { stack: error.stack } : {}),
-      });
+      dispatcher.log(
+        "error",
+        `${exchange.method} ${exchange.path}: ${error instanceof Error ? error.message : String(error)}`,
+        {
+          code,
+          ...(error instanceof Error && code === 500 ? { stack: error.stack } : {}),
+        },
+      );
     }
   }
   const seconds = verb === "watch" ? 0 : (performance.now() - started) / 1000;
@@ -212,7 +216,10 @@ function serveRoots(dispatcher: Dispatcher, exchange: Exchange, core: boolean): 
         ? discovery.coreVersions(dispatcher.address)
         : discovery.groups();
   // client-go reads the shape from the Content-Type.
-  const type = shape === "legacy" ? "application/json" : `application/json;g=apidiscovery.k8s.io;v=${shape};as=APIGroupDiscoveryList`;
+  const type =
+    shape === "legacy"
+      ? "application/json"
+      : `application/json;g=apidiscovery.k8s.io;v=${shape};as=APIGroupDiscoveryList`;
   const headers = { etag: document.etag, vary: "Accept", "cache-control": "public" };
   if (exchange.request.headers["if-none-match"] === document.etag) {
     exchange.response.writeHead(304, headers);
@@ -221,4 +228,3 @@ function serveRoots(dispatcher: Dispatcher, exchange: Exchange, core: boolean): 
   }
   sendBytes(exchange, 200, document.bytes, type, headers);
 }
-

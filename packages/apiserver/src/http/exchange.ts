@@ -78,7 +78,8 @@ export function statusOf(error: unknown): Status {
 export function sendError(exchange: Exchange, error: unknown): void {
   const status = statusOf(error);
   const headers: Record<string, string> = {};
-  if (status.details?.retryAfterSeconds !== undefined) headers["retry-after"] = String(status.details.retryAfterSeconds);
+  if (status.details?.retryAfterSeconds !== undefined)
+    headers["retry-after"] = String(status.details.retryAfterSeconds);
   if (status.code === 401) headers["www-authenticate"] = 'Bearer realm="berth"';
   sendBytes(exchange, status.code, Buffer.from(`${JSON.stringify(status)}\n`), "application/json", headers);
 }

@@ -59,7 +59,9 @@ export async function serveResource(server: ResourceServer, exchange: Exchange, 
   };
   const decode = kind.protobuf ? server.decodeProtobuf : undefined;
   const body = async (): Promise<unknown> => (await readObject(exchange.request, decode, false)).value;
-  const action = server.actions.get(path.subresource === "" ? qualified(kind) : `${qualified(kind)}/${path.subresource}`);
+  const action = server.actions.get(
+    path.subresource === "" ? qualified(kind) : `${qualified(kind)}/${path.subresource}`,
+  );
   if (action !== undefined) {
     await action({ exchange, kind, path, context, body });
     return;
@@ -151,7 +153,12 @@ function writeOptions(exchange: Exchange): WriteOptions {
   return { fieldValidation: value };
 }
 
-function reportDuplicates(kind: Kind, duplicates: readonly string[], options: WriteOptions, context: WriteContext): void {
+function reportDuplicates(
+  kind: Kind,
+  duplicates: readonly string[],
+  options: WriteOptions,
+  context: WriteContext,
+): void {
   if (duplicates.length === 0 || options.fieldValidation === "Ignore") return;
   const words = duplicates.map((path) => `duplicate field "${path}"`);
   if (options.fieldValidation === "Strict") throw strictDecodingError(kind, words);
@@ -278,7 +285,9 @@ async function deleteCollection(
   const { store } = server;
   const selection = selectionOf(kind, path.namespace, "", exchange.query);
   const bucket = store.bucket(kind.bucket);
-  const entries = (bucket.list({ namespace: selection.namespace }) ?? []).filter((entry) => selects(selection, bucket, entry));
+  const entries = (bucket.list({ namespace: selection.namespace }) ?? []).filter((entry) =>
+    selects(selection, bucket, entry),
+  );
   for (let index = 0; index < entries.length; index += 200) {
     await Promise.all(
       entries.slice(index, index + 200).map(async (entry) => {

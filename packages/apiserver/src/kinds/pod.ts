@@ -31,7 +31,8 @@ export function defaultPodSpec(spec: Json): void {
   if (spec["enableServiceLinks"] === undefined) spec["enableServiceLinks"] = true;
   if (spec["serviceAccountName"] !== undefined) spec["serviceAccount"] ??= spec["serviceAccountName"];
   else if (spec["serviceAccount"] !== undefined) spec["serviceAccountName"] = spec["serviceAccount"];
-  for (const container of [...list(spec["containers"]), ...list(spec["initContainers"])]) defaultContainer(container, spec);
+  for (const container of [...list(spec["containers"]), ...list(spec["initContainers"])])
+    defaultContainer(container, spec);
   for (const container of list(spec["ephemeralContainers"])) defaultContainer(container, spec);
   for (const volume of list(spec["volumes"])) defaultVolume(volume);
 }
@@ -88,7 +89,10 @@ function defaultVolume(volume: Json): void {
     const token = source["serviceAccountToken"] as Json | undefined;
     if (token !== undefined) token["expirationSeconds"] ??= 3600;
   }
-  for (const items of [volume["downwardAPI"], ...list((volume["projected"] as Json | undefined)?.["sources"]).map((one) => one["downwardAPI"])]) {
+  for (const items of [
+    volume["downwardAPI"],
+    ...list((volume["projected"] as Json | undefined)?.["sources"]).map((one) => one["downwardAPI"]),
+  ]) {
     for (const item of list((items as Json | undefined)?.["items"])) {
       const field = item["fieldRef"] as Json | undefined;
       if (field !== undefined) field["apiVersion"] ??= "v1";
@@ -97,7 +101,11 @@ function defaultVolume(volume: Json): void {
 }
 
 /** What is required of a pod's spec, in Kubernetes' words. `path` is where the spec stands. */
-export function validatePodSpec(spec: Json, path: string, restartPolicies: readonly string[] = ["Always", "OnFailure", "Never"]): FieldError[] {
+export function validatePodSpec(
+  spec: Json,
+  path: string,
+  restartPolicies: readonly string[] = ["Always", "OnFailure", "Never"],
+): FieldError[] {
   const errors: FieldError[] = [];
   const containers = list(spec["containers"]);
   if (containers.length === 0) errors.push(fieldRequired(`${path}.containers`));
@@ -141,7 +149,12 @@ export function validatePodSpec(spec: Json, path: string, restartPolicies: reado
   return errors;
 }
 
-function validateContainer(container: Json, path: string, names: Set<string>, volumes: ReadonlySet<string>): FieldError[] {
+function validateContainer(
+  container: Json,
+  path: string,
+  names: Set<string>,
+  volumes: ReadonlySet<string>,
+): FieldError[] {
   const errors: FieldError[] = [];
   const name = container["name"];
   if (typeof name !== "string" || name === "") errors.push(fieldRequired(`${path}.name`));
@@ -152,14 +165,18 @@ function validateContainer(container: Json, path: string, names: Set<string>, vo
   }
   const image = container["image"];
   if (typeof image !== "string" || image === "") errors.push(fieldRequired(`${path}.image`));
-  else if (image !== image.trim()) errors.push(fieldInvalid(`${path}.image`, image, "must not have leading or trailing whitespace"));
+  else if (image !== image.trim())
+    errors.push(fieldInvalid(`${path}.image`, image, "must not have leading or trailing whitespace"));
   list(container["volumeMounts"]).forEach((mount, index) => {
     const at = `${path}.volumeMounts[${index}]`;
-    if (!volumes.has(String(mount["name"]))) errors.push({ type: "FieldValueNotFound", field: `${at}.name`, value: mount["name"] ?? "", detail: "" });
-    if (typeof mount["mountPath"] !== "string" || mount["mountPath"] === "") errors.push(fieldRequired(`${at}.mountPath`));
+    if (!volumes.has(String(mount["name"])))
+      errors.push({ type: "FieldValueNotFound", field: `${at}.name`, value: mount["name"] ?? "", detail: "" });
+    if (typeof mount["mountPath"] !== "string" || mount["mountPath"] === "")
+      errors.push(fieldRequired(`${at}.mountPath`));
   });
   list(container["env"]).forEach((variable, index) => {
-    if (typeof variable["name"] !== "string" || variable["name"] === "") errors.push(fieldRequired(`${path}.env[${index}].name`));
+    if (typeof variable["name"] !== "string" || variable["name"] === "")
+      errors.push(fieldRequired(`${path}.env[${index}].name`));
   });
   return errors;
 }
@@ -177,7 +194,8 @@ function validatePodUpdate(object: KubernetesObject, old: KubernetesObject): Fie
   for (const field of ["containers", "initContainers"]) {
     const now = list(allowed[field]);
     const then = list(before[field]);
-    if (now.length !== then.length) return [fieldForbidden(`spec.${field}`, "pod updates may not add or remove containers")];
+    if (now.length !== then.length)
+      return [fieldForbidden(`spec.${field}`, "pod updates may not add or remove containers")];
     now.forEach((container, index) => {
       container["image"] = then[index]!["image"];
     });
@@ -192,13 +210,21 @@ function validatePodUpdate(object: KubernetesObject, old: KubernetesObject): Fie
     );
   }
   const tolerations = list(spec["tolerations"]);
-  const kept = list(before["tolerations"]).every((old) => tolerations.some((one) => jsonEqual({ ...one, tolerationSeconds: 0 }, { ...old, tolerationSeconds: 0 })));
-  if (!kept) errors.push(fieldForbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"));
+  const kept = list(before["tolerations"]).every((old) =>
+    tolerations.some((one) => jsonEqual({ ...one, tolerationSeconds: 0 }, { ...old, tolerationSeconds: 0 })),
+  );
+  if (!kept)
+    errors.push(
+      fieldForbidden("spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"),
+    );
   for (const field of ["activeDeadlineSeconds", "tolerations"]) {
     if (before[field] === undefined) delete allowed[field];
     else allowed[field] = before[field];
   }
-  if (list(before["schedulingGates"]).length > 0 && list(spec["schedulingGates"]).length <= list(before["schedulingGates"]).length) {
+  if (
+    list(before["schedulingGates"]).length > 0 &&
+    list(spec["schedulingGates"]).length <= list(before["schedulingGates"]).length
+  ) {
     allowed["schedulingGates"] = before["schedulingGates"];
     for (const field of ["nodeSelector", "affinity"]) allowed[field] = before[field];
   }
@@ -213,7 +239,11 @@ function quality(spec: Json): string {
     const { requests = {}, limits = {} } = (container["resources"] ?? {}) as { requests?: Json; limits?: Json };
     for (const name of ["cpu", "memory"]) {
       if (requests[name] !== undefined || limits[name] !== undefined) any = true;
-      if (limits[name] === undefined || (requests[name] !== undefined && String(requests[name]) !== String(limits[name]))) guaranteed = false;
+      if (
+        limits[name] === undefined ||
+        (requests[name] !== undefined && String(requests[name]) !== String(limits[name]))
+      )
+        guaranteed = false;
     }
   }
   if (!any) return "BestEffort";
@@ -225,7 +255,8 @@ export const podStrategy: Strategy = {
     object.status = { phase: "Pending" };
   },
   prepareForUpdate(object, old) {
-    if (old.status?.["qosClass"] !== undefined && object.status !== undefined) object.status["qosClass"] = old.status["qosClass"];
+    if (old.status?.["qosClass"] !== undefined && object.status !== undefined)
+      object.status["qosClass"] = old.status["qosClass"];
   },
   prepareForStatusUpdate(object, old) {
     const status = (object.status ??= {});
@@ -240,7 +271,16 @@ export const podStrategy: Strategy = {
       }
       object.status = { phase: "Pending", qosClass: quality(spec) };
       if (list(spec["schedulingGates"]).length > 0 && !spec["nodeName"]) {
-        object.status["conditions"] = [{ type: "PodScheduled", status: "False", reason: "SchedulingGated", message: "Scheduling is blocked due to non-empty scheduling gates", lastTransitionTime: null, lastProbeTime: null }];
+        object.status["conditions"] = [
+          {
+            type: "PodScheduled",
+            status: "False",
+            reason: "SchedulingGated",
+            message: "Scheduling is blocked due to non-empty scheduling gates",
+            lastTransitionTime: null,
+            lastProbeTime: null,
+          },
+        ];
       }
     }
   },
@@ -256,7 +296,11 @@ export const podStrategy: Strategy = {
 interface ContainerStatus {
   ready?: boolean;
   restartCount?: number;
-  state?: { waiting?: Json; running?: Json; terminated?: { reason?: string; exitCode?: number; signal?: number; finishedAt?: string } };
+  state?: {
+    waiting?: Json;
+    running?: Json;
+    terminated?: { reason?: string; exitCode?: number; signal?: number; finishedAt?: string };
+  };
   lastState?: { terminated?: { finishedAt?: string } };
   started?: boolean;
 }
@@ -267,7 +311,8 @@ function podSummary(object: KubernetesObject, now: number): { ready: string; rea
   const spec = object.spec ?? {};
   let reason = String(status["reason"] ?? status["phase"] ?? "");
   const conditions = list(status["conditions"]);
-  if (conditions.some((one) => one["type"] === "PodScheduled" && one["reason"] === "SchedulingGated")) reason = "SchedulingGated";
+  if (conditions.some((one) => one["type"] === "PodScheduled" && one["reason"] === "SchedulingGated"))
+    reason = "SchedulingGated";
   let restarts = 0;
   let ready = 0;
   let lastRestart = 0;
@@ -316,7 +361,8 @@ function podSummary(object: KubernetesObject, now: number): { ready: string; rea
   return {
     ready: `${ready}/${list(spec["containers"]).length}`,
     reason,
-    restarts: restarts > 0 && lastRestart > 0 ? `${restarts} (${humanDuration(now - lastRestart)} ago)` : String(restarts),
+    restarts:
+      restarts > 0 && lastRestart > 0 ? `${restarts} (${humanDuration(now - lastRestart)} ago)` : String(restarts),
   };
 }
 
@@ -324,10 +370,6 @@ export function podKind(): Kind {
   const none = "<none>";
   return defineBuiltin({
     resource: "pods",
-    kind: "Pod",
-    shortNames: ["po"],
-    categories: ["all"],
-    status: true,
     generation: "spec",
     returnsDeletedObject: true,
     selectable: [
@@ -335,34 +377,35 @@ export function podKind(): Kind {
       "spec.restartPolicy",
       "spec.schedulerName",
       "spec.serviceAccountName",
-      "spec.hostNetwork",
       "status.phase",
       "status.podIP",
       "status.nominatedNodeName",
     ],
-    subresources: [
-      { name: "attach", kind: "PodAttachOptions", verbs: ["create", "get"] },
-      { name: "binding", kind: "Binding", verbs: ["create"] },
-      { name: "eviction", kind: "Eviction", group: "policy", version: "v1", verbs: ["create"] },
-      { name: "exec", kind: "PodExecOptions", verbs: ["create", "get"] },
-      { name: "log", kind: "Pod", verbs: ["get"] },
-    ],
+    selectableValues: { "spec.hostNetwork": (object) => String(object.spec?.["hostNetwork"] ?? false) },
+    subresources: ["attach", "binding", "eviction", "exec", "log"],
     columns: [
       { name: "Ready", type: "string", cell: (object, now) => podSummary(object, now).ready },
       { name: "Status", type: "string", cell: (object, now) => podSummary(object, now).reason },
       { name: "Restarts", type: "string", cell: (object, now) => podSummary(object, now).restarts },
       { name: "IP", type: "string", priority: 1, cell: (object) => object.status?.["podIP"] || none },
       { name: "Node", type: "string", priority: 1, cell: (object) => object.spec?.["nodeName"] || none },
-      { name: "Nominated Node", type: "string", priority: 1, cell: (object) => object.status?.["nominatedNodeName"] || none },
+      {
+        name: "Nominated Node",
+        type: "string",
+        priority: 1,
+        cell: (object) => object.status?.["nominatedNodeName"] || none,
+      },
       {
         name: "Readiness Gates",
         type: "string",
         priority: 1,
-        cell: (object) => (list(object.spec?.["readinessGates"]).length === 0 ? none : String(list(object.spec?.["readinessGates"]).length)),
+        cell: (object) =>
+          list(object.spec?.["readinessGates"]).length === 0
+            ? none
+            : String(list(object.spec?.["readinessGates"]).length),
       },
     ],
     default: (object) => defaultPodSpec((object.spec ??= {})),
     strategy: podStrategy,
   });
 }
-

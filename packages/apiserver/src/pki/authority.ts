@@ -77,8 +77,10 @@ function isUsable(pair: KeyAndCertificate, authority: KeyAndCertificate, names: 
   const certificate = new X509Certificate(pair.certificatePem);
   if (!certificate.verify(new X509Certificate(authority.certificatePem).publicKey)) return false;
   if (certificate.validToDate.getTime() - now.getTime() < 30 * day) return false;
-  const stated = (certificate.subjectAltName ?? "").split(", ").map((name) => name.replace(/^(DNS|IP Address):/, ""));
-  return names.every((name) => stated.includes(name) || name.includes(":"));
+  const stated = new Set(
+    (certificate.subjectAltName ?? "").split(", ").map((name) => name.replace(/^(DNS|IP Address):/, "")),
+  );
+  return names.every((name) => stated.has(name) || name.includes(":"));
 }
 
 function readPair(folder: string, name: string): KeyAndCertificate | undefined {

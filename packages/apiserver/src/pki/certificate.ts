@@ -92,7 +92,8 @@ function addressBytes(name: string): Buffer | undefined {
   if (isIPv4(name)) return Buffer.from(name.split(".").map(Number));
   if (!isIPv6(name)) return undefined;
   const [head = "", tail] = name.split("::");
-  const groups = (part: string): number[] => (part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16)));
+  const groups = (part: string): number[] =>
+    part === "" ? [] : part.split(":").map((group) => Number.parseInt(group, 16));
   const left = groups(head);
   const right = tail === undefined ? [] : groups(tail);
   const all = [...left, ...Array.from({ length: 8 - left.length - right.length }, () => 0), ...right];

@@ -40,7 +40,5 @@ export function time(date: Date): Buffer {
     .toISOString()
     .replace(/[-:T]/g, "")
     .replace(/\.\d+Z$/, "Z");
-  return date.getUTCFullYear() < 2050
-    ? tagged(0x17, Buffer.from(digits.slice(2)))
-    : tagged(0x18, Buffer.from(digits));
+  return date.getUTCFullYear() < 2050 ? tagged(0x17, Buffer.from(digits.slice(2))) : tagged(0x18, Buffer.from(digits));
 }

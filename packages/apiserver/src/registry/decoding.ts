@@ -1,4 +1,4 @@
-import type { KubernetesObject } from "@berth/machinery";
+import type { KubernetesObject, Schema } from "@berth/machinery";
 import type { Decoding } from "./kind.ts";
 
 export function builtinDecoding(defaults: ((object: KubernetesObject) => void) | undefined): Decoding {
@@ -7,4 +7,8 @@ export function builtinDecoding(defaults: ((object: KubernetesObject) => void) |
     default: (object) => defaults?.(object),
     validate: () => [],
   };
+}
+
+export function customDecoding(_schema: Schema, _preserveUnknownFields: boolean): Decoding {
+  return { prune: () => [], default: () => {}, validate: () => [] };
 }

@@ -30,7 +30,8 @@ export function deleteOptions(body: unknown, query: URLSearchParams): { options:
   const grace = given.gracePeriodSeconds ?? query.get("gracePeriodSeconds") ?? undefined;
   if (grace !== undefined) {
     const seconds = Number(grace);
-    if (!Number.isInteger(seconds)) throw badRequest(`gracePeriodSeconds ${JSON.stringify(grace)} is not a whole number`);
+    if (!Number.isInteger(seconds))
+      throw badRequest(`gracePeriodSeconds ${JSON.stringify(grace)} is not a whole number`);
     // A negative value means the shortest grace, as Kubernetes has it.
     options.gracePeriodSeconds = seconds < 0 ? 1 : seconds;
   }

@@ -86,7 +86,13 @@ export interface Kind {
   readonly status: boolean;
   readonly scale?: ScalePaths;
   /** Further subresources that have a route of their own, by name, with their verbs and kinds for discovery. */
-  readonly subresources: readonly { name: string; kind: string; group?: string; version?: string; verbs: readonly string[] }[];
+  readonly subresources: readonly {
+    name: string;
+    kind: string;
+    group?: string;
+    version?: string;
+    verbs: readonly string[];
+  }[];
   /** metadata.generation is kept. */
   readonly generation: "none" | "spec" | "all";
   /** A status write may also change labels and annotations (built-in kinds may, custom ones not). */

@@ -1,4 +1,12 @@
-import { badRequest, expired, fieldForbidden, fieldInvalid, fieldNotSupported, invalid, resourceVersionTooLarge } from "@berth/machinery";
+import {
+  badRequest,
+  expired,
+  fieldForbidden,
+  fieldInvalid,
+  fieldNotSupported,
+  invalid,
+  resourceVersionTooLarge,
+} from "@berth/machinery";
 import type { Entry } from "../storage/entry.ts";
 import type { Store } from "../storage/store.ts";
 import type { Kind } from "./kind.ts";
@@ -43,7 +51,9 @@ function decodeToken(text: string): ContinueToken {
 export function parseResourceVersion(text: string | null): number | undefined {
   if (text === null || text === "") return undefined;
   if (!/^(0|[1-9][0-9]*)$/.test(text)) {
-    throw invalid(listOptions, "", [fieldInvalid("resourceVersion", text, "must be a resource version that the server gave")]);
+    throw invalid(listOptions, "", [
+      fieldInvalid("resourceVersion", text, "must be a resource version that the server gave"),
+    ]);
   }
   return Number(text);
 }
@@ -60,7 +70,12 @@ export async function waitForResourceVersion(store: Store, wanted: number): Prom
 }
 
 /** LIST with the rules of limit, continue, resourceVersion and resourceVersionMatch. */
-export async function list(store: Store, kind: Kind, selection: Selection, query: URLSearchParams): Promise<ListResult> {
+export async function list(
+  store: Store,
+  kind: Kind,
+  selection: Selection,
+  query: URLSearchParams,
+): Promise<ListResult> {
   const limit = parseLimit(query.get("limit"));
   const asked = parseResourceVersion(query.get("resourceVersion"));
   const match = query.get("resourceVersionMatch") || undefined;
@@ -69,7 +84,8 @@ export async function list(store: Store, kind: Kind, selection: Selection, query
   let after: string | undefined;
   let at: number | undefined;
   if (token !== undefined) {
-    if (asked !== undefined && asked !== 0) throw badRequest("specifying resource version is not allowed when using continue");
+    if (asked !== undefined && asked !== 0)
+      throw badRequest("specifying resource version is not allowed when using continue");
     const decoded = decodeToken(token);
     after = decoded.start;
     if (decoded.rv > 0) at = decoded.rv;
@@ -121,9 +137,7 @@ function checkMatch(match: string | undefined, asked: number | undefined, token:
     throw invalid(listOptions, "", [fieldForbidden("resourceVersionMatch", detail)]);
   };
   if (match !== "Exact" && match !== "NotOlderThan") {
-    throw invalid(listOptions, "", [
-      fieldNotSupported("resourceVersionMatch", match, ["Exact", "NotOlderThan"]),
-    ]);
+    throw invalid(listOptions, "", [fieldNotSupported("resourceVersionMatch", match, ["Exact", "NotOlderThan"])]);
   }
   if (asked === undefined) refuse("resourceVersionMatch is forbidden unless resourceVersion is provided");
   if (token !== undefined) refuse("resourceVersionMatch is forbidden when continue is provided");

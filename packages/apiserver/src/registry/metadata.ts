@@ -41,7 +41,9 @@ export function checkIdentityOfBody(kind: Kind, body: unknown, namespace: string
   for (const field of ["name", "namespace", "generateName", "uid", "resourceVersion"] as const) {
     const value: unknown = metadata[field];
     if (value !== undefined && value !== null && typeof value !== "string") {
-      throw badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: metadata.${field} must be a string`);
+      throw badRequest(
+        `${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: metadata.${field} must be a string`,
+      );
     }
     if (value === null || value === "") delete (metadata as unknown as Record<string, unknown>)[field];
   }
@@ -57,9 +59,7 @@ export function checkIdentityOfBody(kind: Kind, body: unknown, namespace: string
   if (name !== "") {
     if (metadata.name === "") metadata.name = name;
     else if (metadata.name !== name) {
-      throw badRequest(
-        `the name of the object (${metadata.name}) does not match the name on the URL (${name})`,
-      );
+      throw badRequest(`the name of the object (${metadata.name}) does not match the name on the URL (${name})`);
     }
   }
   return object;
@@ -155,7 +155,14 @@ function validateOwners(owners: unknown): FieldError[] {
   owners.forEach((owner: Record<string, unknown> | null, index) => {
     for (const field of ["apiVersion", "kind", "name", "uid"]) {
       const value = owner?.[field];
-      if (typeof value !== "string" || value === "") errors.push(fieldInvalid(`${path}[${index}].${field}`, value ?? "", `${field === "apiVersion" ? "version" : field} must not be empty`));
+      if (typeof value !== "string" || value === "")
+        errors.push(
+          fieldInvalid(
+            `${path}[${index}].${field}`,
+            value ?? "",
+            `${field === "apiVersion" ? "version" : field} must not be empty`,
+          ),
+        );
     }
     if (owner?.["controller"] === true) controllers++;
   });

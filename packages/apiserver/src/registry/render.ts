@@ -126,7 +126,10 @@ function tableRenderer(kind: Kind, version: string, include: IncludeObject, now:
               object: {
                 kind: "PartialObjectMetadata",
                 apiVersion: version,
-                metadata: { resourceVersion: String(resourceVersion), ...(annotations === undefined ? {} : { annotations }) },
+                metadata: {
+                  resourceVersion: String(resourceVersion),
+                  ...(annotations === undefined ? {} : { annotations }),
+                },
               },
             },
           ],

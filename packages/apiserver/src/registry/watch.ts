@@ -44,13 +44,13 @@ export async function watchRequest(store: Store, selection: Selection, query: UR
   };
   if (sendInitialEvents === undefined) {
     if (match !== undefined) {
-      refuse("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+      refuse(
+        "resourceVersionMatch",
+        "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided",
+      );
     }
   } else if (match !== "NotOlderThan") {
-    refuse(
-      "resourceVersionMatch",
-      "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-    );
+    refuse("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
   }
   if (sendInitialEvents === true && resourceVersion !== undefined) await waitForResourceVersion(store, resourceVersion);
   return {
@@ -125,8 +125,7 @@ export class Watcher {
 
   start(): void {
     const { resourceVersion, sendInitialEvents, selection, bookmarks, timeoutSeconds } = this.request;
-    const fromState =
-      sendInitialEvents === true || (sendInitialEvents === undefined && (resourceVersion ?? 0) === 0);
+    const fromState = sendInitialEvents === true || (sendInitialEvents === undefined && (resourceVersion ?? 0) === 0);
     this.sink.onDrain(() => this.continueInitial());
     if (fromState) {
       this.initial = (this.bucket.list({ namespace: selection.namespace }) ?? []).filter((entry) =>
@@ -137,14 +136,15 @@ export class Watcher {
     } else if (resourceVersion !== undefined && resourceVersion > 0) {
       const events = this.bucket.since(resourceVersion);
       if (events === undefined) {
-        this.fail(
-          new ApiError(410, "Expired", `too old resource version: ${resourceVersion} (${this.bucket.floor})`),
-        );
+        this.fail(new ApiError(410, "Expired", `too old resource version: ${resourceVersion} (${this.bucket.floor})`));
         return;
       }
       this.waiting = events.slice();
     }
-    this.unsubscribe = this.bucket.subscribe({ trigger: triggerOf(selection), deliver: (events) => this.deliver(events) });
+    this.unsubscribe = this.bucket.subscribe({
+      trigger: triggerOf(selection),
+      deliver: (events) => this.deliver(events),
+    });
     const milliseconds = timeoutSeconds * 1000;
     this.timers.push(setTimeout(() => this.end(), milliseconds));
     if (bookmarks) {
@@ -178,7 +178,9 @@ export class Watcher {
     this.initialDone = true;
     this.initial = [];
     if (this.request.sendInitialEvents === true && this.request.bookmarks) {
-      this.write(frame("BOOKMARK", this.renderer.bookmark(this.initialResourceVersion, initialEventsEnd, this.takeFirst())));
+      this.write(
+        frame("BOOKMARK", this.renderer.bookmark(this.initialResourceVersion, initialEventsEnd, this.takeFirst())),
+      );
     }
     this.flush();
   }

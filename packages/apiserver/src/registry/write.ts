@@ -1,7 +1,6 @@
-import type { KubernetesObject } from "@berth/machinery";
+import type { ApiError, KubernetesObject } from "@berth/machinery";
 import {
   alreadyExists,
-  ApiError,
   badRequest,
   conflict,
   fieldInvalid,
@@ -76,7 +75,8 @@ export async function create(
 ): Promise<Written> {
   const object = checkIdentityOfBody(kind, body, namespace, "");
   const { metadata } = object;
-  if (metadata.resourceVersion !== undefined) throw badRequest("resourceVersion should not be set on objects to be created");
+  if (metadata.resourceVersion !== undefined)
+    throw badRequest("resourceVersion should not be set on objects to be created");
   const generated = metadata.name === "" && metadata.generateName !== undefined;
   prune(kind, object, options, context);
   prepareMetadataForCreate(kind, object, context.now);
@@ -147,7 +147,11 @@ export async function update(
   } else if (metadata.resourceVersion !== String(current.resourceVersion)) {
     if (!/^[0-9]+$/.test(metadata.resourceVersion)) {
       throw invalid(kind, name, [
-        fieldInvalid("metadata.resourceVersion", metadata.resourceVersion, "must be the resourceVersion that the server gave"),
+        fieldInvalid(
+          "metadata.resourceVersion",
+          metadata.resourceVersion,
+          "must be the resourceVersion that the server gave",
+        ),
       ]);
     }
     throw conflict(kind, name);
@@ -156,7 +160,12 @@ export async function update(
   prepareMetadataForUpdate(object, old);
   restrict(kind, subresource, object, old);
   kind.decoding.default(object);
-  if (subresource === "" || subresource === "resize" || subresource === "ephemeralcontainers" || subresource === "scale") {
+  if (
+    subresource === "" ||
+    subresource === "resize" ||
+    subresource === "ephemeralcontainers" ||
+    subresource === "scale"
+  ) {
     kind.strategy.prepareForUpdate?.(object, old);
   } else if (subresource === "status") kind.strategy.prepareForStatusUpdate?.(object, old);
   const changed = specChanged(object, old, kind.custom && !kind.status);

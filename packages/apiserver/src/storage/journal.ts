@@ -59,6 +59,7 @@ export function openJournal(path: string): Journal {
         return;
       }
       waiting = { resolve, reject };
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
       worker.postMessage(request);
     });
   return {

@@ -109,7 +109,8 @@ export class Store {
   remove(bucketName: string, namespace: string, name: string): Promise<Entry> {
     const bucket = this.bucket(bucketName);
     const previous = this.accepted(bucketName, namespace, name);
-    if (previous === undefined) return Promise.reject(new StoreWriteError(`${bucketName} ${namespace}/${name} is absent`));
+    if (previous === undefined)
+      return Promise.reject(new StoreWriteError(`${bucketName} ${namespace}/${name} is absent`));
     const resourceVersion = ++this.assigned;
     const object = parseEntry(previous);
     object.metadata.resourceVersion = String(resourceVersion);

@@ -1,0 +1,176 @@
+import type { KubernetesObject, Schema } from "@berth/machinery";
+import { fieldValue } from "@berth/machinery";
+import { age } from "../kinds/age.ts";
+import type { Column, Kind } from "../registry/kind.ts";
+import { allVerbs } from "../registry/kind.ts";
+import { timestamp } from "../registry/metadata.ts";
+import { customDecoding } from "../registry/decoding.ts";
+
+export interface DefinitionNames {
+  plural: string;
+  singular?: string;
+  kind: string;
+  listKind?: string;
+  shortNames?: string[];
+  categories?: string[];
+}
+
+export interface PrinterColumn {
+  name: string;
+  type: Column["type"];
+  jsonPath: string;
+  format?: string;
+  description?: string;
+  priority?: number;
+}
+
+export interface DefinitionVersion {
+  name: string;
+  served: boolean;
+  storage: boolean;
+  schema?: { openAPIV3Schema?: Schema };
+  subresources?: {
+    status?: object;
+    scale?: { specReplicasPath: string; statusReplicasPath: string; labelSelectorPath?: string };
+  };
+  additionalPrinterColumns?: PrinterColumn[];
+  selectableFields?: { jsonPath: string }[];
+}
+
+export interface DefinitionSpec {
+  group: string;
+  scope: "Namespaced" | "Cluster";
+  names: DefinitionNames;
+  versions: DefinitionVersion[];
+  preserveUnknownFields?: boolean;
+}
+
+/** `.spec.a.b` → `spec.a.b`: the paths of selectable fields and replicas are simple by rule. */
+export function simplePath(jsonPath: string): string {
+  return jsonPath.replace(/^\./, "");
+}
+
+/** The kinds that a CustomResourceDefinition serves, one for each served version. */
+export function kindsOfDefinition(spec: DefinitionSpec): Kind[] {
+  const storage = spec.versions.find((version) => version.storage) ?? spec.versions[0]!;
+  return spec.versions.filter((version) => version.served).map((version) => kindOfVersion(spec, version, storage));
+}
+
+function kindOfVersion(spec: DefinitionSpec, version: DefinitionVersion, storage: DefinitionVersion): Kind {
+  const { names, group } = spec;
+  const own = `${group}/${version.name}`;
+  const stored = `${group}/${storage.name}`;
+  const scale = version.subresources?.scale;
+  const converted =
+    version === storage
+      ? {}
+      : {
+          fromStored: (object: KubernetesObject) => ({ ...object, apiVersion: own }),
+          toStored: (object: KubernetesObject) => ({ ...object, apiVersion: stored }),
+        };
+  return {
+    group,
+    version: version.name,
+    resource: names.plural,
+    singular: names.singular || names.kind.toLowerCase(),
+    kind: names.kind,
+    namespaced: spec.scope === "Namespaced",
+    shortNames: names.shortNames ?? [],
+    categories: names.categories ?? [],
+    verbs: allVerbs,
+    bucket: `${names.plural}.${group}`,
+    storedAs: { apiVersion: stored, kind: names.kind },
+    ...converted,
+    decoding: customDecoding(version.schema?.openAPIV3Schema ?? {}, spec.preserveUnknownFields === true),
+    table: customTable(version.additionalPrinterColumns),
+    selectable: Object.fromEntries(
+      (version.selectableFields ?? []).map(({ jsonPath }) => {
+        const path = simplePath(jsonPath);
+        return [path, (object: KubernetesObject) => fieldValue(object, path)];
+      }),
+    ),
+    status: version.subresources?.status !== undefined,
+    ...(scale === undefined
+      ? {}
+      : {
+          scale: {
+            specReplicas: simplePath(scale.specReplicasPath),
+            statusReplicas: simplePath(scale.statusReplicasPath),
+            ...(scale.labelSelectorPath === undefined ? {} : { labelSelector: simplePath(scale.labelSelectorPath) }),
+          },
+        }),
+    subresources: [],
+    generation: "all",
+    statusKeepsMetadata: false,
+    returnsDeletedObject: false,
+    protobuf: false,
+    unconditionalUpdate: false,
+    custom: true,
+    strategy: {},
+  };
+}
+
+const nameColumn: Column = {
+  name: "Name",
+  type: "string",
+  format: "name",
+  description: "Name must be unique within a namespace.",
+};
+
+function customTable(columns: readonly PrinterColumn[] | undefined): Kind["table"] {
+  if (columns === undefined || columns.length === 0) {
+    return {
+      columns: [nameColumn, { name: "Age", type: "date", description: "Time since the object was created." }],
+      cells: (object, now) => [object.metadata.name, age(object.metadata.creationTimestamp, now)],
+    };
+  }
+  const readers = columns.map((column) => {
+    const path = simplePath(column.jsonPath);
+    return (object: KubernetesObject, now: number): unknown => {
+      const value = fieldValue(object, path);
+      if (value === "") return null;
+      if (column.type === "date") return age(value, now);
+      return column.type === "integer" || column.type === "number" ? Number(value) : value;
+    };
+  });
+  return {
+    columns: [nameColumn, ...columns.map(columnOf)],
+    cells: (object, now) => [object.metadata.name, ...readers.map((read) => read(object, now))],
+  };
+}
+
+function columnOf({ name, type, format, description, priority }: PrinterColumn): Column {
+  return { name, type, format, description, priority };
+}
+
+/** Conditions of an accepted definition: NamesAccepted and Established. */
+export function establishedStatus(
+  spec: DefinitionSpec,
+  conflicts: string | undefined,
+  now: Date,
+  before: Record<string, unknown> | undefined,
+): Record<string, unknown> {
+  const time = timestamp(now);
+  const condition = (type: string, good: boolean, reason: string, message: string): Record<string, unknown> => {
+    const status = good ? "True" : "False";
+    const old = ((before?.["conditions"] ?? []) as Record<string, unknown>[]).find((one) => one["type"] === type);
+    const changed = old?.["status"] !== status;
+    return { type, status, lastTransitionTime: changed ? time : old["lastTransitionTime"], reason, message };
+  };
+  const good = conflicts === undefined;
+  const storage = spec.versions.find((version) => version.storage)!.name;
+  const versions = new Set([...((before?.["storedVersions"] ?? []) as string[]), storage]);
+  return {
+    conditions: [
+      condition("NamesAccepted", good, good ? "NoConflicts" : "NamesConflict", conflicts ?? "no conflicts found"),
+      condition(
+        "Established",
+        good,
+        good ? "InitialNamesAccepted" : "NotAccepted",
+        good ? "the initial names have been accepted" : "not all names are accepted",
+      ),
+    ],
+    acceptedNames: spec.names,
+    storedVersions: [...versions],
+  };
+}
