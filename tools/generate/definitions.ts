@@ -15,6 +15,13 @@ const special: Record<string, Json> = {
   "io.k8s.apimachinery.pkg.apis.meta.v1.MicroTime": { type: "string", format: "micro-time" },
 };
 
+/** Required in the document only because Go writes them always; a server takes objects without them. */
+const notRequired: Record<string, string> = {
+  "io.k8s.api.authentication.v1.TokenRequestSpec": "audiences",
+  "io.k8s.api.discovery.v1.EndpointSlice": "endpoints",
+  "io.k8s.api.storage.v1.CSINodeSpec": "drivers",
+};
+
 export function definitionsTable(kubernetes: string, groupVersions: [string, string][]): Record<string, unknown> {
   const known = new Set(groupVersions.map(([group, version]) => `${group}/${version}`));
   const found = new Map<string, Json>();
@@ -24,6 +31,10 @@ export function definitionsTable(kubernetes: string, groupVersions: [string, str
     for (const [name, schema] of Object.entries(document.components.schemas)) {
       found.set(name, special[name] ?? compact(schema, known));
     }
+  }
+  for (const [name, field] of Object.entries(notRequired)) {
+    const definition = found.get(name)!;
+    definition.required = (definition.required as string[]).filter((one) => one !== field);
   }
   return Object.fromEntries([...found].sort(([a], [b]) => (a < b ? -1 : 1)));
 }

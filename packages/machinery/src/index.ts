@@ -1,5 +1,11 @@
 export { builtInDefinitionName, builtInDefinitions, builtInResources, builtInSchema } from "./built-in.ts";
 export type { Resource, Subresource } from "./built-in.ts";
+export { compileCustomSchema, compiledBuiltInSchema } from "./compiled-schema.ts";
+export type { CompiledSchema, Pruned } from "./compiled-schema.ts";
+export { formatDuration, parseDuration } from "./formats.ts";
+export type { SchemaNode } from "./schema-node.ts";
+export { parseJsonStrict } from "./strict-json.ts";
+export type { StrictJson } from "./strict-json.ts";
 export { customKindDefinitions, openApiDocument } from "./openapi.ts";
 export {
   childPath,
