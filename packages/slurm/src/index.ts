@@ -1,5 +1,19 @@
 export { parseArguments, type ParsedArguments, type ParsedOption } from "./arguments.ts";
 export {
+  type JobFilter,
+  type JobSelector,
+  parseJobSelector,
+  readSacctCommandLine,
+  readScancelCommandLine,
+  readSinfoCommandLine,
+  readSqueueCommandLine,
+  type SacctQuery,
+  type ScancelRequest,
+  type SinfoQuery,
+  type SqueueQuery,
+} from "./command-lines.ts";
+export { sacctOptions, scancelOptions, sinfoOptions, squeueOptions } from "./command-options.ts";
+export {
   cannotOpen,
   checkScript,
   type Directive,
@@ -29,6 +43,7 @@ export {
 export { exportedEnvironment } from "./exported-environment.ts";
 export { expandFileName, fileEnvironment, type FileNameValues, type JobFiles, jobFiles } from "./file-names.ts";
 export { compressHostlist, expandHostlist } from "./hostlist.ts";
+export { expandArrayRow, jobRows, type RunningElement, runningElements } from "./job-rows.ts";
 export { formatMemory, parseMemory } from "./memory.ts";
 export { formatMoment, parseMoment } from "./moments.ts";
 export { type OptionDefinition, sbatchOptions } from "./options.ts";
@@ -36,6 +51,8 @@ export { type ReasonEntry, reasons, reasonsDocument, slurmReason } from "./reaso
 export type { AccountingRow, JobRow, NodeRow, NodeState, PartitionRow } from "./rows.ts";
 export { formatSinfo, type SinfoLayout } from "./sinfo-format.ts";
 export { formatJobId, formatSqueue, type SqueueLayout } from "./squeue-format.ts";
+export { formatSacct, sacctFieldNames, type SacctLayout } from "./sacct-format.ts";
+export { selectJobs, sortJobs } from "./select-jobs.ts";
 export {
   readSbatchCommandLine,
   type ResolveContext,

@@ -1,0 +1,221 @@
+/** From Workloads to the rows of squeue. */
+import { formatIndexList, type IndexSet, parseIndexList, type Pod, type Workload } from "@berth/kinds";
+import { elementId, podSetCpus } from "./environment.ts";
+import { jobFiles } from "./file-names.ts";
+import { slurmReason } from "./reasons.ts";
+import type { JobRow } from "./rows.ts";
+import { type JobState, jobStateOf } from "./states.ts";
+import { formatDependencies } from "./values.ts";
+
+/** A running element of an array, as its pods tell. */
+export interface RunningElement {
+  task: number;
+  /** In the order of the pods. */
+  nodes: string[];
+  /** Seconds since 1970. */
+  startSeconds?: number;
+  state?: JobState;
+  attempt?: number;
+}
+
+const seconds = (time: string | undefined): number | undefined =>
+  time === undefined ? undefined : Math.floor(Date.parse(time) / 1000);
+
+function memoryBytes(quantity: string | number | undefined): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti|k|M|G|T)?$/.exec(String(quantity ?? ""));
+  if (!match) return undefined;
+  const factors: Record<string, number> = {
+    Ki: 1024,
+    Mi: 1024 ** 2,
+    Gi: 1024 ** 3,
+    Ti: 1024 ** 4,
+    k: 1e3,
+    M: 1e6,
+    G: 1e9,
+    T: 1e12,
+  };
+  return Math.floor(Number(match[1]) * (match[2] === undefined ? 1 : factors[match[2]]!));
+}
+
+/**
+ * The lines of one Workload: of an array the packed rest that waits, and each element that runs; otherwise the job.
+ * Ended elements of an array have none: they are accounting's.
+ * @param running what runs of an array; elements that `status` says run, and that are not in it, are shown without node
+ */
+export function jobRows(workload: Workload, nowSeconds: number, running: readonly RunningElement[] = []): JobRow[] {
+  const { spec, status } = workload;
+  const base = baseRow(workload);
+  if (!spec.array) {
+    const state = jobStateOf(status?.phase ?? "Pending");
+    const start = state === "PENDING" ? seconds(status?.estimatedStart) : seconds(status?.startTime);
+    const row: JobRow = { ...base, state, nodes: state === "PENDING" ? [] : (status?.nodes ?? []) };
+    setTimes(row, start, seconds(status?.endTime), nowSeconds);
+    if (status?.exitCode !== undefined) row.exitCode = status.exitCode;
+    if (status?.signal !== undefined) row.signal = status.signal;
+    if (state !== "PENDING") row.reason = "None";
+    setFiles(row, workload, undefined);
+    return [row];
+  }
+
+  const rows: JobRow[] = [];
+  const arrayJobId = elementId(workload, undefined);
+  const pending = parseIndexList(status?.array?.pending ?? (status?.array ? "" : spec.array.indices));
+  if (pending.size > 0 && status?.phase !== "Cancelled") {
+    const row: JobRow = {
+      ...base,
+      jobId: arrayJobId,
+      arrayJobId,
+      arrayTasks: formatIndexList(pending),
+      ...(spec.array.maxRunning !== undefined && { arrayMaxRunning: spec.array.maxRunning }),
+      state: "PENDING",
+    };
+    setTimes(row, seconds(status?.estimatedStart), undefined, nowSeconds);
+    setFiles(row, workload, undefined);
+    rows.push(row);
+  }
+  const known = new Set<number>();
+  const add = (element: RunningElement) => {
+    known.add(element.task);
+    const row: JobRow = {
+      ...base,
+      jobId: elementId(workload, element.task),
+      arrayJobId,
+      arrayTaskId: element.task,
+      state: element.state ?? "RUNNING",
+      reason: "None",
+      nodes: element.nodes,
+      restarts: Math.max(0, (element.attempt ?? 1) - 1),
+    };
+    delete row.message;
+    setTimes(row, element.startSeconds, undefined, nowSeconds);
+    setFiles(row, workload, element.task);
+    rows.push(row);
+  };
+  for (const element of running) add(element);
+  for (const task of status?.array ? parseIndexList(status.array.running) : []) {
+    if (!known.has(task)) add({ task, nodes: [] });
+  }
+  return rows;
+}
+
+/** What the pods of a Workload tell of the elements that run. Pods of ended or superseded attempts are passed over. */
+export function runningElements(
+  pods: readonly Pod[],
+  of: (pod: Pod) => { task?: number; attempt: number } | undefined,
+): RunningElement[] {
+  const elements = new Map<number, RunningElement & { attempt: number; order: Map<string, string> }>();
+  for (const pod of pods) {
+    const name = of(pod);
+    if (name?.task === undefined) continue;
+    const phase = pod.status?.phase;
+    if (phase === "Succeeded" || phase === "Failed") continue;
+    const node = pod.spec.nodeName;
+    let element = elements.get(name.task);
+    if (element && element.attempt > name.attempt) continue;
+    if (!element || element.attempt < name.attempt) {
+      element = { task: name.task, attempt: name.attempt, nodes: [], order: new Map() };
+      elements.set(name.task, element);
+    }
+    if (node !== undefined) element.order.set(pod.metadata.name, node);
+    if (phase !== "Running") element.state = "CONFIGURING";
+    if (pod.metadata.deletionTimestamp !== undefined) element.state = "COMPLETING";
+    const start = seconds(pod.status?.startTime);
+    if (start !== undefined) element.startSeconds = Math.max(element.startSeconds ?? 0, start);
+  }
+  return [...elements.values()]
+    .toSorted((a, b) => a.task - b.task)
+    .map(({ order, ...element }) => Object.assign(element, { nodes: [...order.values()] }));
+}
+
+function baseRow(workload: Workload): JobRow {
+  const { spec, status } = workload;
+  const submission = spec.submission ?? {};
+  let cpus = 0;
+  let nodeCount = 0;
+  let gpus = 0;
+  for (const set of spec.podSets) {
+    cpus += podSetCpus(set) * set.count;
+    nodeCount += set.count;
+  }
+  const main = spec.podSets.find((set) => set.role === "Driver") ?? spec.podSets[0];
+  const requests = main?.template.spec.containers[0]?.resources?.requests ?? {};
+  for (const [resource, count] of Object.entries(requests))
+    if (resource.startsWith("nvidia.com/")) gpus += Number(count);
+  const features = Object.keys(main?.template.spec.nodeSelector ?? {})
+    .filter((label) => label.startsWith("berth.dev/feature-"))
+    .map((label) => label.slice("berth.dev/feature-".length));
+  const memory = submission.memoryPerCpuBytes ?? submission.memoryPerNodeBytes ?? memoryBytes(requests.memory);
+  const missing = spec.placement?.nodes?.join(",");
+  const row: JobRow = {
+    jobId: status?.jobId ?? 0,
+    name: spec.jobName ?? workload.metadata.name,
+    user: status?.identity?.user ?? spec.user ?? "",
+    account: status?.account ?? spec.account ?? "",
+    partition: status?.queue ?? spec.queue ?? "",
+    qos: spec.qos ?? "normal",
+    state: "PENDING",
+    reason: slurmReason(status?.reason, missing),
+    elapsedSeconds: 0,
+    nodes: [],
+    nodeCount,
+    cpus,
+    nice: spec.nice ?? 0,
+    restarts: status?.restarts ?? 0,
+    requeue: spec.requeue?.onNodeFailure ?? true,
+    namespace: workload.metadata.namespace ?? "",
+    workload: workload.metadata.name,
+  };
+  const optional: Partial<JobRow> = {
+    uid: status?.identity?.uid,
+    gid: status?.identity?.gid,
+    message: status?.message,
+    submitTime: seconds(status?.submitTime ?? workload.metadata.creationTimestamp),
+    eligibleTime: seconds(status?.eligibleTime),
+    timeLimitSeconds: status?.wallTimeSeconds ?? spec.wallTimeSeconds,
+    minimumTimeLimitSeconds: spec.minWallTimeSeconds,
+    deadline: seconds(spec.deadline),
+    tasks: submission.tasks,
+    cpusPerTask: submission.cpusPerTask,
+    memoryBytes: memory,
+    memoryPerCpu: submission.memoryPerCpuBytes === undefined ? undefined : true,
+    tresPerNode: gpus > 0 ? `gres/gpu:${gpus}` : undefined,
+    comment: submission.comment,
+    dependency: spec.dependencies ? formatDependencies(spec.dependencies) : undefined,
+    workingDirectory: submission.workingDirectory,
+    command: submission.command,
+    features: features.length > 0 ? features.join("&") : undefined,
+    exclusive: spec.placement?.exclusive,
+    requiredNodes: spec.placement?.nodes,
+    excludedNodes: spec.placement?.excludedNodes,
+    submitHost: submission.host,
+  };
+  for (const [key, value] of Object.entries(optional)) if (value !== undefined) Object.assign(row, { [key]: value });
+  return row;
+}
+
+function setTimes(row: JobRow, start: number | undefined, end: number | undefined, nowSeconds: number): void {
+  if (start !== undefined) {
+    row.startTime = start;
+    if (row.timeLimitSeconds !== undefined) row.endTime = start + row.timeLimitSeconds;
+  }
+  if (end !== undefined) row.endTime = end;
+  if (row.state !== "PENDING" && start !== undefined) row.elapsedSeconds = Math.max(0, (end ?? nowSeconds) - start);
+}
+
+function setFiles(row: JobRow, workload: Workload, task: number | undefined): void {
+  if (workload.spec.submission === undefined) return;
+  const files = jobFiles(workload, task);
+  row.standardOutput = files.standardOutput;
+  row.standardInput = files.standardInput;
+  if (files.standardError !== undefined) row.standardError = files.standardError;
+}
+
+/** One row for each element of a packed row: `squeue --array`. */
+export function expandArrayRow(row: JobRow): JobRow[] {
+  if (row.arrayTasks === undefined) return [row];
+  const tasks: IndexSet = parseIndexList(row.arrayTasks);
+  return [...tasks].map((task) => {
+    const { arrayTasks: _tasks, arrayMaxRunning: _maxRunning, ...element } = row;
+    return Object.assign(element, { jobId: (row.arrayJobId ?? row.jobId) + task, arrayTaskId: task });
+  });
+}
