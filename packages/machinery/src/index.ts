@@ -1,5 +1,10 @@
 export { builtInDefinitionName, builtInDefinitions, builtInResources, builtInSchema } from "./built-in.ts";
 export type { Resource, Subresource } from "./built-in.ts";
+export { humanDuration, translateTimestampSince } from "./age.ts";
+export { compileJsonPath } from "./json-path.ts";
+export type { JsonPath } from "./json-path.ts";
+export { compileTableLayout, defaultPrinterColumns, makeTable, partialObjectMetadata } from "./table.ts";
+export type { PrinterColumn, Table, TableColumnDefinition, TableLayout, TableOptions, TableRow } from "./table.ts";
 export { compileCustomSchema, compiledBuiltInSchema } from "./compiled-schema.ts";
 export type { CompiledSchema, Pruned } from "./compiled-schema.ts";
 export { formatDuration, parseDuration } from "./formats.ts";
