@@ -330,12 +330,3 @@ export interface ClusterState {
   reservations(): Reservation[];
   counts(): { nodes: number; pendingJobs: number; pendingTasks: number; running: number };
 }
-
-/** Starts, reservations, reasons for the state at `now`; see {@link Decisions}. Deterministic; applies its starts to the state. */
-export type Decide = (state: ClusterState, now: Time) => Decisions;
-/** The numbers behind the reason of one waiting job; undefined when it does not wait. */
-export type Explain = (state: ClusterState, id: number, now: Time) => Explanation | undefined;
-/** Expected starts of all that wait, by playing the same `decide` onwards on a copy. */
-export type ForecastStarts = (state: ClusterState, now: Time, options?: ForecastOptions) => Forecast;
-/** An empty state. */
-export type CreateClusterState = (options: ClusterOptions) => ClusterState;
