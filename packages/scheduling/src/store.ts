@@ -256,6 +256,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   /** A job begins on a placement that is taken out of the timelines already. */
   begin(job: JobRecord, task: number | undefined, placement: Placement, start: Time, end: Time): Run {
     const run: Run = { ...placement, job, task, start, slotEnd: end, end, alive: true };
+    job.reported = undefined;
     if (job.reservation !== undefined || job.lifted !== undefined) this.dropReservation(job);
     if (task !== undefined) {
       const { pending, blocked, never } = job.array!;

@@ -89,7 +89,7 @@ export interface DependencyOutcome {
   ended: boolean;
   /** Exit code 0; of an array: of every task. Cancelled, timed out, lost: false. */
   ok?: boolean;
-  /** Of an array: tasks that ended well, for `AfterCorr`. */
+  /** Of an array: tasks that ended well, for `AfterCorr`; absent: all if `ok`, else none. */
   okTasks?: TaskRuns;
 }
 
@@ -217,7 +217,7 @@ export interface Decisions {
   starts: Start[];
   /** New or moved. */
   reservations: Reservation[];
-  /** Jobs that still wait and hold a reservation no more. */
+  /** Jobs that still wait and hold a reservation no more. A start takes its reservation with it, and is not told here. */
   unreserved: number[];
   /** Jobs whose reason changed, among them each job added since and not started. For the numbers ask `explain`. */
   waiting: { job: number; reason: WaitReason }[];
