@@ -1,1 +1,1 @@
-export {};
+export { dispatch } from "./dispatch.ts";

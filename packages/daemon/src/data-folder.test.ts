@@ -79,4 +79,5 @@ test("of many who find a dead lock, exactly one gets it", async () => {
   await writeFile(join(folder, "supervisor.json"), "");
   const trials = await Promise.allSettled(Array.from({ length: 8 }, () => lockDataFolder(folder)));
   assert.equal(trials.filter(({ status }) => status === "fulfilled").length, 1);
+  for (const trial of trials) if (trial.status === "rejected") assert.ok(trial.reason instanceof Refusal);
 });

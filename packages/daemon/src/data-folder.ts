@@ -1,7 +1,8 @@
 /** The data folder: its format number, who may use it, and the lock against a second supervisor. */
 import { asProcessIdentity, isAlive, processIdentity, type ProcessIdentity } from "@berth/identity";
-import { randomBytes } from "node:crypto";
-import { chmod, link, lstat, mkdir, readFile, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { chmod, lstat, mkdir, readFile, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { Refusal } from "./refusal.ts";
 
@@ -73,40 +74,40 @@ export async function prepareDataFolder(
 export async function lockDataFolder(folder: string): Promise<() => Promise<void>> {
   const path = join(folder, "supervisor.json");
   const own = processIdentity()!;
-  const draft = `${path}.${own.pid}.${randomBytes(4).toString("hex")}`;
-  await writeFile(draft, `${JSON.stringify(own)}\n`, { mode: 0o600 });
+  const release = await oneAtATime(await realpath(folder));
   try {
-    // A few rounds are enough: each lost one means that another starter won.
-    for (let round = 0; round < 5; round += 1) {
-      if (await linkIfAbsent(draft, path)) {
-        return async () => {
-          if (samePerson(await readHolder(path), own)) await rm(path, { force: true });
-        };
-      }
-      const holder = await readHolder(path);
-      if (holder !== undefined && isAlive(holder))
-        throw new Refusal(
-          `Berth already runs on the data folder ${folder} (process ${holder.pid}); stop it with: berth down --data ${folder}`,
-        );
-      await removeStale(path, holder);
-    }
-    throw new Refusal(`several starts of Berth on the data folder ${folder} at one time; try again`);
+    const holder = await readHolder(path);
+    if (holder !== undefined && isAlive(holder))
+      throw new Refusal(
+        `Berth already runs on the data folder ${folder} (process ${holder.pid}); stop it with: berth down --data ${folder}`,
+      );
+    await replaceFile(path, `${JSON.stringify(own)}\n`);
   } finally {
-    await rm(draft, { force: true });
+    release();
   }
+  return async () => {
+    if (samePerson(await readHolder(path), own)) await rm(path, { force: true });
+  };
 }
 
-/** Moves a dead lock away; when another took it over meanwhile, puts that one back. */
-async function removeStale(path: string, judged: ProcessIdentity | undefined): Promise<void> {
-  const aside = `${path}.${process.pid}.stale`;
-  try {
-    await rename(path, aside);
-  } catch {
-    return;
-  }
-  const moved = await readHolder(aside);
-  if (!samePerson(moved, judged) && moved !== undefined && isAlive(moved)) await linkIfAbsent(aside, path);
-  await rm(aside, { force: true });
+/**
+ * Keeps two starters from looking at the lock at one time. A name in the kernel's own (abstract) space is given to one process,
+ * and is free again when that one dies: nothing of it can become stale.
+ */
+async function oneAtATime(folder: string): Promise<() => void> {
+  const name = `\0berth-${createHash("sha256").update(folder).digest("hex")}`;
+  const server = createServer();
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once("error", (error) =>
+    reject(
+      codeOf(error) === "EADDRINUSE"
+        ? new Refusal(`another start of Berth on the data folder ${folder} is under way; wait for it`)
+        : error,
+    ),
+  );
+  server.listen(name, resolve);
+  await promise;
+  return () => void server.close();
 }
 
 function samePerson(left: ProcessIdentity | undefined, right: ProcessIdentity | undefined): boolean {
@@ -118,16 +119,6 @@ async function readHolder(path: string): Promise<ProcessIdentity | undefined> {
     return asProcessIdentity(JSON.parse((await readOptional(path)) ?? "null"));
   } catch {
     return undefined;
-  }
-}
-
-async function linkIfAbsent(from: string, to: string): Promise<boolean> {
-  try {
-    await link(from, to);
-    return true;
-  } catch (error) {
-    if (codeOf(error) === "EEXIST") return false;
-    throw error;
   }
 }
 

@@ -120,7 +120,7 @@ export class Supervisor {
   async #lastPort(): Promise<number> {
     try {
       const kubeconfig = await readFile(join(this.#options.data, "admin.kubeconfig"), "utf8");
-      const port = Number(/server: "?https:\/\/[^\s"]*:(\d+)/.exec(kubeconfig)?.[1]);
+      const port = Number(/"?server"?: "?https:\/\/[^\s"]*:(\d+)/.exec(kubeconfig)?.[1]);
       return port > 0 && (await isFree(port)) ? port : 0;
     } catch {
       return 0;

@@ -8,3 +8,4 @@ export { asProcessIdentity, isAlive, processIdentity } from "./process-identity.
 export type { ProcessIdentity } from "./process-identity.ts";
 export { currentClusterFile, defaultDataFolder, machineDataFolder, publicFolderOf } from "./cluster-places.ts";
 export type { PlacesOptions, PublicEndpoint } from "./cluster-places.ts";
+export { namespaceOf } from "./namespaces.ts";

@@ -185,10 +185,11 @@ class Pass {
     const now = this.#now;
     for (const variant of jobClass.open) {
       const { slotSeconds, minSlotSeconds } = jobClass;
+      const elastic = variant.groups.some((group) => group.minPods < group.pods);
       let seconds = Math.min(slotSeconds, this.#longest(job, variant));
-      let placement = this.#placeNow(jobClass, variant, seconds);
+      let placement = place(store, jobClass, variant, now, seconds, elastic ? "Most" : "Full");
       if (placement === undefined && minSlotSeconds < seconds) {
-        placement = this.#placeNow(jobClass, variant, minSlotSeconds);
+        placement = place(store, jobClass, variant, now, minSlotSeconds, elastic ? "Most" : "Full");
         if (placement !== undefined) {
           applyCharges(store.table, placement.charges, now, now + minSlotSeconds, 1);
           seconds = longestSlot(placement.charges, now, seconds);
@@ -200,18 +201,6 @@ class Pass {
       return true;
     }
     return false;
-  }
-
-  /** As many pods as fit, from the minimum of the gang to its full count. */
-  #placeNow(jobClass: JobClass, variant: Variant, seconds: number): Placement | undefined {
-    const elastic = variant.groups.some((group) => group.minPods < group.pods);
-    if (!elastic) return place(this.#store, jobClass, variant, this.#now, seconds, "Full");
-    // With several groups the extra pods of one must not take the room that another needs.
-    for (const count of variant.groups.length === 1 ? (["Most"] as const) : (["Full", "Most", "Minimum"] as const)) {
-      const placement = place(this.#store, jobClass, variant, this.#now, seconds, count);
-      if (placement !== undefined) return placement;
-    }
-    return undefined;
   }
 
   /** The longest slot that the queue and the deadline allow a job whose wall time may shrink. */

@@ -227,15 +227,14 @@ function pick(
       if (best === undefined) return undefined;
       if (start !== now || fitting(best) > 0) return [[best, 1]];
       if (seconds === job.minSlotSeconds) group.window.set(best.index, 0);
-      else return pickByOrder(context, group, candidates, fitting, spread, maxNodes, least, most, taken);
+      else return pickByOrder(context, candidates, fitting, spread, maxNodes, least, most, taken);
     }
   }
-  return pickByOrder(context, group, candidates, fitting, spread, maxNodes, least, most, taken);
+  return pickByOrder(context, candidates, fitting, spread, maxNodes, least, most, taken);
 }
 
 function pickByOrder(
   context: PlacementContext,
-  group: Group,
   candidates: Uint32Array | Int32Array,
   fitting: (node: NodeRecord) => number,
   spread: boolean,
@@ -248,9 +247,7 @@ function pickByOrder(
   const options: Pick[] = [];
   let total = 0;
   for (const node of table.nodes) {
-    // A node that the job has taken whole may still have room for more of its pods.
-    const whole = group.exclusive && taken.has(node) && group.empty.counts[node.index]! > 0;
-    if (!candidates[node.index] && !whole) continue;
+    if (!candidates[node.index] && !taken.has(node)) continue;
     const pods = fitting(node);
     if (pods <= 0) continue;
     options.push([node, pods]);
@@ -262,27 +259,22 @@ function pickByOrder(
   options.sort(
     (a, b) =>
       Number(taken.has(b[0])) - Number(taken.has(a[0])) ||
-      // Where nodes are counted, the ones that hold most come first.
       (maxNodes === undefined ? 0 : b[1] - a[1]) ||
       sign * (score.get(a[0])! - score.get(b[0])!) ||
       a[0].index - b[0].index,
   );
-  let more = (maxNodes ?? Infinity) - taken.size;
-  const usable = options.filter(([node]) => {
-    if (!taken.has(node)) more -= 1;
-    return taken.has(node) || more >= 0;
-  });
+  const usable = maxNodes === undefined ? options : options.slice(0, Math.max(0, maxNodes));
   const picks: Pick[] = [];
   let missing = most;
   if (spread) {
     const share = usable.map(() => 0);
-    for (let dealt = true; dealt && missing > 0;) {
-      dealt = false;
+    for (let more = true; more && missing > 0;) {
+      more = false;
       for (let index = 0; index < usable.length && missing > 0; index += 1) {
         if (share[index]! >= usable[index]![1]) continue;
         share[index]! += 1;
         missing -= 1;
-        dealt = true;
+        more = true;
       }
     }
     for (const [index, pods] of share.entries()) if (pods > 0) picks.push([usable[index]![0], pods]);

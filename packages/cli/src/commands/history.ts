@@ -1,0 +1,64 @@
+/** `berth history`: what has ended, newest first. */
+import { userInfo } from "node:os";
+import { attemptName, readAttempts, type AttemptRow } from "../accounting.ts";
+import { CommandError } from "../command-error.ts";
+import { connect } from "../connect.ts";
+import { paint, printRows, type OutputFormat, type TableColumn } from "../table.ts";
+import { formatBytes, formatDuration, formatTime } from "../times.ts";
+
+export interface HistoryOptions {
+  limit: string;
+  since?: string;
+  state?: string;
+  all?: boolean;
+  output?: OutputFormat;
+}
+
+const columns: readonly TableColumn<AttemptRow>[] = [
+  { title: "JOB", value: attemptName },
+  { title: "NAME", value: ({ name }) => name },
+  { title: "USER", value: ({ user }) => user, wide: true },
+  { title: "QUEUE", value: ({ queue }) => queue },
+  { title: "ACCOUNT", value: ({ account }) => account, wide: true },
+  { title: "ENDED", value: ({ endTime }) => formatTime(endTime) },
+  { title: "WAITED", value: waited, align: "right" },
+  { title: "RAN", value: ran, align: "right" },
+  { title: "STATE", value: ({ state }) => paint(state === "Succeeded" ? "green" : "red", state) },
+  { title: "EXIT", value: ({ exitCode, signal }) => (signal > 0 ? `signal ${signal}` : exitCode), align: "right" },
+  {
+    title: "CPU",
+    value: ({ cpuMilliseconds: used }) => (used === null ? undefined : formatDuration(used / 1000)),
+    align: "right",
+  },
+  {
+    title: "MEMORY",
+    value: ({ peakMemoryBytes: peak }) => (peak === null ? undefined : formatBytes(peak)),
+    align: "right",
+  },
+  { title: "ATTEMPT", value: ({ attempt }) => attempt, align: "right", wide: true },
+  { title: "NODES", value: ({ nodes }) => nodes.join(",") || undefined, wide: true },
+];
+
+export async function history(options: HistoryOptions): Promise<number> {
+  if (!/^[1-9]\d{0,6}$/.test(options.limit))
+    throw new CommandError(`--limit ${options.limit}: this must be a whole number from 1`);
+  const since = options.since === undefined ? undefined : Date.parse(options.since);
+  if (since !== undefined && Number.isNaN(since))
+    throw new CommandError(`--since ${options.since} is not a time like 2026-11-22 or 2026-11-22T14:05:00`);
+  const rows = await readAttempts(await connect(), {
+    limit: Number(options.limit),
+    user: options.all === true ? undefined : [userInfo().username],
+    state: options.state?.split(","),
+    since: since === undefined ? undefined : new Date(since).toISOString(),
+  });
+  await printRows(columns, rows, options.output, { items: rows });
+  return 0;
+}
+
+function waited({ submitTime, startTime, endTime }: AttemptRow): string {
+  return formatDuration((Date.parse(startTime ?? endTime) - Date.parse(submitTime)) / 1000);
+}
+
+function ran({ startTime, endTime }: AttemptRow): string | undefined {
+  return startTime === null ? undefined : formatDuration((Date.parse(endTime) - Date.parse(startTime)) / 1000);
+}

@@ -1,0 +1,120 @@
+/** `berth status`: how the cluster is, in words. */
+import { resources, type AnyObject } from "@berth/client";
+import { queues, type Queue, type Workload } from "@berth/kinds";
+import { quantityToInteger, quantityToMilli } from "@berth/machinery";
+import { join } from "node:path";
+import { connect, readJson } from "../connect.ts";
+import { listWorkloads } from "../jobs.ts";
+import { formatData, formatTable, paint, type OutputFormat } from "../table.ts";
+import { formatBytes, formatDuration } from "../times.ts";
+import { countsOf } from "../workload-counts.ts";
+
+interface ProcessState {
+  role: string;
+  pid?: number;
+  ready: boolean;
+  restarts: number;
+  lastEnd?: string;
+}
+
+interface Endpoint {
+  url: string;
+  version: string;
+  startedAt: string;
+  processes: ProcessState[];
+  notes: string[];
+}
+
+interface NodeObject extends AnyObject {
+  spec?: { unschedulable?: boolean };
+  status?: {
+    allocatable?: Record<string, string>;
+    conditions?: { type: string; status: string; message?: string }[];
+  };
+}
+
+interface NodeGroup {
+  driver: string;
+  nodes: number;
+  ready: number;
+  cpus: number;
+  memoryBytes: number;
+}
+
+export async function status(options: { output?: OutputFormat }): Promise<number> {
+  const cluster = await connect();
+  const { client, data } = cluster;
+  const endpoint = data === undefined ? undefined : (readJson(join(data, "endpoint.json")) as Endpoint | undefined);
+  const [nodes, queueList, workloads] = await Promise.all([
+    client.listAll<NodeObject>(resources.nodes),
+    client.listAll<Queue>(queues),
+    listWorkloads(cluster),
+  ]);
+  const groups = groupsOf(nodes.items);
+  const byQueue = Map.groupBy(workloads, queueOf);
+  const lengths = queueList.items.map(({ metadata, spec }) => {
+    const { pending, running, ended } = countsOf(byQueue.get(metadata.name) ?? []);
+    return { queue: metadata.name, state: spec.state ?? "Up", pending, running, ended };
+  });
+  const healthy =
+    groups.every(({ nodes, ready }) => nodes === ready) && (endpoint?.processes ?? []).every(({ ready }) => ready);
+  if (options.output === "json" || options.output === "yaml") {
+    const report = { healthy, server: client.server, data, ...endpoint, nodes: groups, queues: lengths };
+    process.stdout.write(await formatData(report, options.output));
+    return healthy ? 0 : 1;
+  }
+  const lines = [
+    `Berth${endpoint === undefined ? "" : ` ${endpoint.version}`} at ${client.server}, ${cluster.description}: ${healthy ? paint("green", "all is well") : paint("red", "not all is well")}`,
+  ];
+  if (endpoint !== undefined) {
+    lines[0] += `; up for ${formatDuration((Date.now() - Date.parse(endpoint.startedAt)) / 1000)}`;
+    for (const one of endpoint.processes) lines.push(`  process ${one.role}: ${processSentence(one)}`);
+  }
+  if (groups.length === 0) lines.push("  no node has joined: no job can run");
+  for (const group of groups)
+    lines.push(
+      `  ${group.nodes === 1 ? "1 node" : `${group.nodes} nodes`}, driver ${group.driver}: ${group.ready === group.nodes ? "ready" : paint("red", `${group.ready} ready`)}, ${group.cpus} cpus, ${formatBytes(group.memoryBytes)}`,
+    );
+  for (const note of endpoint?.notes ?? []) lines.push(`  ${paint("yellow", "note:")} ${note}`);
+  process.stdout.write(`${lines.join("\n")}\n`);
+  process.stdout.write(
+    formatTable(
+      [
+        { title: "QUEUE", value: (row) => row.queue },
+        { title: "STATE", value: (row) => row.state },
+        { title: "PENDING", value: (row) => row.pending, align: "right" },
+        { title: "RUNNING", value: (row) => row.running, align: "right" },
+        { title: "ENDED", value: (row) => row.ended, align: "right" },
+      ],
+      lengths,
+    ),
+  );
+  return healthy ? 0 : 1;
+}
+
+function queueOf({ spec, status }: Workload): string | undefined {
+  return status?.queue ?? spec.queue;
+}
+
+function processSentence({ pid, ready, restarts, lastEnd }: ProcessState): string {
+  const now = ready
+    ? paint("green", "runs")
+    : paint("red", pid === undefined ? "is being started again" : "is starting");
+  const history = restarts === 0 ? "" : `, started again ${restarts === 1 ? "once" : `${restarts} times`}`;
+  return `${now}${pid === undefined ? "" : ` (pid ${pid})`}${history}${lastEnd === undefined ? "" : `; it had ended: ${lastEnd}`}`;
+}
+
+function groupsOf(nodes: readonly NodeObject[]): NodeGroup[] {
+  const groups = new Map<string, NodeGroup>();
+  for (const { metadata, status } of nodes) {
+    const driver = metadata.labels?.["berth.dev/driver"] ?? "kubelet";
+    const group = groups.get(driver) ?? { driver, nodes: 0, ready: 0, cpus: 0, memoryBytes: 0 };
+    group.nodes += 1;
+    if (status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true)
+      group.ready += 1;
+    group.cpus += quantityToMilli(status?.allocatable?.["cpu"] ?? 0) / 1000;
+    group.memoryBytes += quantityToInteger(status?.allocatable?.["memory"] ?? 0);
+    groups.set(driver, group);
+  }
+  return [...groups.values()].sort((a, b) => (a.driver < b.driver ? -1 : 1));
+}

@@ -1,0 +1,22 @@
+/**
+ * Entry of every command: `main.ts NAME ARGUMENTS…`, where NAME is what the launcher was called by. What a command needs is
+ * imported when it is chosen, since the time to start is part of each of them.
+ */
+import { enableCompileCache } from "node:module";
+import { join } from "node:path";
+
+enableCompileCache(cacheFolder());
+
+const [calledAs = "berth", ...words] = process.argv.slice(2);
+// A reader that goes away (`| head`) is no error of ours.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+
+const { dispatch } = await import("./dispatch.ts");
+const exitCode = await dispatch(calledAs, words);
+// Idle connections need not be waited for, what was written must be.
+process.stderr.write("", () => process.stdout.write("", () => process.exit(exitCode)));
+
+function cacheFolder(): string {
+  const { HOME = "/tmp", XDG_CACHE_HOME } = process.env;
+  return join(XDG_CACHE_HOME?.startsWith("/") === true ? XDG_CACHE_HOME : join(HOME, ".cache"), "berth", "compiled");
+}

@@ -1,0 +1,18 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { nextSteps } from "./pipeline.ts";
+
+test("steps are read from the head, relative to the script", () => {
+  const script =
+    "#!/bin/sh\n#SBATCH -t 1\n\n#BERTH then reduce.sbatch a b\n# a comment\n#BERTH then ../plot.sh\necho\n#BERTH then no.sh\n";
+  assert.deepEqual(nextSteps(script, "/work/pi/pi.sbatch"), [
+    { script: "/work/pi/reduce.sbatch", arguments: ["a", "b"] },
+    { script: "/work/plot.sh", arguments: [] },
+  ]);
+  assert.deepEqual(nextSteps("#!/bin/sh\necho", "x"), []);
+});
+
+test("what is no step is refused with its line", () => {
+  assert.throws(() => nextSteps("#!/bin/sh\n#BERTH after x", "a.sh"), /a\.sh: line 2.*#BERTH then FILE/);
+  assert.throws(() => nextSteps("#!/bin/sh\n#BERTH then", "a.sh"), /line 2/);
+});

@@ -1,0 +1,137 @@
+/** The command line of `berth`: options and help; what each command does is loaded when it is chosen. */
+import { Command, CommanderError, Option } from "commander";
+import { outputFormats, type OutputFormat } from "./table.ts";
+
+export interface OutputOptions {
+  output?: OutputFormat;
+}
+
+/** Runs `berth WORDS…`; resolves to the exit code. */
+export async function runProgram(words: string[]): Promise<number> {
+  const program = berthProgram((code) => (exitCode = code));
+  let exitCode = 0;
+  try {
+    if (words.length === 0) {
+      process.stdout.write(program.helpInformation());
+      return 0;
+    }
+    await program.parseAsync(words, { from: "user" });
+  } catch (error) {
+    // commander has printed what was wrong.
+    if (error instanceof CommanderError) return error.exitCode;
+    throw error;
+  }
+  return exitCode;
+}
+
+/** The tree of commands; `done` takes the exit code of the one that ran. Also the source of shell completion. */
+export function berthProgram(done: (exitCode: number) => void): Command {
+  const program = new Command("berth")
+    .description("Berth, the research computing platform on Kubernetes: a place and a time for every job")
+    .option(
+      "--context <context>",
+      "which cluster: a data folder, a kubeconfig or a context of yours (also: BERTH_CONTEXT)",
+    )
+    .hook("preAction", (_, action) => {
+      const { context } = action.optsWithGlobals<{ context?: string }>();
+      if (context !== undefined) process.env["BERTH_CONTEXT"] = context;
+    })
+    .showHelpAfterError("(run with --help for what there is)")
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .exitOverride();
+  const output = (): Option => new Option("-o, --output <format>", "how to print").choices(outputFormats);
+  const data = (what: string): Option => new Option("--data <folder>", what);
+  const command = (words: string, description: string, examples: string): Command =>
+    program
+      .command(words)
+      .description(description)
+      .addOption(new Option("--context <context>").hideHelp())
+      .addHelpText("after", `\nExamples:\n${examples}`);
+
+  command("up", "start a cluster on this machine", "  berth up --detach\n  berth up --nodes 2 --data ./cluster")
+    .addOption(data("where the cluster keeps everything (default: ~/.local/share/berth; root: /var/lib/berth)"))
+    .option("--port <port>", "port of the API on 127.0.0.1 (default: that of the last time, else a free one)")
+    .option("--nodes <number>", "divide the machine's cores and memory into this many nodes", "1")
+    .option("--simulated-nodes <number>", "add nodes on which pods only seem to run", "0")
+    .option(
+      "--driver <driver>",
+      "how jobs are isolated: sandbox or process (default: the best that this machine allows)",
+    )
+    .option("--detach", "return once the cluster is ready, and leave it running")
+    .action(async (options) => done(await (await import("./commands/up.ts")).up(options)));
+  command("down", "stop the cluster; running jobs go on", "  berth down\n  berth down --data ./cluster")
+    .addOption(data("the cluster's data folder (default: your running cluster's)"))
+    .action(async (options) => done(await (await import("./commands/down.ts")).down(options)));
+  command("status", "how the cluster is, in words", "  berth status\n  berth status -o json")
+    .addOption(output())
+    .action(async (options) => done(await (await import("./commands/status.ts")).status(options)));
+  command("kubeconfig", "print the kubeconfig for kubectl and others", "  berth kubeconfig >~/.kube/berth")
+    .addOption(data("the cluster's data folder (default: your running cluster's)"))
+    .action(async (options) => done(await (await import("./commands/kubeconfig.ts")).kubeconfig(options)));
+
+  command(
+    "run",
+    "submit a batch script, follow it, and end with its exit code; starts a cluster when none is running",
+    "  berth run examples/pi/pi.sbatch\n  berth run --time=10 --mem=1G analysis.sh input.csv",
+  )
+    .argument("[words...]", "options of sbatch, the script and its arguments")
+    .usage("[sbatch options] SCRIPT [arguments]")
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(async (words: string[]) => done(await (await import("./commands/run.ts")).run(words)));
+  command(
+    "explain",
+    "why a job waits and when it will start, or how it ended",
+    "  berth explain 42\n  berth explain 42_7",
+  )
+    .argument("<job>", "id of the job, or ID_TASK of one element of an array")
+    .addOption(output())
+    .action(async (job: string, options) => done(await (await import("./commands/explain.ts")).explain(job, options)));
+  command("logs", "print the output of a job", "  berth logs 42\n  berth logs -f 42_7")
+    .argument("<job>", "id of the job, or ID_TASK of one element of an array")
+    .option("-f, --follow", "go on until the job ends")
+    .action(async (job: string, options) => done(await (await import("./commands/logs.ts")).logs(job, options)));
+  command(
+    "history",
+    "jobs that have ended, newest first",
+    "  berth history\n  berth history --since 2026-11-01 -o json",
+  )
+    .option("-n, --limit <number>", "at most this many", "20")
+    .option("--since <time>", "only those that ended after this time (2026-11-22 or 2026-11-22T14:05:00)")
+    .option("--state <states>", "only these final states, such as Failed,TimedOut")
+    .option("-a, --all", "of all users, where you may read them")
+    .addOption(output())
+    .action(async (options) => done(await (await import("./commands/history.ts")).history(options)));
+  command("cancel", "end jobs, running or waiting", "  berth cancel 42\n  berth cancel 42_7 43_[1-5]")
+    .argument("<jobs...>", "ids, ID_TASK or ID_[TASKS]")
+    .action(async (jobs: string[]) => done(await (await import("./commands/cancel.ts")).cancel(jobs)));
+
+  command(
+    "simulate",
+    "run a recorded workload through the scheduler, in virtual time",
+    "  berth simulate KTH-SP2.swf.gz --policy easy --processors 100 --json",
+  )
+    .argument("<trace>", "a workload in the Standard Workload Format, plain or gzipped")
+    .option("--policy <policy>", "fcfs, easy, easy-sjbf or conservative", "easy")
+    .option("--processors <number>", "size of the machine (default: what the trace's head says)")
+    .option("--clairvoyant", "take the run times as the estimates, instead of what users asked for")
+    .option("--json", "print the figures as one JSON object")
+    .option("--output <file>", "write the schedule as CSV: id, submit, start, end, wait, processors")
+    .action(async (trace: string, options) =>
+      done(await (await import("./commands/simulate.ts")).simulateTrace(trace, options)),
+    );
+  command(
+    "completion",
+    "print the completion script of a shell",
+    '  eval "$(berth completion bash)"\n  berth completion fish >~/.config/fish/completions/berth.fish',
+  )
+    .argument("<shell>", "bash, zsh or fish")
+    .action(async (shell: string) => done((await import("./commands/completion.ts")).completion(shell, program)));
+
+  program.addHelpText(
+    "after",
+    "\nSlurm's commands, also under their own names (symbolic links to berth):\n  sbatch, squeue, scancel, sinfo, sacct\n\nExamples:\n  berth run examples/pi/pi.sbatch    the first job: starts a cluster, follows the job, prints its output\n  berth up --detach                  start a cluster on this machine\n  berth sbatch --wrap 'hostname'     queue a command",
+  );
+  return program;
+}

@@ -1,0 +1,142 @@
+/** `scancel`: ends jobs, or sends them a signal. */
+import { isReason, resources } from "@berth/client";
+import { isFinal, labels, parseIndexList, type IndexSet, type Pod } from "@berth/kinds";
+import {
+  readScancelCommandLine,
+  scancelOptions,
+  selectJobs,
+  SlurmError,
+  type JobRow,
+  type ScancelRequest,
+} from "@berth/slurm";
+import { userInfo } from "node:os";
+import { cancelWorkload } from "../cancellation.ts";
+import { connect, type Cluster } from "../connect.ts";
+import { livingJobs, type LivingJob } from "../living-jobs.ts";
+import { withCluster } from "./contact.ts";
+import { showText } from "./help.ts";
+import { knownUsers } from "./users.ts";
+
+const examples =
+  "Examples:\n  scancel 42\n  scancel 43_[3-5] 44_1\n  scancel --me --state PENDING\n  scancel -s USR1 --batch 42\n";
+/** Slurm's exit code of who may not. */
+const deniedExitCode = 210;
+
+export async function scancel(words: string[]): Promise<number> {
+  const request = readScancelCommandLine(words);
+  if (request.show !== undefined) return showText("scancel", request.show, scancelOptions, examples);
+  return await withCluster("scancel", async () => {
+    const cluster = await connect();
+    const step = request.jobs.find((job) => job.step !== undefined && job.step !== "batch");
+    if (step !== undefined)
+      throw new SlurmError(
+        1,
+        `error: job steps (${step.job}.${step.step}) are known to Slurm but not yet honoured by Berth; cancel the job`,
+      );
+    const targets = await targetsOf(cluster, request);
+    let exitCode = 0;
+    for (const target of targets) {
+      const failure = await cancelTarget(cluster, target, request);
+      if (failure === undefined) continue;
+      if (failure === "denied") exitCode = deniedExitCode;
+      const text = failure === "denied" ? "Access/permission denied" : "Job/step already completing or completed";
+      if (failure === "denied" || request.verbose)
+        process.stderr.write(`scancel: error: Kill job error on job id ${target.id}: ${text}\n`);
+    }
+    return exitCode;
+  });
+}
+
+/** A job, or some elements of one array; absent Workload: a job that nobody knows. */
+interface Target {
+  id: string;
+  job?: LivingJob;
+  tasks?: IndexSet;
+}
+
+async function targetsOf(cluster: Cluster, request: ScancelRequest): Promise<Target[]> {
+  const jobs = await livingJobs(cluster);
+  const users = request.me ? [userInfo().username] : await knownUsers("scancel", request.users);
+  const rows = new Map(jobs.map((job) => [job.row, job]));
+  const wanted = selectJobs(
+    jobs.map(({ row }) => row),
+    {
+      users,
+      states: request.states,
+      partitions: request.partitions,
+      accounts: request.accounts,
+      qos: request.qos,
+      jobNames: request.jobNames,
+      nodes: request.nodes,
+    },
+  );
+  if (request.jobs.length === 0) return wanted.map((row) => targetOfRow(row, rows.get(row)!));
+  const narrowed =
+    users ?? request.states ?? request.partitions ?? request.accounts ?? request.jobNames ?? request.nodes;
+  return request.jobs.map(({ job, tasks }): Target => {
+    const id = tasks === undefined ? `${job}` : `${job}_${tasks}`;
+    const named = wanted.filter((row) => row.jobId === job || row.arrayJobId === job);
+    const first = named[0];
+    if (first === undefined) return { id };
+    const living = rows.get(first)!;
+    if (tasks !== undefined) return { id, job: living, tasks: parseIndexList(tasks) };
+    // An element's own id names only that element; the array's id names all of it, or what a filter leaves of it.
+    if (first.jobId === job && first.arrayTaskId !== undefined && first.arrayJobId !== job)
+      return targetOfRow(first, living);
+    if (narrowed === undefined || living.workload.spec.array === undefined) return { id, job: living };
+    return { id, job: living, tasks: named.map(tasksOfRow).reduce((all, some) => all.union(some)) };
+  });
+}
+
+function targetOfRow(row: JobRow, job: LivingJob): Target {
+  if (row.arrayJobId === undefined) return { id: `${row.jobId}`, job };
+  return { id: `${row.arrayJobId}_${row.arrayTaskId ?? row.arrayTasks}`, job, tasks: tasksOfRow(row) };
+}
+
+function tasksOfRow(row: JobRow): IndexSet {
+  return parseIndexList(row.arrayTasks ?? String(row.arrayTaskId ?? ""));
+}
+
+/** Undefined when it was asked for; else why not. */
+async function cancelTarget(
+  cluster: Cluster,
+  target: Target,
+  request: ScancelRequest,
+): Promise<"ended" | "denied" | undefined> {
+  const { job, tasks } = target;
+  if (job === undefined || isFinal(job.workload.status?.phase)) return "ended";
+  try {
+    if (request.signal !== undefined && request.signal !== 9 && request.signal !== 15)
+      return await sendSignal(cluster, target, request.signal, request.to);
+    const outcome = await cancelWorkload(cluster, job.workload, tasks);
+    return outcome === "asked" ? undefined : outcome === "refused" ? "denied" : "ended";
+  } catch (error) {
+    if (isReason(error, "Forbidden")) return "denied";
+    throw error;
+  }
+}
+
+/** Sends the signal to the job's driver: of its script's shell alone, or of everything in its container. */
+async function sendSignal(
+  { client }: Cluster,
+  { job, tasks }: Target,
+  signal: number,
+  to: ScancelRequest["to"],
+): Promise<"ended" | undefined> {
+  // A job without steps receives nothing, as in Slurm.
+  if (to === undefined) return undefined;
+  const { namespace = "", name } = job!.workload.metadata;
+  const { items } = await client.list<Pod>(resources.pods, { namespace, labelSelector: `${labels.workload}=${name}` });
+  const pods = items.filter(({ metadata, status }) => {
+    const of = metadata.labels ?? {};
+    const task = of[labels.task];
+    const meant = tasks === undefined || (task !== undefined && tasks.has(Number(task)));
+    return meant && of[labels.podSet] === "main" && status?.phase === "Running";
+  });
+  if (pods.length === 0) return "ended";
+  const script = to === "Full" ? `kill -s ${signal} -1` : `kill -s ${signal} 1`;
+  for (const pod of pods) {
+    await client.exec(namespace, pod.metadata.name, { command: ["/bin/sh", "-c", script], container: "main" });
+  }
+  return undefined;
+}

@@ -1,0 +1,41 @@
+/** `sinfo`: queues and their nodes. */
+import { resources } from "@berth/client";
+import { queues, type Queue } from "@berth/kinds";
+import { formatSinfo, readSinfoCommandLine, sinfoOptions, type NodeRow, type SinfoQuery } from "@berth/slurm";
+import { connect } from "../connect.ts";
+import { listPods } from "../living-jobs.ts";
+import { nodeRows, partitionRows, type NodeObject } from "../rows/node-rows.ts";
+import { withCluster } from "./contact.ts";
+import { showText } from "./help.ts";
+
+const examples = "Examples:\n  sinfo\n  sinfo -N -l\n  sinfo -h -o '%P %D %t'\n";
+
+export async function sinfo(words: string[]): Promise<number> {
+  const query = readSinfoCommandLine(words, process.env);
+  if (query.show !== undefined) return showText("sinfo", query.show, sinfoOptions, examples);
+  return await withCluster("slurm_load_partitions", async () => {
+    const cluster = await connect();
+    const [nodes, queueList, pods] = await Promise.all([
+      cluster.client.listAll<NodeObject>(resources.nodes),
+      cluster.client.listAll<Queue>(queues),
+      listPods(cluster),
+    ]);
+    const rows = nodeRows(nodes.items, pods).filter((node) => isShown(node, query));
+    const names = new Set(rows.map(({ name }) => name));
+    const partitions = partitionRows(queueList.items, nodes.items).filter(
+      ({ name }) => query.partitions === undefined || query.partitions.includes(name),
+    );
+    for (const partition of partitions) partition.nodes = partition.nodes.filter((name) => names.has(name));
+    const nowSeconds = Math.floor(Date.now() / 1000);
+    process.stdout.write(formatSinfo(partitions, rows, { ...query, nowSeconds }));
+    return 0;
+  });
+}
+
+function isShown(node: NodeRow, query: SinfoQuery): boolean {
+  if (query.nodes !== undefined && !query.nodes.includes(node.name)) return false;
+  if (query.responding !== undefined && query.responding !== node.responding) return false;
+  if (query.listReasons && node.reason === undefined) return false;
+  if (query.states === undefined) return true;
+  return query.states.some((state) => (state === "drain" ? ["draining", "drained"] : [state]).includes(node.state));
+}

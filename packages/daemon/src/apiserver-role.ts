@@ -1,0 +1,77 @@
+/** The process `apiserver`: the Kubernetes API of an embedded cluster, with Berth's routes. */
+import { accountingRoute, openAccountingReader } from "@berth/accounting";
+import { ensureToken, startApiServer, type ExtraRoute } from "@berth/apiserver";
+import { createClient, loadKubeconfig, type Client } from "@berth/client";
+import { LocalUsers } from "@berth/identity";
+import { customResourceDefinitions, defaultObjects, systemNamespace } from "@berth/kinds";
+import type { KubernetesObject } from "@berth/machinery";
+import { join } from "node:path";
+import { accessObjects, holders } from "./access.ts";
+import type { RunningRole } from "./child.ts";
+import type { Log } from "./json-log.ts";
+import { loginRoute } from "./login-route.ts";
+import type { RoleSettings } from "./messages.ts";
+
+export async function runApiserver(settings: RoleSettings, log: Log, signal: AbortSignal): Promise<RunningRole> {
+  const { data } = settings;
+  const tokens = join(data, "tokens.json");
+  for (const holder of Object.values(holders)) ensureToken(tokens, { user: holder.user, groups: [...holder.groups] });
+  const reader = openAccountingReader(join(data, "accounting.db"));
+  const answer = accountingRoute(reader);
+  const routes: ExtraRoute[] = [
+    {
+      method: "GET",
+      prefix: "/berth/v1/accounting",
+      handler: ({ query }, identity) =>
+        identity === undefined
+          ? { status: 401, body: unauthorized }
+          : answer({ user: { name: identity.name, groups: identity.groups }, query }),
+    },
+  ];
+  if (settings.loginDirectory !== undefined) {
+    let client: Client | undefined;
+    routes.push(
+      await loginRoute({
+        directory: settings.loginDirectory,
+        client: () => (client ??= createClient(loadKubeconfig({ path: join(data, "admin.kubeconfig") }).connection)),
+        tokenFor: (holder) => ensureToken(tokens, holder),
+        users: new LocalUsers(),
+        log,
+      }),
+    );
+  }
+  const server = await startApiServer({
+    dataDirectory: data,
+    port: settings.port,
+    bootstrapObjects: [
+      namespace(systemNamespace),
+      ...accessObjects,
+      ...customResourceDefinitions,
+      ...defaultObjects,
+    ] as KubernetesObject[],
+    extraRoutes: routes,
+    log,
+    signal,
+  });
+  return {
+    url: server.url,
+    stop: async () => {
+      await server.close();
+      reader.close();
+    },
+  };
+}
+
+const unauthorized = {
+  kind: "Status",
+  apiVersion: "v1",
+  metadata: {},
+  status: "Failure",
+  message: "who asks for accounting must say who they are",
+  reason: "Unauthorized",
+  code: 401,
+};
+
+function namespace(name: string): KubernetesObject {
+  return { apiVersion: "v1", kind: "Namespace", metadata: { name } };
+}
