@@ -49,6 +49,7 @@ export {
 export { apiVersionOf } from "./objects.ts";
 export type { Condition, KubernetesObject, ObjectMeta, OwnerReference, ResourceKey } from "./objects.ts";
 export { applyJsonPatch, applyMergePatch, createMergePatch } from "./patch.ts";
+export { decodeProtobuf, isProtobuf, protobufMediaType } from "./protobuf.ts";
 export {
   canonicalQuantity,
   compareQuantities,
