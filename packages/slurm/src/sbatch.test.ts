@@ -62,18 +62,11 @@ const observed: [words: string[], text: string, exitCode: number][] = [
     invalid("time"),
     255,
   ]),
-  [
-    ["--time-min=20", "-t", "10"],
-    failed("Invalid time-min specification (exceeds job's time or other limits)"),
-    1,
-  ],
+  [["--time-min=20", "-t", "10"], failed("Invalid time-min specification (exceeds job's time or other limits)"), 1],
   [["-p", ""], `sbatch: error: invalid partition specified: (null)\n${failed("Invalid partition name specified")}`, 1],
   [["--qos=nope"], failed("Invalid qos specification"), 1],
   [["--reservation=nope"], failed("Requested reservation is invalid"), 1],
-  ...[
-    ["-M", "other"],
-    ["--clusters=other"],
-  ].map((words): [string[], string, number] => [
+  ...[["-M", "other"], ["--clusters=other"]].map((words): [string[], string, number] => [
     words,
     "sbatch: error: No cluster 'other' known by database.\nsbatch: error: 'other' can't be reached now, or it is an invalid entry for --cluster.  Use 'sacctmgr list clusters' to see available clusters.\n",
     1,
@@ -104,11 +97,7 @@ const observed: [words: string[], text: string, exitCode: number][] = [
   [["--foo"], `sbatch: unrecognized option '--foo'\n${usage}`, 255],
   [["-Z"], `sbatch: invalid option -- 'Z'\n${usage}`, 255],
   [["--begin=foo"], `Invalid time specification (pos=0): foo\n${invalid("begin")}`, 255],
-  [
-    ["--deadline=2020-01-01"],
-    failed("Requested time limit is invalid (missing or exceeds some limit)"),
-    1,
-  ],
+  [["--deadline=2020-01-01"], failed("Requested time limit is invalid (missing or exceeds some limit)"), 1],
   [["--nice=99999999999"], "sbatch: error: Invalid --nice value, out of range (+/- 2147483645)\n", 255],
   [["--nice=-5"], failed("Invalid --nice value"), 1],
   [["--signal=FOO@10"], invalid("signal"), 255],
@@ -168,10 +157,7 @@ test("bad scripts are refused with Slurm's words", () => {
       "#!/bin/sh\n\0",
       "sbatch: error: The Slurm controller does not allow scripts that\nsbatch: error: contain a NULL character '\\0'.\n",
     ],
-    [
-      `#!/bin/sh\n${"#".repeat(4 * 1024 ** 2)}`,
-      failed("Pathname of a file, directory or other parameter too long"),
-    ],
+    [`#!/bin/sh\n${"#".repeat(4 * 1024 ** 2)}`, failed("Pathname of a file, directory or other parameter too long")],
   ] as const) {
     assert.deepEqual(refusal(["x.sh"], { script }), { text, exitCode: 1 });
   }
@@ -199,7 +185,10 @@ test("bad scripts are refused with Slurm's words", () => {
 
 test("what Slurm accepts is accepted", () => {
   const accepted: string[][] = [
-    ...["0", "1-25", "90", "1-0", "60:00", "2:00:00", "UNLIMITED", "infinite", "10:61", "1:90:00"].map((time) => ["-t", time]),
+    ...["0", "1-25", "90", "1-0", "60:00", "2:00:00", "UNLIMITED", "infinite", "10:61", "1:90:00"].map((time) => [
+      "-t",
+      time,
+    ]),
     ["-N", "1-1"],
     ["--mem=0"],
     ["--mem=4000M"],
@@ -237,7 +226,14 @@ test("what Slurm accepts is accepted", () => {
 });
 
 test("what Slurm knows and Berth does not honour is refused in words", () => {
-  for (const words of [["--signal=USR1"], ["-L", "foo:1"], ["--uid=bob"], ["--contiguous"], ["-S", "1"], ["--ntasks-per-gpu=1"]]) {
+  for (const words of [
+    ["--signal=USR1"],
+    ["-L", "foo:1"],
+    ["--uid=bob"],
+    ["--contiguous"],
+    ["-S", "1"],
+    ["--ntasks-per-gpu=1"],
+  ]) {
     const { text, exitCode } = refusal([...words, "ok.sh"]);
     assert.match(text, /^sbatch: error: --[a-z-]+ is known to Slurm but not yet honoured by Berth/);
     assert.equal(exitCode, 255);
@@ -300,14 +296,17 @@ test("nodes, tasks and CPUs", () => {
   assert.deepEqual(shape(["-N1-64"]), ["main 1 × 1"]);
   assert.deepEqual(shape(["-N1-3", "-n8"], { largestNodeCpus: 4 }), ["main 1 × 4", "worker 1 × 4"]);
   assert.deepEqual(shape(["-w", "n[1-3]"]), ["main 1 × 1", "worker 2 × 1"]);
-  assert.match(refusal(["--ntasks-per-node=2", "-N2", "-n5", "x"]).text, /Requested node configuration is not available/);
+  assert.match(
+    refusal(["--ntasks-per-node=2", "-N2", "-n5", "x"]).text,
+    /Requested node configuration is not available/,
+  );
 });
 
 test("GPUs in all forms become resources of the pods", () => {
   const devices = (...words: string[]) =>
     submit([...words, "x.sh"]).workload.spec.podSets.map(({ template: { spec } }) => {
       const { cpu: _cpu, memory: _memory, ...rest } = spec.containers[0]!.resources!.limits ?? {};
-      return { ...rest, ...spec.nodeSelector };
+      return Object.assign(rest, spec.nodeSelector);
     });
   const gpus = (count: number) => ({ "nvidia.com/gpu": String(count) });
   assert.deepEqual(devices("--gres=gpu:2"), [gpus(2)]);
@@ -325,8 +324,8 @@ test("GPUs in all forms become resources of the pods", () => {
   assert.deepEqual(devices("-G3", "-N2"), [gpus(2), gpus(1)]);
   assert.deepEqual(devices("--gpus-per-node=1", "-N2"), [gpus(1), gpus(1)]);
   assert.deepEqual(devices("--gpus-per-task=1", "-n2"), [gpus(2)]);
-  const { requests } = submit(["--gpus=2", "--cpus-per-gpu=4", "--mem-per-gpu=8G", "x"]).workload.spec.podSets[0]!.template
-    .spec.containers[0]!.resources!;
+  const { requests } = submit(["--gpus=2", "--cpus-per-gpu=4", "--mem-per-gpu=8G", "x"]).workload.spec.podSets[0]!
+    .template.spec.containers[0]!.resources!;
   assert.deepEqual(requests, { cpu: "8", memory: "16384Mi", "nvidia.com/gpu": "2" });
 });
 

@@ -182,7 +182,10 @@ test("squeue prints as Slurm does", () => {
 
 test("a packed array is taken apart where elements are named", () => {
   const [element] = selectJobs(jobs, { jobs: [{ job: 361, tasks: "3" }] });
-  assert.equal(formatSqueue([element!], { nowSeconds, noHeader: true, format: "%i %A %F %K %t" }), "361_3 364 361 3 PD\n");
+  assert.equal(
+    formatSqueue([element!], { nowSeconds, noHeader: true, format: "%i %A %F %K %t" }),
+    "361_3 364 361 3 PD\n",
+  );
   assert.equal(selectJobs(jobs, { jobs: [{ job: 361 }] }).length, 1);
   // An element's own id names it too.
   assert.equal(selectJobs(jobs, { jobs: [{ job: 364 }] })[0]?.arrayTaskId, 3);
@@ -204,7 +207,12 @@ function node(name: string, state: NodeRow["state"], cpusAllocated: number, gpus
     ...(gpus && { gres: "gpu:2" }),
   };
 }
-const nodes = [node("n1", "planned", 0, true), node("n2", "planned", 0, true), node("n3", "allocated", 4), node("n4", "mixed", 2)];
+const nodes = [
+  node("n1", "planned", 0, true),
+  node("n2", "planned", 0, true),
+  node("n3", "allocated", 4),
+  node("n4", "mixed", 2),
+];
 const partitions: PartitionRow[] = [
   { name: "debug", default: true, available: "up", timeLimitSeconds: 3600, nodes: ["n1", "n2", "n3", "n4"] },
   { name: "gpu", default: false, available: "up", timeLimitSeconds: 3600, nodes: ["n1", "n2"] },
@@ -358,10 +366,21 @@ test("sacct prints as Slurm does", () => {
     "JobID|MaxRSS|Elapsed|Start\n348_0||00:00:06|2026-11-21T23:20:11\n348_0.batch||00:00:06|2026-11-21T23:20:11\n",
   );
   assert.equal(
-    formatSacct(rows.slice(0, 1), { nowSeconds, parsable: "ended", noHeader: true, allocationsOnly: true, brief: true }),
+    formatSacct(rows.slice(0, 1), {
+      nowSeconds,
+      parsable: "ended",
+      noHeader: true,
+      allocationsOnly: true,
+      brief: true,
+    }),
     "348_0|COMPLETED|0:0|\n",
   );
-  const used = accounted({ jobId: 7, state: "COMPLETED", peakMemoryBytes: 7_360_512 + 5, requestedMemoryBytes: 800 * 1024 ** 2 });
+  const used = accounted({
+    jobId: 7,
+    state: "COMPLETED",
+    peakMemoryBytes: 7_360_512 + 5,
+    requestedMemoryBytes: 800 * 1024 ** 2,
+  });
   assert.equal(
     formatSacct([used], { nowSeconds, noHeader: true, format: "JobID,ReqMem,MaxRSS" }),
     "7                  800M            \n7.batch                      7188K \n",
