@@ -1,1 +1,3 @@
-export {};
+export type { Context, Identity, Log, UserDirectory } from "./context.ts";
+export { runControllers } from "./controller-manager.ts";
+export type { ControllersOptions } from "./controller-manager.ts";

@@ -1,4 +1,5 @@
 /** What an empty cluster begins with, and what holds where a Queue or the Site says nothing. */
+import type { KubernetesObject } from "@berth/machinery";
 import { apiVersion, defaultAccountName, defaultQueueName, siteName } from "./constants.ts";
 import type { Account, Queue, Site } from "./site-kinds.ts";
 
@@ -38,4 +39,6 @@ export const defaultSite: Site = {
 };
 
 /** Objects that a new embedded cluster is given, in the order in which they must be made. */
-export const defaultObjects = [defaultSite, defaultQueue, defaultAccount] as const;
+export const defaultObjects: readonly KubernetesObject[] = [defaultSite, defaultQueue, defaultAccount].map(
+  (object) => object as unknown as KubernetesObject,
+);

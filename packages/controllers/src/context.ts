@@ -1,0 +1,49 @@
+/** What every controller is given. */
+import type { Accounting } from "@berth/accounting";
+import type { Client } from "@berth/client";
+
+export type Log = (
+  level: "debug" | "info" | "warn" | "error",
+  message: string,
+  fields?: Record<string, unknown>,
+) => void;
+
+/** The machine's (or site's) users; `LocalUsers` of `identity` is one. */
+export interface UserDirectory {
+  byName(name: string): Promise<Identity | undefined>;
+  /** Names of a user's groups, for queues that allow `@group`; absent: only numeric `@GID` can match. */
+  groupNames?(user: Identity): Promise<readonly string[]>;
+}
+
+export interface Identity {
+  name: string;
+  uid: number;
+  gid: number;
+  groups: number[];
+  home: string;
+  shell: string;
+}
+
+export interface Context {
+  client: Client;
+  accounting: Accounting;
+  users: UserDirectory;
+  /** Milliseconds since 1970. */
+  now: () => number;
+  log: Log;
+  /** Whose work is what stands in namespaces without an owner; absent: such work is refused. */
+  defaultUser?: string;
+  signal: AbortSignal;
+}
+
+/** RFC 3339 UTC in whole seconds, as Kubernetes writes times. */
+export function timestamp(milliseconds: number): string {
+  return new Date(Math.floor(milliseconds / 1000) * 1000).toISOString().replace(".000Z", "Z");
+}
+
+/** Whole seconds since 1970; undefined stays undefined. */
+export function seconds(time: string): number;
+export function seconds(time: string | undefined): number | undefined;
+export function seconds(time: string | undefined): number | undefined {
+  return time === undefined ? undefined : Math.floor(Date.parse(time) / 1000);
+}

@@ -1,0 +1,224 @@
+/** All controllers of one cluster in one process, led by one leader, on one set of informers. */
+import { hostname } from "node:os";
+import { randomUUID } from "node:crypto";
+import { electLeader, resources } from "@berth/client";
+import { isReason } from "@berth/client";
+import type { Pod } from "@berth/kinds";
+import { attemptOf, isActive, isFinal, labels, systemNamespace } from "@berth/kinds";
+import type { Context } from "./context.ts";
+import { Ledger } from "./model/ledger.ts";
+import { noTask, type WorkloadRecord } from "./model/record.ts";
+import { NodeLifecycle } from "./node-lifecycle/node-lifecycle.ts";
+import { Retention } from "./retention.ts";
+import { Scheduling } from "./scheduler/scheduling.ts";
+import { type Stores, startStores, storesSynced } from "./stores.ts";
+import { Admissions } from "./workload/admissions.ts";
+import { JobIds } from "./workload/job-ids.ts";
+import { AttemptLife } from "./workload/life.ts";
+import { Writer } from "./writer.ts";
+
+export interface ControllersOptions extends Context {
+  /** Told each time this process has become the leader and has read everything. */
+  onReady?(): void;
+}
+
+/**
+ * Takes part in the election of the controllers until the signal aborts, and leads while elected. Resolves when all is stopped.
+ */
+export async function runControllers(options: ControllersOptions): Promise<void> {
+  const { client, log, signal } = options;
+  await ensureSystemNamespace(options);
+  if (signal.aborted) return;
+  await electLeader({
+    client,
+    namespace: systemNamespace,
+    name: "controllers",
+    identity: `${hostname()}_${process.pid}_${randomUUID().slice(0, 8)}`,
+    lead: (leading) => lead({ ...options, signal: leading }),
+    onError: (error) => log("warn", `leader election: ${(error as Error).message}`),
+    signal,
+  });
+}
+
+async function ensureSystemNamespace({ client, log, signal }: ControllersOptions): Promise<void> {
+  for (let pause = 50; !signal.aborted; pause = Math.min(5000, pause * 2)) {
+    try {
+      await client.create(resources.namespaces, {
+        apiVersion: "v1",
+        kind: "Namespace",
+        metadata: { name: systemNamespace },
+      });
+      return;
+    } catch (error) {
+      if (isReason(error, "AlreadyExists")) return;
+      log("warn", `the API does not answer yet: ${(error as Error).message}`);
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}
+
+/** Leads until the signal aborts: everything in here may be thrown away and made again from objects. */
+async function lead(options: ControllersOptions): Promise<void> {
+  const { client, log, signal } = options;
+  const stores = startStores(client, log, signal);
+  const writer = new Writer({ log, signal });
+  const jobIds = new JobIds(client);
+  const ledger = new Ledger();
+  const retention = new Retention(options, stores, writer);
+  const scheduling = new Scheduling(options, ledger, stores, writer, (record) => {
+    admissions.finished(record);
+    if (!record.isGone) retention.finished(record);
+  });
+  const life = new AttemptLife(options, ledger, writer, scheduling);
+  const admissions = new Admissions({ context: options, ledger, stores, writer, jobIds, life, scheduling });
+  await storesSynced(stores);
+  scheduling.prepare(life);
+  await resume(stores, ledger, admissions, life);
+  if (signal.aborted) return;
+  const nodeLifecycle = new NodeLifecycle({ context: options, ledger, stores, life, writer });
+  watch(stores, { admissions, life, scheduling, retention, nodeLifecycle, ledger });
+  retention.begin(ledger.values());
+  scheduling.start();
+  nodeLifecycle.start();
+  options.onReady?.();
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  // In an orderly stop the API still answers; ids that were not given go back.
+  await jobIds.release().catch(() => {});
+  for (const record of ledger.values()) clearTimeout(record.flushTimer);
+}
+
+/** Goes on where the last leader stopped: Workloads first, then the attempts that their pods tell of. */
+async function resume(stores: Stores, ledger: Ledger, admissions: Admissions, life: AttemptLife): Promise<void> {
+  const workloads = [...stores.workloads.values()].sort(bySubmission);
+  const records = workloads.map((workload) => admissions.added(workload));
+  // Outcomes of jobs that others depend on need all records.
+  const admitted = records.filter(({ jobId, phase }) => jobId !== undefined && !isFinal(phase));
+  for (const record of admitted) await admissions.resume(record);
+  for (const { record, task, number, pods } of attemptsOf(stores.pods.values(), ledger)) {
+    life.adopt(record, task, number, pods);
+  }
+  for (const record of admitted) {
+    if (record.book === undefined) {
+      if (isActive(record.workload.status?.phase) && record.live.size === 0 && isActive(record.phase)) {
+        life.vanished(record, noTask);
+      }
+    } else {
+      for (const task of record.book.wasRunning.intersect(record.book.pending)) life.vanished(record, task);
+    }
+    admissions.resumed(record);
+  }
+}
+
+function bySubmission(a: { metadata: { creationTimestamp?: string; name: string } }, b: typeof a): number {
+  const [first = "", second = ""] = [a.metadata.creationTimestamp, b.metadata.creationTimestamp];
+  if (first !== second) return first < second ? -1 : 1;
+  return a.metadata.name < b.metadata.name ? -1 : 1;
+}
+
+interface FoundAttempt {
+  record: WorkloadRecord;
+  task: number;
+  number: number;
+  pods: Pod[];
+}
+
+/** Pods by attempt, of each task the lower numbers first. */
+function attemptsOf(pods: Iterable<Pod>, ledger: Ledger): FoundAttempt[] {
+  const found = new Map<string, FoundAttempt>();
+  for (const pod of pods) {
+    const name = attemptOf(pod);
+    if (name === undefined) continue;
+    const record = ledger.byName(pod.metadata.namespace ?? "", name.workload);
+    if (record === undefined || pod.metadata.ownerReferences?.some(({ uid }) => uid === record.uid) !== true) continue;
+    const task = name.task ?? noTask;
+    const key = `${record.uid} ${task} ${name.attempt}`;
+    const attempt = found.get(key);
+    if (attempt === undefined) found.set(key, { record, task, number: name.attempt, pods: [pod] });
+    else attempt.pods.push(pod);
+  }
+  return [...found.values()].sort((a, b) => a.number - b.number);
+}
+
+interface Watchers {
+  admissions: Admissions;
+  life: AttemptLife;
+  scheduling: Scheduling;
+  retention: Retention;
+  nodeLifecycle: NodeLifecycle;
+  ledger: Ledger;
+}
+
+/** Hands each event to whom it concerns; what the stores held already was read by {@link resume}. */
+function watch(stores: Stores, parts: Watchers): void {
+  const { admissions, life, scheduling, retention, nodeLifecycle, ledger } = parts;
+  let isReading = true;
+  stores.workloads.addHandler({
+    add: (workload) => {
+      if (!isReading || ledger.byUid(workload.metadata.uid ?? "") === undefined) admissions.added(workload);
+    },
+    update: (workload, before) => admissions.updated(workload, before),
+    delete: (workload) => {
+      admissions.deleted(workload);
+      retention.removed(workload.metadata.uid ?? "");
+    },
+  });
+  const onPod = (pod: Pod, isDeleted: boolean): void => {
+    if (pod.metadata.labels?.[labels.workload] === undefined) scheduling.countForeign(pod, isDeleted);
+    else life.onPod(pod, isDeleted);
+  };
+  stores.pods.addHandler({
+    add: (pod) => {
+      if (!isReading) onPod(pod, false);
+    },
+    update: (pod) => onPod(pod, false),
+    delete: (pod) => onPod(pod, true),
+  });
+  stores.nodes.addHandler({
+    add: (node) => {
+      if (isReading) return;
+      admissions.nodesChanged();
+      scheduling.putNode(node);
+      nodeLifecycle.changed(node);
+    },
+    update: (node, before) => {
+      nodeLifecycle.changed(node);
+      if (!hasChanged(node, before)) return;
+      admissions.nodesChanged();
+      scheduling.putNode(node);
+    },
+    delete: (node) => {
+      admissions.nodesChanged();
+      scheduling.removeNode(node.metadata.name);
+      nodeLifecycle.removed(node.metadata.name);
+    },
+  });
+  stores.queues.addHandler({
+    add: (queue) => {
+      if (!isReading) scheduling.putQueue(queue);
+    },
+    update: (queue) => scheduling.putQueue(queue),
+    delete: (queue) => scheduling.removeQueue(queue.metadata.name),
+  });
+  const siteChanged = (): void => {
+    if (isReading) return;
+    scheduling.siteChanged();
+    retention.siteChanged();
+  };
+  stores.sites.addHandler({ add: siteChanged, update: siteChanged, delete: siteChanged });
+  isReading = false;
+}
+
+/** Heartbeats of a node are no change to scheduling. */
+function hasChanged(node: NonNullable<ReturnType<Stores["nodes"]["get"]>>, before: typeof node): boolean {
+  const view = ({ metadata, spec, status }: typeof node): string =>
+    JSON.stringify([
+      metadata.labels,
+      spec,
+      status?.allocatable,
+      status?.conditions?.map(({ type, status }) => `${type}=${status}`),
+    ]);
+  return view(node) !== view(before);
+}

@@ -1,0 +1,85 @@
+/** What the end of a pod means for its attempt. Pure. */
+import type { ContainerTerminated, FinalPhase, Pod, TerminationReport } from "@berth/kinds";
+import { annotations } from "@berth/kinds";
+
+export interface AttemptEnd {
+  phase: FinalPhase;
+  exitCode: number;
+  signal: number;
+  peakMemoryBytes?: number;
+  cpuMilliseconds?: number;
+  startTime?: string;
+  endTime?: string;
+  /** In words, where there is more to say than the phase does. */
+  message?: string;
+}
+
+/** Reasons of a failed pod whose cause is the node's, not the job's: the attempt says nothing about the job. */
+const nodeReasons = new Set([
+  "NodeLost",
+  "NodeShutdown",
+  "NodeAffinity",
+  "Shutdown",
+  "Terminated",
+  "Evicted",
+  "Preempting",
+  "OutOfcpu",
+  "OutOfmemory",
+  "OutOfpods",
+  "UnexpectedAdmissionError",
+]);
+
+export function isTerminal(pod: Pod): boolean {
+  return pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+}
+
+function reportOf(terminated: ContainerTerminated | undefined): TerminationReport {
+  if (terminated?.message === undefined || !terminated.message.startsWith("{")) return {};
+  try {
+    return JSON.parse(terminated.message) as TerminationReport;
+  } catch {
+    return {};
+  }
+}
+
+/** RFC 3339 start of the work in a pod: when its gate opened, else when its first container began; undefined before. */
+export function startOf(pod: Pod): string | undefined {
+  const opened = pod.metadata.annotations?.[annotations.gateOpenedAt];
+  if (opened !== undefined) return opened;
+  if (pod.metadata.annotations?.[annotations.gate] === "closed") return undefined;
+  const state = pod.status?.containerStatuses?.[0]?.state;
+  return state?.terminated?.startedAt ?? state?.running?.startedAt;
+}
+
+/**
+ * The end of a pod that is terminal, or that is gone or lost with its node (then whatever its last status says counts).
+ * @param stopped who stopped it, where it was stopped: that is its end unless it had ended by itself before
+ */
+export function endOfPod(pod: Pod, stopped?: FinalPhase): AttemptEnd {
+  const statuses = pod.status?.containerStatuses ?? [];
+  const terminated = statuses[0]?.state?.terminated;
+  const report = reportOf(terminated);
+  const reason = pod.status?.reason;
+  const end: AttemptEnd = {
+    phase: "Succeeded",
+    exitCode: terminated?.exitCode ?? 0,
+    signal: terminated?.signal ?? 0,
+    peakMemoryBytes: report.peakMemoryBytes,
+    cpuMilliseconds: report.cpuMilliseconds,
+    startTime: startOf(pod),
+    endTime: terminated?.finishedAt,
+    message: report.message ?? pod.status?.message,
+  };
+  if (stopped !== undefined && (pod.metadata.deletionTimestamp !== undefined || !isTerminal(pod))) {
+    return { ...end, phase: stopped };
+  }
+  if (!isTerminal(pod)) return { ...end, phase: "NodeFailed" };
+  const isReason = (word: string): boolean =>
+    reason === word || statuses.some((status) => status.state?.terminated?.reason === word);
+  if (isReason("DeadlineExceeded")) return { ...end, phase: "TimedOut" };
+  if (isReason("OOMKilled")) return { ...end, phase: "OutOfMemory" };
+  if (reason !== undefined && nodeReasons.has(reason)) return { ...end, phase: "NodeFailed" };
+  if (pod.status?.phase === "Succeeded") return end;
+  // A failed pod with no failed container never ran: exit code 1, as Slurm gives to launches that failed.
+  return { ...end, phase: "Failed", exitCode: terminated === undefined ? 1 : end.exitCode };
+}

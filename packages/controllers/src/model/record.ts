@@ -1,0 +1,184 @@
+/** What the controllers remember of one Workload. All of it can be made again from the Workload and its pods. */
+import type { FinalPhase, PendingReason, Pod, Workload, WorkloadPhase } from "@berth/kinds";
+import { isFinal, parseIndexList } from "@berth/kinds";
+import type { DependencyOutcome } from "@berth/scheduling";
+import { ArrayBook } from "./array-book.ts";
+import type { AttemptEnd } from "./ends.ts";
+
+/** Moves one pod on, and counts. */
+export function setState(attempt: Attempt, entry: AttemptPod, state: AttemptPod["state"]): void {
+  const count = (of: AttemptPod["state"], change: number): void => {
+    if (of === "Creating") attempt.creating += change;
+    else if (of === "Running") attempt.running += change;
+    else if (of === "Terminal" || of === "Gone") attempt.still += change;
+  };
+  count(entry.state, -1);
+  count(state, 1);
+  entry.state = state;
+}
+
+/** Stands for the one task of a Workload that is no array. */
+export const noTask = -1;
+
+export interface AttemptPod {
+  name: string;
+  node: string;
+  isDriver: boolean;
+  /** `Creating` until the API has it; `Gone` when it has it no more. */
+  state: "Creating" | "Created" | "Running" | "Terminal" | "Gone";
+  /** Last seen; absent while creating. */
+  pod?: Pod;
+}
+
+/** One try of a task: its pods from their creation until they are accounted. */
+export interface Attempt {
+  task: number;
+  number: number;
+  pods: AttemptPod[];
+  /** How many of the pods are being created, run, and will do nothing more. */
+  creating: number;
+  running: number;
+  still: number;
+  /** Of gangs, made when first needed. */
+  byName?: Map<string, AttemptPod>;
+  /**
+   * `Starting` until the script runs, `TakingBack` when a gang could not be made whole (it was no attempt), `Ending` from the
+   * driver's end or the first stop until the last pod is still, then `Ended` until it is accounted.
+   */
+  state: "Starting" | "Running" | "TakingBack" | "Ending" | "Ended";
+  /** As granted by the scheduler. */
+  wallTimeSeconds: number;
+  /** RFC 3339; when the wall time began. */
+  startTime?: string;
+  /** Milliseconds; when its first pod was created (of pods that were found: their creation). */
+  createdAt: number;
+  /** The phase that whoever stopped it wants it to have. */
+  stopped?: FinalPhase;
+  end?: AttemptEnd;
+  /** It will be followed by another attempt. */
+  requeue?: boolean;
+}
+
+export interface WorkloadRecord {
+  readonly uid: string;
+  readonly namespace: string;
+  readonly name: string;
+  /** As the API last told. */
+  workload: Workload;
+  /** Undefined until admitted. */
+  jobId: number | undefined;
+  phase: WorkloadPhase | undefined;
+  book: ArrayBook | undefined;
+  /** Attempts by task ({@link noTask} outside arrays) that hold pods. */
+  live: Map<number, Attempt>;
+  /** Attempts before the current one, outside arrays. */
+  endedAttempts: number;
+  /** Of these, how many were followed by another. */
+  restarts: number;
+  /** What its status last told, or will tell, of waiting. */
+  waiting: {
+    reason: PendingReason;
+    message: string | undefined;
+    estimatedStart: string | undefined;
+    firstEstimatedStart: string | undefined;
+    since: string;
+    seconds: Partial<Record<PendingReason, number>>;
+  };
+  startTime: string | undefined;
+  /** When nothing but the scheduler kept it waiting any more. */
+  eligibleTime: string | undefined;
+  /** Outcomes of jobs that it depends on and that only accounting knows. */
+  history: Map<number, DependencyOutcome> | undefined;
+  /** Ended attempts whose row is not written yet. */
+  toAccount: Attempt[];
+  /** Tasks (of an array) that ended without having been started, by phase, whose row is not written yet. */
+  toAccountPending: { phase: FinalPhase; tasks: readonly number[] | undefined }[];
+  isFlushing: boolean;
+  flushAgain: boolean;
+  flushTimer: NodeJS.Timeout | undefined;
+  /** How long the last flush of an array took to write its lists, milliseconds. */
+  flushCost: number;
+  lastFlush: number;
+  cancelledBy: string | undefined;
+  /** The last `berth.dev/cancel-tasks` that was acted on. */
+  cancelledTasks: string | undefined;
+  /** The API has it no more. */
+  isGone: boolean;
+  /** Largest exit code so far, of arrays. */
+  exitCode: number;
+  signal: number;
+  /** Set while pods of its template cannot be made; in words. */
+  blocked: string | undefined;
+  /** Names of nodes of the current or last attempt. */
+  nodes: string[];
+}
+
+/** How many job ids a Workload takes: one; of an array as many as its largest index + 1, so that task k has id first + k. */
+export function idSpan(workload: Workload): number {
+  const indices = workload.spec.array?.indices;
+  return indices === undefined ? 1 : (parseIndexList(indices).last() ?? 0) + 1;
+}
+
+/** A record of what the API tells; attempts are added as their pods are found. */
+export function recordOf(workload: Workload, nowTimestamp: string): WorkloadRecord {
+  const status = workload.status ?? {};
+  const book =
+    workload.spec.array === undefined || status.jobId === undefined || isFinal(status.phase)
+      ? undefined
+      : new ArrayBook(workload.spec.array.indices, status.array);
+  return {
+    uid: workload.metadata.uid ?? "",
+    namespace: workload.metadata.namespace ?? "",
+    name: workload.metadata.name,
+    workload,
+    jobId: status.jobId,
+    phase: status.phase,
+    book,
+    live: new Map(),
+    endedAttempts:
+      status.phase === undefined || status.phase === "Pending"
+        ? (status.attempts ?? 0)
+        : Math.max(0, (status.attempts ?? 1) - 1),
+    restarts: status.restarts ?? 0,
+    waiting: {
+      reason: status.reason ?? "None",
+      message: status.message,
+      estimatedStart: status.estimatedStart,
+      firstEstimatedStart: status.firstEstimatedStart,
+      since: status.waits?.since ?? nowTimestamp,
+      seconds: { ...status.waits?.seconds },
+    },
+    startTime: status.startTime,
+    eligibleTime: status.eligibleTime,
+    history: undefined,
+    toAccount: [],
+    toAccountPending: [],
+    isFlushing: false,
+    flushAgain: false,
+    flushTimer: undefined,
+    flushCost: 0,
+    lastFlush: 0,
+    cancelledBy: status.cancelledBy,
+    cancelledTasks: undefined,
+    isGone: false,
+    exitCode: status.exitCode ?? 0,
+    signal: status.signal ?? 0,
+    blocked: undefined,
+    nodes: status.nodes ?? [],
+  };
+}
+
+/** Number of the attempt that is, or would be, the current one. */
+export function currentAttempt(record: WorkloadRecord, task: number): number {
+  return record.book === undefined ? record.endedAttempts + 1 : record.book.attemptOf(task);
+}
+
+/** Job id of one task: the array's id plus the task's index. */
+export function taskJobId(record: WorkloadRecord, task: number): number {
+  return (record.jobId ?? 0) + (task === noTask ? 0 : task);
+}
+
+/** Anything that a user would call a job of this Workload is still to run, runs, or is still to be accounted. */
+export function isUnfinished(record: WorkloadRecord): boolean {
+  return !isFinal(record.phase);
+}

@@ -1,0 +1,52 @@
+/** What a pod asks for, as integers: milli-cpu, bytes, pods, devices. */
+import type { Container, PodSpec, QueueSpec, ResourceList } from "@berth/kinds";
+import { quantityToInteger, quantityToMilli } from "@berth/machinery";
+
+/** Amounts by resource name; `cpu` in milli-cpu, all others in whole units. */
+export type Amounts = Record<string, number>;
+
+/** cpu of a container that asks for none: without one, any number of jobs would share a core. */
+export const defaultMilliCpus = 1000;
+
+/** Amount of a Kubernetes quantity in the unit of {@link Amounts}. */
+export function amountOf(resource: string, quantity: string | number): number {
+  return resource === "cpu" ? quantityToMilli(quantity) : quantityToInteger(quantity);
+}
+
+export function amountsOf(list: ResourceList | undefined): Amounts {
+  const amounts: Amounts = {};
+  for (const [resource, quantity] of Object.entries(list ?? {})) amounts[resource] = amountOf(resource, quantity);
+  return amounts;
+}
+
+/** Requests of a container; a limit stands in for a request that is absent, as in Kubernetes. */
+function requestsOf(container: Container): Amounts {
+  return { ...amountsOf(container.resources?.limits), ...amountsOf(container.resources?.requests) };
+}
+
+/** Sum over the containers, or the largest init container where that is more; without the defaults of a queue. */
+export function podRequests(spec: PodSpec): Amounts {
+  const sum: Amounts = {};
+  for (const container of spec.containers) {
+    for (const [resource, amount] of Object.entries(requestsOf(container))) {
+      sum[resource] = (sum[resource] ?? 0) + amount;
+    }
+  }
+  for (const container of spec.initContainers ?? []) {
+    for (const [resource, amount] of Object.entries(requestsOf(container))) {
+      sum[resource] = Math.max(sum[resource] ?? 0, amount);
+    }
+  }
+  return sum;
+}
+
+/** {@link podRequests} with cpu and memory filled in where the job asks for none, and one of `pods`. */
+export function effectiveRequests(spec: PodSpec, queue: QueueSpec): Amounts {
+  const amounts = podRequests(spec);
+  amounts["cpu"] ??= defaultMilliCpus;
+  if (amounts["memory"] === undefined && queue.defaultMemoryPerCpuBytes !== undefined) {
+    amounts["memory"] = Math.ceil((amounts["cpu"] / 1000) * queue.defaultMemoryPerCpuBytes);
+  }
+  amounts["pods"] = 1;
+  return amounts;
+}

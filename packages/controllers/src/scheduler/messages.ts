@@ -1,0 +1,99 @@
+/** Why a job waits, in words and with the numbers. Pure. */
+import type { PendingReason } from "@berth/kinds";
+import type { Explanation } from "@berth/scheduling";
+import { formatAmount } from "../workload/admission.ts";
+
+/** Times of the same day stand as a clock, others with their date; UTC, as all that is stored. */
+function formatTime(time: number, now: number): string {
+  const text = new Date(time * 1000).toISOString();
+  const isToday = text.slice(0, 10) === new Date(now * 1000).toISOString().slice(0, 10);
+  return isToday ? `${text.slice(11, 16)}Z` : `${text.slice(0, 10)} ${text.slice(11, 16)}Z`;
+}
+
+function plural(count: number, word: string): string {
+  return `${count} ${word}${count === 1 ? "" : "s"}`;
+}
+
+function jobName(job: number, task: number | undefined): string {
+  return task === undefined ? `job ${job}` : `job ${job}_${task}`;
+}
+
+function jobNames(jobs: readonly number[]): string {
+  const shown = jobs.slice(0, 5).join(", ");
+  return `${jobs.length === 1 ? "job" : "jobs"} ${shown}${jobs.length > 5 ? `, and ${jobs.length - 5} more` : ""}`;
+}
+
+/** The rest of a sentence on when room comes: at what time, and by whose end. */
+function whenFree({ start, waitsFor }: Explanation, now: number): string {
+  if (waitsFor !== undefined && start !== undefined) {
+    const node =
+      start.nodes.length === 1 ? `${start.nodes[0]} has room` : `${plural(start.nodes.length, "node")} have room`;
+    return `, ${node} at ${formatTime(start.time, now)} when ${jobName(waitsFor.job, waitsFor.task)} ends`;
+  }
+  if (start !== undefined && start.time > now) return `, expected at ${formatTime(start.time, now)}`;
+  return "";
+}
+
+function resourcesMessage(explanation: Explanation, resources: readonly string[], now: number): string {
+  const { perPod, short, pods, nodes } = explanation;
+  if (short !== undefined) {
+    const resource = resources[short] ?? "pods";
+    const needed = formatAmount(resource, perPod.request[short] ?? 0);
+    const free = formatAmount(resource, perPod.mostFree[short] ?? 0);
+    return `needs ${needed} on one node; at most ${free} ${resource === "cpu" ? "are" : "is"} free${whenFree(explanation, now)}`;
+  }
+  if (pods.needed > 1) {
+    return `needs room for ${plural(pods.needed, "pod")} at once; ${pods.fitting} fit now on ${plural(nodes.fitting, "node")}${whenFree(explanation, now)}`;
+  }
+  return `no node has all that it needs free together${whenFree(explanation, now)}`;
+}
+
+/**
+ * A sentence for `status.message`.
+ * @param resources names by index of the vectors
+ * @param now seconds since 1970
+ */
+export function waitMessage(explanation: Explanation, resources: readonly string[], now: number): string {
+  const { reason, queue = "", limit, until, dependsOn, behind, nodes } = explanation;
+  const messages: Record<PendingReason, () => string> = {
+    None: () => "not considered yet",
+    Resources: () => resourcesMessage(explanation, resources, now),
+    Priority: () =>
+      `${behind === undefined ? "jobs before it" : `job ${behind} before it`} in queue ${queue} waits for resources, and this one can neither start beside it nor before it${whenFree(explanation, now)}`,
+    Dependency: () =>
+      until === undefined
+        ? `waits for ${dependsOn === undefined || dependsOn.length === 0 ? "another job" : jobNames(dependsOn)}`
+        : `its dependency holds from ${formatTime(until, now)} on`,
+    DependencyNeverSatisfied: () =>
+      `${dependsOn === undefined || dependsOn.length === 0 ? "a job" : jobNames(dependsOn)} that it depends on ended in another way than was asked; cancel it, or change its dependencies`,
+    BeginTime: () => `may not start before ${until === undefined ? "its begin time" : formatTime(until, now)}`,
+    HeldByUser: () => "held by its owner until released",
+    HeldByAdmin: () => "held by an operator until released",
+    ArrayTaskLimit: () => `as many of its tasks run as may run at once${limit === undefined ? "" : ` (${limit})`}`,
+    QueueDown: () => `queue ${queue} is not up; nothing of it starts until an operator sets it up`,
+    QueueTimeLimit: () =>
+      `its wall time is longer than queue ${queue} allows${limit === undefined ? "" : ` (${limit} seconds)`}; ask for less`,
+    QueueNodeLimit: () =>
+      `needs more nodes than queue ${queue} gives to one job${limit === undefined ? "" : ` (${limit})`}; ask for fewer`,
+    NodeUnavailable: () => "a node that it names is down or drained",
+    NodesUnavailable: () =>
+      nodes.usable === 0
+        ? "no node that it may use is up"
+        : `the ${plural(nodes.usable, "node")} that it may use and that ${nodes.usable === 1 ? "is" : "are"} up could not hold it even if empty`,
+    UserJobLimit: () => `as many jobs of this user run as the site allows${limit === undefined ? "" : ` (${limit})`}`,
+    Cleaning: () => "what its last attempt left is still being removed",
+    LaunchFailedRequeuedHeld: () => "it could not be started several times over and is held",
+    InvalidTemplate: () => "the cluster refuses its pods as they stand",
+  };
+  return messages[reason]();
+}
+
+/**
+ * Whether a start that moved is worth a write: by more than a minute and a tenth of the wait.
+ * @param told seconds since 1970, as last written; undefined: nothing was
+ */
+export function isWorthTelling(told: number | undefined, start: number | undefined, submitTime: number): boolean {
+  if (told === undefined || start === undefined) return told !== start;
+  const moved = Math.abs(start - told);
+  return moved > 60 && moved > (told - submitTime) / 10;
+}

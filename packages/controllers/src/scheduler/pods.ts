@@ -1,0 +1,162 @@
+/** The pods of an attempt, from the Workload's templates and the scheduler's choice of nodes. Pure. */
+import type { Container, Pod, PodSet, PodSpec, Queue, Workload } from "@berth/kinds";
+import {
+  accountingFinalizer,
+  annotations,
+  apiVersion,
+  attemptPodName,
+  hostImage,
+  labels,
+  startAllowanceSeconds,
+} from "@berth/kinds";
+import { type Amounts, effectiveRequests, podRequests } from "../model/requests.ts";
+import type { PlannedPod } from "../workload/life.ts";
+
+export interface AttemptPlan {
+  workload: Workload;
+  queue: Queue;
+  /** Undefined outside arrays. */
+  task: number | undefined;
+  attempt: number;
+  /** `nodes[s][p]`: node of pod p of pod set s. */
+  nodes: readonly (readonly string[])[];
+  wallTimeSeconds: number;
+  graceSeconds: number;
+  /** Whole-node jobs get what the node has: its allocatable amounts. */
+  wholeNode?: (node: string) => Amounts | undefined;
+  /** What the job finds in its environment, per pod; laid over the template's. */
+  environment: (podSet: PodSet, index: number, node: string) => Record<string, string>;
+}
+
+/** Written beside `schedulerName` of pods that Berth has placed already. */
+const schedulerName = "berth";
+
+/** Kubernetes quantities of amounts: cpu in milli-cpu. */
+function quantityOf(resource: string, amount: number): string {
+  return resource === "cpu" ? (amount % 1000 === 0 ? String(amount / 1000) : `${amount}m`) : String(amount);
+}
+
+/** The first container with what the pod needs but no container asks for, and with the job's environment. */
+function firstContainer(container: Container, plan: AttemptPlan, spec: PodSpec, node: string): Container {
+  const { queue } = plan;
+  const asked = podRequests(spec);
+  const effective = effectiveRequests(spec, queue.spec);
+  const whole = plan.workload.spec.placement?.exclusive === true ? plan.wholeNode?.(node) : undefined;
+  const requests = { ...container.resources?.requests };
+  const limits = { ...container.resources?.limits };
+  for (const resource of ["cpu", "memory"]) {
+    const all = whole?.[resource];
+    if (all !== undefined) {
+      const others = (asked[resource] ?? 0) - (podRequests({ containers: [container] })[resource] ?? 0);
+      requests[resource] = quantityOf(resource, all - others);
+      if (limits[resource] !== undefined) limits[resource] = requests[resource];
+    } else if (asked[resource] === undefined && effective[resource] !== undefined) {
+      requests[resource] = quantityOf(resource, effective[resource]);
+      if (resource === "memory") limits[resource] = requests[resource];
+    }
+  }
+  return {
+    ...container,
+    resources: { ...container.resources, requests, ...(Object.keys(limits).length > 0 ? { limits } : {}) },
+  };
+}
+
+function podOf(plan: AttemptPlan, podSet: PodSet, index: number, node: string, isGang: boolean): Pod {
+  const { workload, queue, task, attempt } = plan;
+  const { template } = podSet;
+  const defaults = queue.spec.podDefaults;
+  const { identity, jobId = 0, account = "" } = workload.status ?? {};
+  const spec: PodSpec = { ...defaults?.spec, ...template.spec };
+  const image = defaults?.spec?.containers?.[0]?.image ?? hostImage;
+  const environment = Object.entries(plan.environment(podSet, index, node));
+  const containers = spec.containers.map((container, at): Container => {
+    const named = container.image === undefined ? Object.assign({}, container, { image }) : container;
+    if (at > 0) return named;
+    const first = firstContainer(named, plan, spec, node);
+    const own = new Set(environment.map(([name]) => name));
+    first.env = (first.env ?? [])
+      .filter(({ name }) => !own.has(name))
+      .concat(environment.map(([name, value]) => ({ name, value })));
+    return first;
+  });
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: {
+      name: attemptPodName({ workload: workload.metadata.name, task, podSet: podSet.name, index, attempt }),
+      namespace: workload.metadata.namespace,
+      labels: {
+        ...defaults?.metadata?.labels,
+        ...template.metadata?.labels,
+        [labels.workload]: workload.metadata.name,
+        [labels.jobId]: String(jobId + (task ?? 0)),
+        [labels.podSet]: podSet.name,
+        [labels.podIndex]: String(index),
+        [labels.attempt]: String(attempt),
+        [labels.queue]: queue.metadata.name,
+        [labels.account]: account,
+        ...(task === undefined ? {} : { [labels.task]: String(task) }),
+      },
+      annotations: {
+        ...defaults?.metadata?.annotations,
+        ...template.metadata?.annotations,
+        [annotations.wallTimeSeconds]: String(plan.wallTimeSeconds),
+        ...(isGang ? { [annotations.gate]: "closed" } : {}),
+      },
+      ownerReferences: [
+        {
+          apiVersion,
+          kind: "Workload",
+          name: workload.metadata.name,
+          uid: workload.metadata.uid ?? "",
+          controller: true,
+          blockOwnerDeletion: true,
+        },
+      ],
+      // A worker is stopped by its driver's end: its last status must outlive that.
+      ...(podSet.role === "Worker" ? { finalizers: [accountingFinalizer] } : {}),
+    },
+    spec: {
+      enableServiceLinks: false,
+      automountServiceAccountToken: false,
+      ...spec,
+      containers,
+      nodeName: node,
+      schedulerName,
+      restartPolicy: "Never",
+      terminationGracePeriodSeconds: plan.graceSeconds,
+      activeDeadlineSeconds: startAllowanceSeconds + plan.wallTimeSeconds + plan.graceSeconds,
+      tolerations: [
+        ...(queue.spec.tolerations ?? []),
+        ...(defaults?.spec?.tolerations ?? []),
+        ...(template.spec.tolerations ?? []),
+      ],
+      volumes: [...(defaults?.spec?.volumes ?? []), ...(template.spec.volumes ?? [])],
+      ...(identity === undefined
+        ? {}
+        : {
+            securityContext: {
+              ...spec.securityContext,
+              runAsUser: identity.uid,
+              runAsGroup: identity.gid,
+              supplementalGroups: identity.groups,
+              supplementalGroupsPolicy: "Strict",
+            },
+          }),
+    },
+  };
+}
+
+/** The pods of the attempt in the order of the pod sets, of an elastic gang as many as have nodes; each made when asked for. */
+export function plannedPods(plan: AttemptPlan): PlannedPod[] {
+  const { workload, task, attempt } = plan;
+  const total = plan.nodes.reduce((sum, nodes) => sum + nodes.length, 0);
+  return workload.spec.podSets.flatMap((podSet, set) =>
+    (plan.nodes[set] ?? []).map((node, index) => ({
+      name: attemptPodName({ workload: workload.metadata.name, task, podSet: podSet.name, index, attempt }),
+      node,
+      isDriver: podSet.role !== "Worker",
+      build: () => podOf(plan, podSet, index, node, total > 1),
+    })),
+  );
+}

@@ -1,0 +1,184 @@
+/** From objects to the integers and names of `scheduling`. Pure. */
+import type { Queue, Site, Workload } from "@berth/kinds";
+import { defaultGraceSeconds, startAllowanceSeconds } from "@berth/kinds";
+import type { KubernetesObject } from "@berth/machinery";
+import type {
+  DependencyInput,
+  DependencyOutcome,
+  JobInput,
+  NodeInput,
+  PodSetInput,
+  QueueInput,
+  ResourceVector,
+} from "@berth/scheduling";
+import { seconds } from "../context.ts";
+import { runsOf } from "../model/array-book.ts";
+import type { WorkloadRecord } from "../model/record.ts";
+import { type Amounts, amountsOf, effectiveRequests } from "../model/requests.ts";
+import { namedNodes, nodeClassOf, queueSelectorOf, selectorOf, type Taint } from "./selectors.ts";
+
+export interface NodeSpec {
+  unschedulable?: boolean;
+  taints?: Taint[];
+}
+export interface NodeStatus {
+  allocatable?: Record<string, string>;
+  capacity?: Record<string, string>;
+  conditions?: { type: string; status: string; reason?: string; message?: string }[];
+}
+export type Node = KubernetesObject<NodeSpec, NodeStatus>;
+
+/** Resources that every state has, by index; extended ones (devices) follow. */
+export const basicResources = ["cpu", "memory", "pods"] as const;
+
+export function vectorOf(amounts: Amounts, resources: readonly string[]): number[] {
+  return resources.map((resource) => amounts[resource] ?? 0);
+}
+
+export function isReady(node: Node): boolean {
+  return node.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
+}
+
+/**
+ * @param foreign what pods that are not Berth's use there
+ */
+export function nodeInput(node: Node, foreign: Amounts, resources: readonly string[]): NodeInput {
+  const amounts = amountsOf(node.status?.allocatable ?? node.status?.capacity);
+  const noExecute = node.spec?.taints?.some(({ key }) => key === "node.kubernetes.io/out-of-service") === true;
+  return {
+    name: node.metadata.name,
+    capacity: resources.map((resource) => Math.max(0, (amounts[resource] ?? 0) - (foreign[resource] ?? 0))),
+    nodeClass: nodeClassOf(node.metadata.labels, node.spec?.taints),
+    state: !isReady(node) || noExecute ? "Down" : node.spec?.unschedulable === true ? "Drained" : "Up",
+  };
+}
+
+export function queueInput(queue: Queue): QueueInput {
+  const { spec } = queue;
+  return {
+    name: queue.metadata.name,
+    tier: spec.tier,
+    selector: queueSelectorOf(spec),
+    placement: spec.placement,
+    state: spec.state,
+    maxNodesPerJob: spec.maxNodesPerJob,
+    maxWallTimeSeconds: spec.maxWallTimeSeconds,
+  };
+}
+
+export function graceSecondsOf(workload: Workload, site: Site | undefined): number {
+  return workload.spec.graceSeconds ?? site?.spec.graceSeconds ?? defaultGraceSeconds;
+}
+
+/** Start allowance, of gangs only: a lone pod's wall time begins with it. */
+export function allowanceSecondsOf(workload: Workload): number {
+  return isGang(workload) ? startAllowanceSeconds : 0;
+}
+
+export function isGang(workload: Workload): boolean {
+  const { podSets } = workload.spec;
+  return podSets.length > 1 || podSets[0]!.count > 1;
+}
+
+function podSetInputs(workload: Workload, queue: Queue, resources: readonly string[]): PodSetInput[] {
+  return workload.spec.podSets.map((podSet) => ({
+    count: podSet.count,
+    minCount: podSet.minCount,
+    request: vectorOf(effectiveRequests(podSet.template.spec, queue.spec), resources),
+    selector: selectorOf(podSet.template.spec, queue.spec),
+  }));
+}
+
+/** Nodes that the job names: by placement, or by the selectors of its pods. */
+function nodesOf(workload: Workload): readonly string[] | undefined {
+  const named = workload.spec.podSets
+    .map((podSet) => namedNodes(podSet.template.spec))
+    .find((names) => names !== undefined);
+  const placed = workload.spec.placement?.nodes;
+  if (named === undefined) return placed;
+  return placed === undefined ? named : named.filter((name) => placed.includes(name));
+}
+
+export interface JobContext {
+  resources: readonly string[];
+  queue: Queue;
+  site: Site | undefined;
+  /** What became of a job that the core may not hold; undefined: nothing is known of it. */
+  outcomeOf: (jobId: number) => { outcome: DependencyOutcome | undefined; task?: number };
+}
+
+/** The pending part of an admitted Workload. */
+export function jobInput(record: WorkloadRecord, context: JobContext): JobInput {
+  const { workload } = record;
+  const { spec, status = {}, metadata } = workload;
+  const { placement } = spec;
+  return {
+    id: record.jobId!,
+    user: status.identity?.user ?? spec.user ?? "",
+    account: status.account,
+    name: spec.jobName,
+    queues: [status.queue ?? context.queue.metadata.name],
+    submitTime: seconds(status.submitTime ?? metadata.creationTimestamp) ?? 0,
+    nice: spec.nice,
+    podSets: podSetInputs(workload, context.queue, context.resources),
+    nodes: nodesOf(workload),
+    excludedNodes: placement?.excludedNodes,
+    podsPerNode: placement?.podsPerNode,
+    exclusive: placement?.exclusive,
+    placement: placement?.policy,
+    wallTimeSeconds: wallTimeOf(workload),
+    minWallTimeSeconds: spec.minWallTimeSeconds,
+    overheadSeconds: allowanceSecondsOf(workload) + graceSecondsOf(workload, context.site),
+    beginTime: seconds(spec.beginTime),
+    deadline: seconds(spec.deadline),
+    hold: spec.hold,
+    blocked: record.blocked === undefined ? undefined : "InvalidTemplate",
+    dependencies:
+      spec.dependencies === undefined
+        ? undefined
+        : { any: spec.dependencies.any, of: dependencyInputs(workload, context) },
+    array:
+      record.book === undefined
+        ? undefined
+        : {
+            pending: runsOf(record.book.pending),
+            maxRunning: spec.array?.maxRunning,
+            ended: { ok: runsOf(record.book.succeeded), notOk: runsOf(record.book.notSucceeded) },
+          },
+  };
+}
+
+/** Wall time in force: as resolved at admission, or what the user has since asked it to be (never more). */
+export function wallTimeOf(workload: Workload): number {
+  const resolved = workload.status?.wallTimeSeconds;
+  const asked = workload.spec.wallTimeSeconds;
+  if (resolved === undefined) return asked ?? 0;
+  return asked === undefined ? resolved : Math.min(asked, resolved);
+}
+
+function dependencyInputs(workload: Workload, context: JobContext): DependencyInput[] {
+  return workload.spec.dependencies!.of.map(({ type, job, task, delaySeconds }): DependencyInput => {
+    if (job === undefined) return { type };
+    const known = context.outcomeOf(job);
+    // The id of an array's element names that element of the array.
+    return {
+      type,
+      job: known.task === undefined ? job : job - known.task,
+      task: task ?? known.task,
+      delaySeconds,
+      outcome: known.outcome,
+    };
+  });
+}
+
+/** Most of each resource that any of these nodes has, whatever runs there. */
+export function capacityOf(node: Node): Amounts {
+  return amountsOf(node.status?.allocatable ?? node.status?.capacity);
+}
+
+/** Sum of two vectors' amounts by name, for what foreign pods use. */
+export function addAmounts(to: Amounts, amounts: Amounts, sign: 1 | -1): void {
+  for (const [resource, amount] of Object.entries(amounts)) to[resource] = (to[resource] ?? 0) + sign * amount;
+}
+
+export type { ResourceVector };

@@ -1,0 +1,290 @@
+/** May this Workload in, and as what: pure, so that every refusal can be tested by its words. */
+import type { Account, Membership, Queue, Site, Workload } from "@berth/kinds";
+import {
+  annotations,
+  defaultAccountName,
+  defaultMaxJobsPerUser,
+  defaultMaxWallTimeSeconds,
+  defaultWallTimeSeconds,
+  maximumArrayTasks,
+  parseIndexList,
+} from "@berth/kinds";
+import type { Identity } from "../context.ts";
+import { type Amounts, effectiveRequests } from "../model/requests.ts";
+import { matchesClass, selectorOf } from "../scheduler/selectors.ts";
+
+/** A closed list; `Admitted` is False with one of these, and a message that says what would be right. */
+export type RefusalReason =
+  | "NoOwner"
+  | "NotTheOwner"
+  | "UnknownUser"
+  | "UnknownQueue"
+  | "QueueNotAllowed"
+  | "QueueUnavailable"
+  | "UnknownAccount"
+  | "NotInAccount"
+  | "WallTimeTooLong"
+  | "NodeConfigurationUnavailable"
+  | "UnknownNode"
+  | "InvalidArray"
+  | "UnknownDependency"
+  | "TooManyJobs"
+  | "UnsupportedField";
+
+export interface Refusal {
+  reason: RefusalReason;
+  message: string;
+}
+
+export interface AdmissionInput {
+  workload: Workload;
+  /** `berth.dev/owner` of the namespace, or whom namespaces without one belong to. */
+  owner: string | undefined;
+  identity: Identity | undefined;
+  /** Names of the user's groups. */
+  groupNames: readonly string[];
+  queues: ReadonlyMap<string, Queue>;
+  accounts: ReadonlyMap<string, Account>;
+  /** Those of the user. */
+  memberships: readonly Membership[];
+  site: Site | undefined;
+  /** Unfinished jobs that the user has already. */
+  jobsOfUser: number;
+  /** Kinds of nodes that a queue may use, up or not, the distinct ones; empty while there is no node at all. */
+  nodeKinds: (queue: Queue) => readonly NodeKind[];
+  hasNode: (name: string) => boolean;
+  /** Whether a job of this id exists or existed. */
+  hasJob: (jobId: number) => boolean;
+}
+
+/** Nodes that are equal to every selector and of the same size. */
+export interface NodeKind {
+  nodeClass: string;
+  capacity: Amounts;
+}
+
+export interface Admission {
+  queue: string;
+  account: string;
+  wallTimeSeconds: number;
+}
+
+/** The user whose work this is meant to be: `spec.user`, else the owner of the namespace. */
+export function userOf(workload: Workload, owner: string | undefined): string | undefined {
+  return workload.spec.user ?? owner;
+}
+
+function refuse(reason: RefusalReason, message: string): Refusal {
+  return { reason, message };
+}
+
+function formatDuration(total: number): string {
+  const days = Math.floor(total / 86_400);
+  const clock = [Math.floor((total % 86_400) / 3600), Math.floor((total % 3600) / 60), total % 60]
+    .map((part) => String(part).padStart(2, "0"))
+    .join(":");
+  return days > 0 ? `${days}-${clock}` : clock;
+}
+
+/** Names of what exists, for a message: at most eight. */
+function listOf(names: Iterable<string>): string {
+  const all = [...names].sort();
+  return all.length === 0 ? "there are none" : `there are ${all.slice(0, 8).join(", ")}${all.length > 8 ? ", …" : ""}`;
+}
+
+function ownership({ workload, owner, identity }: AdmissionInput): Refusal | undefined {
+  const { namespace = "" } = workload.metadata;
+  const user = userOf(workload, owner);
+  if (owner === undefined) {
+    return refuse(
+      "NoOwner",
+      `namespace ${namespace} belongs to nobody; annotate it with ${annotations.owner}: USER, or use your own namespace`,
+    );
+  }
+  if (user !== owner) {
+    return refuse("NotTheOwner", `namespace ${namespace} belongs to ${owner}; jobs of ${user} cannot run there`);
+  }
+  if (identity === undefined) return refuse("UnknownUser", `this cluster's machine knows no user named ${user}`);
+  return undefined;
+}
+
+function unsupported({ workload }: AdmissionInput): Refusal | undefined {
+  const { spec } = workload;
+  if (spec.type === "Service") {
+    return refuse("UnsupportedField", "spec.type Service is not supported yet; use Batch");
+  }
+  if (spec.qos !== undefined && spec.qos !== "normal") {
+    return refuse("UnsupportedField", `spec.qos: there is no quality of service ${spec.qos}; leave it out`);
+  }
+  if (spec.reservation !== undefined) {
+    return refuse("UnsupportedField", `spec.reservation: there is no reservation ${spec.reservation}; leave it out`);
+  }
+  if (spec.placement?.topology === "Numa") {
+    return refuse("UnsupportedField", "spec.placement.topology Numa is not supported yet; leave it out");
+  }
+  for (const { name, template } of spec.podSets) {
+    const { affinity } = template.spec;
+    if (affinity === undefined) continue;
+    const { nodeAffinity, ...others } = affinity as { nodeAffinity?: Record<string, unknown> };
+    const kinds = [...Object.keys(others), ...Object.keys(nodeAffinity ?? {})];
+    const unknown = kinds.find((kind) => kind !== "requiredDuringSchedulingIgnoredDuringExecution");
+    if (unknown !== undefined) {
+      return refuse(
+        "UnsupportedField",
+        `spec.podSets[${name}].template.spec.affinity: ${unknown} is not supported yet; use nodeSelector, required nodeAffinity, or spec.placement`,
+      );
+    }
+  }
+  return undefined;
+}
+
+function queueFor({ workload, queues }: AdmissionInput): Queue | Refusal {
+  const wanted = workload.spec.queue;
+  if (wanted === undefined) {
+    const found = [...queues.values()].find((queue) => queue.spec.default === true);
+    return found ?? refuse("UnknownQueue", `no queue is the default; name one: ${listOf(queues.keys())}`);
+  }
+  return queues.get(wanted) ?? refuse("UnknownQueue", `there is no queue ${wanted}; ${listOf(queues.keys())}`);
+}
+
+function isAllowed(queue: Queue, identity: Identity, groupNames: readonly string[]): boolean {
+  const { allow } = queue.spec;
+  if (allow === undefined) return true;
+  return allow.some((entry) => {
+    if (!entry.startsWith("@")) return entry === identity.name;
+    const wanted = entry.slice(1);
+    return groupNames.includes(wanted) || (/^\d+$/.test(wanted) && identity.groups.includes(Number(wanted)));
+  });
+}
+
+function accountFor({ workload, accounts, memberships, site }: AdmissionInput): string | Refusal {
+  const user = workload.spec.user ?? "the user";
+  const isOpen = (name: string): boolean => accounts.get(name)?.spec.open === true && site?.spec.openAccounts !== false;
+  const wanted = workload.spec.account;
+  if (wanted !== undefined) {
+    if (!accounts.has(wanted)) {
+      return refuse("UnknownAccount", `there is no account ${wanted}; ${listOf(accounts.keys())}`);
+    }
+    if (isOpen(wanted) || memberships.some((membership) => membership.spec.account === wanted)) return wanted;
+    return refuse("NotInAccount", `${user} is not a member of account ${wanted}; ask an operator for a Membership`);
+  }
+  const own = memberships.find((membership) => membership.spec.default === true) ?? memberships[0];
+  if (own !== undefined) return own.spec.account;
+  if (isOpen(defaultAccountName)) return defaultAccountName;
+  return refuse("NotInAccount", `${user} is a member of no account; ask an operator for a Membership`);
+}
+
+/** What one node must have for a pod set, and which of it the largest nodes lack. */
+function oversize(input: AdmissionInput, queue: Queue): Refusal | undefined {
+  const kinds = input.nodeKinds(queue);
+  if (kinds.length === 0) return undefined;
+  for (const { name, template } of input.workload.spec.podSets) {
+    const request = effectiveRequests(template.spec, queue.spec);
+    const selector = selectorOf(template.spec, queue.spec);
+    const capacities = kinds
+      .filter(({ nodeClass }) => matchesClass(selector, nodeClass))
+      .map(({ capacity }) => capacity);
+    if (capacities.length === 0) {
+      return refuse(
+        "NodeConfigurationUnavailable",
+        `no node of queue ${queue.metadata.name} has the labels that set ${name} selects, and no taint that it does not tolerate`,
+      );
+    }
+    const fits = capacities.some((capacity) =>
+      Object.entries(request).every(([resource, amount]) => amount <= (capacity[resource] ?? 0)),
+    );
+    if (fits) continue;
+    const short = Object.entries(request).find(([resource, amount]) =>
+      capacities.every((capacity) => amount > (capacity[resource] ?? 0)),
+    );
+    const needs =
+      short === undefined
+        ? "more of several things at once than any one node has"
+        : `${formatAmount(short[0], short[1])} on one node; the largest has ${formatAmount(
+            short[0],
+            Math.max(...capacities.map((capacity) => capacity[short[0]] ?? 0)),
+          )}`;
+    return refuse("NodeConfigurationUnavailable", `a pod of set ${name} needs ${needs} (queue ${queue.metadata.name})`);
+  }
+  return undefined;
+}
+
+/** An amount in words: `2 cpus`, `1.5 GiB of memory`, `4 nvidia.com/gpu`. */
+export function formatAmount(resource: string, amount: number): string {
+  if (resource === "cpu") return `${amount / 1000} ${amount === 1000 ? "cpu" : "cpus"}`;
+  if (resource !== "memory" && resource !== "ephemeral-storage") return `${amount} ${resource}`;
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+  let value = amount;
+  let unit = 0;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${Math.round(value * 100) / 100} ${units[unit]} of ${resource === "memory" ? "memory" : "storage"}`;
+}
+
+function invalidArray(workload: Workload): Refusal | undefined {
+  if (workload.spec.array === undefined) return undefined;
+  try {
+    if (parseIndexList(workload.spec.array.indices).size > 0) return undefined;
+  } catch (error) {
+    return refuse(
+      "InvalidArray",
+      `spec.array.indices: ${(error as Error).message}; at most ${maximumArrayTasks} tasks`,
+    );
+  }
+  return refuse("InvalidArray", "spec.array.indices is empty");
+}
+
+/**
+ * Slurm's admission (24.11): what can never run is refused at once, what may run later waits. The one exception to its
+ * defaults: a wall time over the queue's longest is refused (as with EnforcePartLimits), because nothing the user waits for
+ * would ever let it run.
+ */
+export function admit(input: AdmissionInput): Admission | Refusal {
+  const { workload, site } = input;
+  const refusal = ownership(input) ?? unsupported(input) ?? invalidArray(workload);
+  if (refusal !== undefined) return refusal;
+  const identity = input.identity!;
+  const queue = queueFor(input);
+  if ("reason" in queue) return queue;
+  const queueName = queue.metadata.name;
+  if (!isAllowed(queue, identity, input.groupNames)) {
+    return refuse("QueueNotAllowed", `${identity.name} may not use queue ${queueName}`);
+  }
+  if (queue.spec.state === "Drained" || queue.spec.state === "Inactive") {
+    return refuse("QueueUnavailable", `queue ${queueName} takes no jobs now: it is ${queue.spec.state.toLowerCase()}`);
+  }
+  const account = accountFor(input);
+  if (typeof account !== "string") return account;
+  const longest = queue.spec.maxWallTimeSeconds ?? defaultMaxWallTimeSeconds;
+  const wallTimeSeconds =
+    workload.spec.wallTimeSeconds ?? Math.min(queue.spec.defaultWallTimeSeconds ?? defaultWallTimeSeconds, longest);
+  if (wallTimeSeconds > longest) {
+    return refuse(
+      "WallTimeTooLong",
+      `asks for ${formatDuration(wallTimeSeconds)}; queue ${queueName} allows at most ${formatDuration(longest)}`,
+    );
+  }
+  if ((workload.spec.minWallTimeSeconds ?? 0) > wallTimeSeconds) {
+    return refuse(
+      "WallTimeTooLong",
+      `minWallTimeSeconds ${formatDuration(workload.spec.minWallTimeSeconds!)} is more than the wall time ${formatDuration(wallTimeSeconds)}`,
+    );
+  }
+  const { nodes = [], excludedNodes = [] } = workload.spec.placement ?? {};
+  const unknownNode = [...nodes, ...excludedNodes].find((name) => !input.hasNode(name));
+  if (unknownNode !== undefined) return refuse("UnknownNode", `there is no node ${unknownNode}`);
+  const unknownJob = workload.spec.dependencies?.of.find(({ job }) => job !== undefined && !input.hasJob(job));
+  if (unknownJob !== undefined) {
+    return refuse("UnknownDependency", `depends on job ${unknownJob.job}, which there never was`);
+  }
+  const limit = site?.spec.maxJobsPerUser ?? defaultMaxJobsPerUser;
+  if (input.jobsOfUser >= limit) {
+    return refuse(
+      "TooManyJobs",
+      `${identity.name} has ${input.jobsOfUser} jobs already; the site allows ${limit}. An array counts as one`,
+    );
+  }
+  return oversize(input, queue) ?? { queue: queueName, account, wallTimeSeconds };
+}

@@ -1,0 +1,581 @@
+/**
+ * The life of attempts: from the creation of their pods to the row of their end. What it decides rests on pods alone, so that a
+ * new leader goes on where the last one stopped; every step may be repeated.
+ */
+import { type AnyObject, isReason, resources } from "@berth/client";
+import type { FinalPhase, Pod } from "@berth/kinds";
+import { accountingFinalizer, annotations, attemptOf, isFinal, workloads } from "@berth/kinds";
+import { type Context, timestamp } from "../context.ts";
+import { endOfPod, isTerminal, startOf } from "../model/ends.ts";
+import type { Ledger } from "../model/ledger.ts";
+import {
+  type Attempt,
+  type AttemptPod,
+  currentAttempt,
+  noTask,
+  setState,
+  type WorkloadRecord,
+} from "../model/record.ts";
+import type { Writer } from "../writer.ts";
+import { attemptRow, pendingRow } from "./rows.ts";
+import { lifePatch, phaseOf } from "./status.ts";
+
+/** What scheduling is told. */
+export interface LifeEvents {
+  /** An attempt that a pod was found of; its place is taken. */
+  adopted(record: WorkloadRecord, attempt: Attempt): void;
+  /** Its script began: the wall time counts from here. */
+  started(record: WorkloadRecord, attempt: Attempt): void;
+  /** Its place is free; the task waits again where `attempt.requeue` says so. */
+  ended(record: WorkloadRecord, attempt: Attempt): void;
+  /** It could not be made, and was no attempt; the task waits again. */
+  takenBack(record: WorkloadRecord, attempt: Attempt, why: string | undefined): void;
+  /** The final status is written. */
+  finished(record: WorkloadRecord): void;
+}
+
+/** A pod that is to be made; its object only when its turn comes, because thousands may wait for theirs. */
+export interface PlannedPod {
+  name: string;
+  node: string;
+  isDriver: boolean;
+  build: () => Pod;
+}
+
+/** How long a start may go unseen before status tells of it: most are running by then, which saves a write. */
+const startingDelayMs = 200;
+const arrayIntervalMs = 1000;
+/** An array's lists may take this part of one core at most. */
+const arrayCostFactor = 20;
+
+export class AttemptLife {
+  readonly #context: Context;
+  readonly #ledger: Ledger;
+  readonly #writer: Writer;
+  readonly #events: LifeEvents;
+  /** Names of pods whose deletion is under way, by `namespace/name`. */
+  readonly #discarding = new Set<string>();
+
+  constructor(context: Context, ledger: Ledger, writer: Writer, events: LifeEvents) {
+    this.#context = context;
+    this.#ledger = ledger;
+    this.#writer = writer;
+    this.#events = events;
+  }
+
+  #timestamp(): string {
+    return timestamp(this.#context.now());
+  }
+
+  // Beginning
+
+  /** Creates the pods of an attempt that the scheduler decided to start. */
+  begin(record: WorkloadRecord, task: number, wallTimeSeconds: number, plan: readonly PlannedPod[]): Attempt {
+    const attempt: Attempt = {
+      task,
+      number: currentAttempt(record, task),
+      pods: plan.map(({ name, node, isDriver }) => ({ name, node, isDriver, state: "Creating" })),
+      creating: plan.length,
+      running: 0,
+      still: 0,
+      state: "Starting",
+      wallTimeSeconds,
+      createdAt: this.#context.now(),
+    };
+    record.live.set(task, attempt);
+    if (record.book === undefined) record.phase = "Starting";
+    else record.book.start(task);
+    record.nodes = attempt.pods.map(({ node }) => node);
+    attempt.pods.forEach((entry, at) => void this.#create(record, attempt, entry, plan[at]!.build));
+    this.#flushLater(record, record.book === undefined ? startingDelayMs : arrayIntervalMs);
+    return attempt;
+  }
+
+  async #create(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod, build: () => Pod): Promise<void> {
+    const { client, log, signal } = this.#context;
+    try {
+      const made = await this.#writer.run(async () => {
+        // While it waited for its turn, the attempt may have been stopped.
+        if (attempt.state === "TakingBack" || attempt.stopped !== undefined) return undefined;
+        try {
+          return await client.create<Pod>(resources.pods, build());
+        } catch (error) {
+          if (!isReason(error, "AlreadyExists")) throw error;
+          const found = await client.get<Pod>(resources.pods, entry.name, { namespace: record.namespace });
+          if (found.metadata.ownerReferences?.some(({ uid }) => uid === record.uid) === true) return found;
+          throw error;
+        }
+      });
+      if (entry.state !== "Creating") return;
+      if (made === undefined) this.#applyGone(record, attempt, entry);
+      else this.#apply(record, attempt, entry, made);
+    } catch (error) {
+      if (signal.aborted) return;
+      const message = (error as Error).message;
+      log("warn", `pod ${entry.name} cannot be made: ${message}`, { jobId: record.jobId });
+      if (entry.state !== "Creating") return;
+      setState(attempt, entry, "Gone");
+      this.#takeBack(record, attempt, message);
+    }
+  }
+
+  /** Ends what there is of a gang that did not become whole; its scripts have not begun. */
+  #takeBack(record: WorkloadRecord, attempt: Attempt, why?: string): void {
+    if (attempt.state !== "TakingBack") {
+      attempt.state = "TakingBack";
+      for (const entry of attempt.pods) if (entry.pod !== undefined && entry.state !== "Gone") this.#discard(entry.pod);
+    }
+    if (why !== undefined) record.blocked ??= why;
+    if (attempt.pods.some(({ state }) => state !== "Gone") || record.live.get(attempt.task) !== attempt) return;
+    record.live.delete(attempt.task);
+    if (record.book === undefined) record.phase = "Pending";
+    else record.book.takeBack(attempt.task);
+    if (attempt.stopped === undefined) {
+      this.#events.takenBack(record, attempt, record.blocked);
+      this.flushSoon(record);
+    } else {
+      // Stopped meanwhile: what there was is over, and nothing of it waits.
+      attempt.end = { phase: attempt.stopped, exitCode: 0, signal: 0 };
+      this.#finish(record, attempt);
+    }
+  }
+
+  // What pods tell
+
+  /** To be called for each event of a pod of Berth's. */
+  onPod(pod: Pod, isDeleted: boolean): void {
+    const name = attemptOf(pod);
+    if (name === undefined) return;
+    const { namespace = "" } = pod.metadata;
+    if (isDeleted) this.#discarding.delete(`${namespace}/${pod.metadata.name}`);
+    const record = this.#ledger.byName(namespace, name.workload);
+    if (record === undefined || pod.metadata.ownerReferences?.some(({ uid }) => uid === record.uid) !== true) return;
+    const task = name.task ?? noTask;
+    const attempt = record.live.get(task);
+    const entry = attempt?.number === name.attempt ? findPod(attempt, pod.metadata.name) : undefined;
+    if (attempt === undefined || entry === undefined) {
+      if (!isDeleted) this.#leftover(record, pod, task, name.attempt);
+      return;
+    }
+    entry.pod = pod;
+    if (isDeleted) this.#applyGone(record, attempt, entry);
+    else this.#apply(record, attempt, entry, pod);
+  }
+
+  /**
+   * Takes over what an earlier leader began: the pods of one attempt, found at the start. Attempts of a task are to be given in
+   * the order of their numbers.
+   */
+  adopt(record: WorkloadRecord, task: number, number: number, pods: readonly Pod[]): void {
+    if (isFinal(record.phase) || record.book?.hasEnded(task) === true || number < currentAttempt(record, task)) {
+      for (const pod of pods) this.#leftover(record, pod, task, number);
+      return;
+    }
+    const wallTimeSeconds = Number(pods[0]!.metadata.annotations?.[annotations.wallTimeSeconds] ?? 0);
+    const attempt: Attempt = {
+      task,
+      number,
+      pods: pods.map((pod) => ({
+        name: pod.metadata.name,
+        node: pod.spec.nodeName ?? "",
+        isDriver: isDriver(record, pod),
+        state: "Created",
+        pod,
+      })),
+      creating: 0,
+      running: 0,
+      still: 0,
+      state: "Starting",
+      wallTimeSeconds,
+      createdAt: Date.parse(pods[0]!.metadata.creationTimestamp ?? "") || this.#context.now(),
+    };
+    record.live.set(task, attempt);
+    if (record.book === undefined) record.phase = "Starting";
+    else {
+      record.book.start(task);
+      record.book.created(task);
+    }
+    record.nodes = attempt.pods.map(({ node }) => node);
+    this.#events.adopted(record, attempt);
+    const driver = attempt.pods.find((entry) => entry.isDriver);
+    const isGated = driver?.pod?.metadata.annotations?.[annotations.gate] === "closed";
+    if (isGated) {
+      // Which of its pods were to come is not known; none of its scripts has begun.
+      this.#takeBack(record, attempt);
+      return;
+    }
+    if (driver?.pod?.metadata.annotations?.[annotations.gateOpenedAt] !== undefined)
+      this.#begun(record, attempt, driver.pod);
+    for (const entry of attempt.pods) this.#apply(record, attempt, entry, entry.pod!);
+    if (driver === undefined) {
+      attempt.state = "Ending";
+      attempt.end = { phase: "NodeFailed", exitCode: 0, signal: 0, message: "the pod of its driver is gone" };
+      this.#endOthers(record, attempt);
+    }
+  }
+
+  /** An attempt of which status tells that it was made, and of which nothing is left: it is not known to have ended well. */
+  vanished(record: WorkloadRecord, task: number): void {
+    const attempt: Attempt = {
+      task,
+      number: currentAttempt(record, task),
+      pods: [],
+      creating: 0,
+      running: 0,
+      still: 0,
+      state: "Ending",
+      wallTimeSeconds: 0,
+      createdAt: this.#context.now(),
+      end: {
+        phase: "NodeFailed",
+        exitCode: 0,
+        signal: 0,
+        startTime: record.book === undefined ? record.startTime : undefined,
+        message: "its pod was removed by someone else",
+      },
+    };
+    record.live.set(task, attempt);
+    this.#events.adopted(record, attempt);
+    this.#finish(record, attempt);
+  }
+
+  #apply(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod, pod: Pod): void {
+    entry.pod = pod;
+    if (attempt.state === "Ended") return;
+    const wasCreating = entry.state === "Creating";
+    if (attempt.state === "TakingBack") {
+      if (wasCreating) setState(attempt, entry, "Created");
+      this.#discard(pod);
+      return;
+    }
+    if (isTerminal(pod)) setState(attempt, entry, "Terminal");
+    else if (entry.state !== "Gone") setState(attempt, entry, pod.status?.phase === "Running" ? "Running" : "Created");
+    if (attempt.creating === 0) record.book?.created(attempt.task);
+    if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal") void this.#stopPod(pod);
+    this.#evaluate(record, attempt, entry);
+  }
+
+  #applyGone(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod): void {
+    setState(attempt, entry, "Gone");
+    if (attempt.state === "TakingBack") this.#takeBack(record, attempt);
+    else if (attempt.state !== "Ended") this.#evaluate(record, attempt, entry);
+  }
+
+  #evaluate(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod): void {
+    const isStill = entry.state === "Terminal" || entry.state === "Gone";
+    if (attempt.state === "Starting") {
+      if (attempt.pods.length > 1) {
+        if (isStill && attempt.stopped === undefined) {
+          this.#takeBack(record, attempt);
+          return;
+        }
+        if (attempt.running === attempt.pods.length) {
+          this.#openGates(record, attempt);
+        }
+      } else if (entry.state === "Running" || entry.state === "Terminal") this.#begun(record, attempt, entry.pod!);
+    }
+    if (!isStill) return;
+    if (entry.isDriver && attempt.end === undefined) {
+      attempt.end = this.#endOf(attempt, entry);
+      attempt.state = "Ending";
+      this.#endOthers(record, attempt);
+      if (attempt.pods.length > 1) {
+        if (record.book === undefined) record.phase = "Completing";
+        this.flushSoon(record);
+      }
+    }
+    if (attempt.state !== "Ending" || attempt.end === undefined) return;
+    if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
+  }
+
+  #endOf(attempt: Attempt, entry: AttemptPod): NonNullable<Attempt["end"]> {
+    if (entry.pod === undefined) return { phase: attempt.stopped ?? "NodeFailed", exitCode: 0, signal: 0 };
+    return endOfPod(entry.pod, attempt.stopped);
+  }
+
+  #begun(record: WorkloadRecord, attempt: Attempt, pod: Pod): void {
+    if (attempt.state !== "Starting") return;
+    attempt.state = "Running";
+    attempt.startTime = startOf(pod) ?? this.#timestamp();
+    if (record.book === undefined) {
+      record.phase = "Running";
+      record.startTime = attempt.startTime;
+    } else record.startTime ??= attempt.startTime;
+    this.#events.started(record, attempt);
+    if (!isTerminal(pod)) this.flushSoon(record);
+  }
+
+  #openGates(record: WorkloadRecord, attempt: Attempt): void {
+    const openedAt = this.#timestamp();
+    attempt.state = "Running";
+    attempt.startTime = openedAt;
+    if (record.book === undefined) {
+      record.phase = "Running";
+      record.startTime = openedAt;
+    } else record.startTime ??= openedAt;
+    this.#events.started(record, attempt);
+    const open = (entry: AttemptPod): Promise<unknown> =>
+      this.#writer.run(() =>
+        this.#context.client.patch(
+          resources.pods,
+          entry.name,
+          { metadata: { annotations: { [annotations.gate]: "open", [annotations.gateOpenedAt]: openedAt } } },
+          { namespace: record.namespace },
+        ),
+      );
+    // The driver's last: an open gate of the driver says that the gang is whole.
+    void Promise.all(attempt.pods.filter(({ isDriver }) => !isDriver).map(open))
+      .then(() => Promise.all(attempt.pods.filter(({ isDriver }) => isDriver).map(open)))
+      .catch((error: unknown) => this.#failed("opening the gates", record, error));
+    this.flushSoon(record);
+  }
+
+  // Stopping
+
+  /** Ends an attempt: TERM, grace, KILL, all by the node. Its end will be `phase` unless it has ended by itself. */
+  stop(record: WorkloadRecord, attempt: Attempt, phase: FinalPhase): void {
+    if (attempt.stopped !== undefined || attempt.end !== undefined) return;
+    attempt.stopped = phase;
+    if (attempt.state === "TakingBack") return;
+    for (const entry of attempt.pods) {
+      if (entry.pod !== undefined && (entry.state === "Created" || entry.state === "Running"))
+        void this.#stopPod(entry.pod);
+    }
+    if (record.book === undefined) record.phase = "Completing";
+    this.flushSoon(record);
+  }
+
+  #endOthers(record: WorkloadRecord, attempt: Attempt): void {
+    if (attempt.stopped !== undefined) return;
+    for (const entry of attempt.pods) {
+      if (entry.isDriver || entry.pod === undefined) continue;
+      if (entry.state === "Created" || entry.state === "Running") void this.#stopPod(entry.pod);
+    }
+    if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
+  }
+
+  /** Deletes a pod that runs; the finalizer keeps its last status until that is accounted. */
+  async #stopPod(pod: Pod): Promise<void> {
+    const { name, namespace } = pod.metadata;
+    const { client } = this.#context;
+    if (pod.metadata.deletionTimestamp !== undefined) return;
+    try {
+      await this.#writer.run(async () => {
+        if (pod.metadata.finalizers?.includes(accountingFinalizer) !== true) {
+          const finalizers = [...(pod.metadata.finalizers ?? []), accountingFinalizer];
+          await client.patch(resources.pods, name, { metadata: { finalizers } }, { namespace });
+        }
+        await client.delete(resources.pods, name, { namespace, preconditions: { uid: pod.metadata.uid } });
+      });
+    } catch (error) {
+      if (!isReason(error, "NotFound", "Conflict")) this.#failed(`stopping pod ${name}`, undefined, error);
+    }
+  }
+
+  /** The pod's node is gone for good: whatever it last told is its end. */
+  lost(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod): void {
+    if (entry.state === "Terminal" || entry.state === "Gone") return;
+    this.#applyGone(record, attempt, entry);
+  }
+
+  // Ending
+
+  #finish(record: WorkloadRecord, attempt: Attempt): void {
+    if (attempt.state === "Ended") return;
+    const end = attempt.end!;
+    attempt.state = "Ended";
+    for (const { isDriver, pod } of attempt.pods) {
+      if (isDriver || pod === undefined) continue;
+      const { peakMemoryBytes, cpuMilliseconds } = endOfPod(pod);
+      if (peakMemoryBytes !== undefined) end.peakMemoryBytes = Math.max(end.peakMemoryBytes ?? 0, peakMemoryBytes);
+      if (cpuMilliseconds !== undefined) end.cpuMilliseconds = (end.cpuMilliseconds ?? 0) + cpuMilliseconds;
+    }
+    const { requeue } = record.workload.spec;
+    attempt.requeue =
+      end.phase === "NodeFailed" && requeue?.onNodeFailure !== false && attempt.number <= (requeue?.limit ?? 5);
+    record.live.delete(attempt.task);
+    record.toAccount.push(attempt);
+    if (record.book === undefined) {
+      record.endedAttempts = attempt.number;
+      if (attempt.requeue) {
+        record.restarts++;
+        record.startTime = undefined;
+      }
+      record.phase = attempt.requeue ? "Pending" : end.phase;
+      record.exitCode = end.exitCode;
+      record.signal = end.signal;
+    } else if (attempt.requeue) record.book.requeue(attempt.task);
+    else {
+      record.book.end(attempt.task, end.phase);
+      record.exitCode = Math.max(record.exitCode, end.exitCode);
+      record.signal = Math.max(record.signal, end.signal);
+    }
+    this.#events.ended(record, attempt);
+    this.flushSoon(record);
+  }
+
+  /** Ends what waits without having been started: the whole job, or tasks of an array. Scheduling must know already. */
+  endPending(record: WorkloadRecord, phase: FinalPhase, tasks: readonly number[] | undefined): void {
+    if (record.book === undefined) {
+      record.phase = phase;
+      record.exitCode = phase === "DeadlineExceeded" ? 1 : 0;
+    }
+    record.toAccountPending.push({ phase, tasks });
+    this.flushSoon(record);
+  }
+
+  // Writing
+
+  /** The final status of one that never was in scheduling is written. */
+  tellFinished(record: WorkloadRecord): void {
+    this.#events.finished(record);
+  }
+
+  #flushLater(record: WorkloadRecord, milliseconds: number): void {
+    record.flushTimer ??= setTimeout(() => {
+      record.flushTimer = undefined;
+      this.#flush(record);
+    }, milliseconds);
+  }
+
+  /** Writes what changed: at once, of an array that goes on at most once a second. */
+  flushSoon(record: WorkloadRecord): void {
+    const phase = phaseOf(record);
+    if (record.book !== undefined && !isFinal(phase) && record.workload.status?.phase === phase) {
+      const interval = Math.max(arrayIntervalMs, record.flushCost * arrayCostFactor);
+      this.#flushLater(record, Math.max(0, record.lastFlush + interval - performance.now()));
+      return;
+    }
+    clearTimeout(record.flushTimer);
+    record.flushTimer = undefined;
+    this.#flush(record);
+  }
+
+  #flush(record: WorkloadRecord): void {
+    if (record.isFlushing) {
+      record.flushAgain = true;
+      return;
+    }
+    record.isFlushing = true;
+    record.flushAgain = false;
+    this.#write(record)
+      .catch((error: unknown) => this.#failed("writing the status", record, error))
+      .finally(() => {
+        record.isFlushing = false;
+        record.lastFlush = performance.now();
+        if (record.flushAgain) this.flushSoon(record);
+      });
+  }
+
+  /** Row, then status, then the pods' deletion: a crash in between repeats a step, and skips none. */
+  async #write(record: WorkloadRecord): Promise<void> {
+    const { client } = this.#context;
+    let taken: { attempts: Attempt[]; patch: ReturnType<typeof lifePatch>; isLast: boolean } | undefined;
+    await this.#writer.run(async () => {
+      // What is taken is taken in one step with what the status will say, so that it never says more than the rows.
+      taken ??= await this.#take(record);
+      if (this.#ledger.byUid(record.uid) !== record) return;
+      try {
+        await client.patchStatus(
+          workloads,
+          record.name,
+          { metadata: { uid: record.uid }, status: taken.patch },
+          {
+            namespace: record.namespace,
+          },
+        );
+      } catch (error) {
+        if (!isReason(error, "NotFound", "Conflict")) throw error;
+      }
+    });
+    for (const attempt of taken!.attempts) {
+      for (const { pod, state } of attempt.pods) {
+        if (pod !== undefined && (state !== "Gone" || attempt.end?.phase === "NodeFailed")) this.#discard(pod);
+      }
+    }
+    if (taken!.isLast) this.#events.finished(record);
+  }
+
+  async #take(
+    record: WorkloadRecord,
+  ): Promise<{ attempts: Attempt[]; patch: ReturnType<typeof lifePatch>; isLast: boolean }> {
+    const now = this.#timestamp();
+    const attempts = record.toAccount;
+    const pending = record.toAccountPending;
+    record.toAccount = [];
+    record.toAccountPending = [];
+    const rows = attempts.map((attempt) => attemptRow(record, attempt, now));
+    for (const ended of pending) rows.push(pendingRow(record, ended, now));
+    const began = performance.now();
+    const patch = lifePatch(record, now, attempts.at(-1)?.end?.message);
+    record.flushCost = performance.now() - began;
+    await this.#context.accounting.record(rows);
+    return { attempts, patch, isLast: isFinal(patch.phase ?? undefined) };
+  }
+
+  /** A pod whose attempt is over and accounted (or was none): it goes. Pods that ended are accounted once more, which is free. */
+  #leftover(record: WorkloadRecord, pod: Pod, task: number, number: number): void {
+    if (this.#discarding.has(`${pod.metadata.namespace}/${pod.metadata.name}`)) return;
+    const isOver =
+      isFinal(record.phase) || record.book?.hasEnded(task) === true || number < currentAttempt(record, task);
+    if (!isOver || record.toAccount.some((attempt) => attempt.task === task && attempt.number === number)) return;
+    if (!isTerminal(pod) || !isDriver(record, pod)) {
+      this.#discard(pod);
+      return;
+    }
+    const attempt: Attempt = {
+      task,
+      number,
+      pods: [{ name: pod.metadata.name, node: pod.spec.nodeName ?? "", isDriver: true, state: "Terminal", pod }],
+      creating: 0,
+      running: 0,
+      still: 1,
+      state: "Ended",
+      wallTimeSeconds: 0,
+      createdAt: 0,
+      end: endOfPod(pod, pod.metadata.deletionTimestamp === undefined ? undefined : "Cancelled"),
+    };
+    void this.#context.accounting
+      .record([attemptRow(record, attempt, this.#timestamp())])
+      .then(() => this.#discard(pod))
+      .catch((error: unknown) => this.#failed("accounting a leftover pod", record, error));
+  }
+
+  /** Removes a pod that holds nothing any more: its finalizer, if it has ours, and then itself, without grace. */
+  #discard(pod: Pod): void {
+    const { name, namespace, uid, finalizers = [] } = pod.metadata;
+    const key = `${namespace}/${name}`;
+    if (this.#discarding.has(key)) return;
+    this.#discarding.add(key);
+    const { client } = this.#context;
+    const remove = async (): Promise<void> => {
+      const rest = finalizers.filter((finalizer) => finalizer !== accountingFinalizer);
+      if (rest.length < finalizers.length || pod.metadata.deletionTimestamp !== undefined) {
+        const patch = { metadata: { uid, finalizers: rest.length === 0 ? null : rest } };
+        await client.patch<AnyObject>(resources.pods, name, patch, { namespace });
+      }
+      await client.delete(resources.pods, name, { namespace, gracePeriodSeconds: 0, preconditions: { uid } });
+    };
+    this.#writer.run(remove).catch((error: unknown) => {
+      this.#discarding.delete(key);
+      if (!isReason(error, "NotFound", "Conflict")) this.#failed(`removing pod ${name}`, undefined, error);
+    });
+  }
+
+  #failed(what: string, record: WorkloadRecord | undefined, error: unknown): void {
+    const { log, signal } = this.#context;
+    if (signal.aborted) return;
+    log("error", `${what} failed: ${(error as Error).message}`, { jobId: record?.jobId, workload: record?.name });
+  }
+}
+
+function findPod(attempt: Attempt, name: string): AttemptPod | undefined {
+  if (attempt.pods.length < 8) return attempt.pods.find((entry) => entry.name === name);
+  attempt.byName ??= new Map(attempt.pods.map((entry) => [entry.name, entry]));
+  return attempt.byName.get(name);
+}
+
+function isDriver(record: WorkloadRecord, pod: Pod): boolean {
+  const set = attemptOf(pod)?.podSet;
+  return record.workload.spec.podSets.find(({ name }) => name === set)?.role !== "Worker";
+}

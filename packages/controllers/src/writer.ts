@@ -1,0 +1,97 @@
+/** Writes to the API: so many at a time, each tried again until the API has answered. */
+import { ConnectionError } from "@berth/client";
+import type { Log } from "./context.ts";
+
+const firstPauseMs = 50;
+const longestPauseMs = 5000;
+
+export interface WriterOptions {
+  /** Writes under way at once; default 32. */
+  concurrency?: number;
+  log: Log;
+  signal: AbortSignal;
+}
+
+/** True for failures that another try may mend without anything being changed: no connection, or an overloaded server. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof ConnectionError || codeOf(error) === 429 || codeOf(error) >= 500;
+}
+
+function codeOf(error: unknown): number {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "number" ? code : 0;
+}
+
+export class Writer {
+  readonly #options: WriterOptions;
+  readonly #concurrency: number;
+  #underWay = 0;
+  /** A ring would be faster than shifting; the head index is one. */
+  #waiting: (() => void)[] = [];
+  #head = 0;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+    this.#concurrency = options.concurrency ?? 32;
+  }
+
+  /** Nothing waits for a slot: there is room for writes that are not urgent. */
+  get isQuiet(): boolean {
+    return this.#head === this.#waiting.length && this.#underWay < this.#concurrency / 2;
+  }
+
+  get queued(): number {
+    return this.#waiting.length - this.#head;
+  }
+
+  /**
+   * Runs one write when its turn comes, and again after growing pauses for as long as there is no connection.
+   * @param write makes the request; asked anew for each try, so that it can send what is then true
+   * @throws what the API answered otherwise; the signal's reason when that aborts
+   */
+  async run<T>(write: () => Promise<T>): Promise<T> {
+    const { signal } = this.#options;
+    if (this.#underWay >= this.#concurrency) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#underWay++;
+    try {
+      for (let failures = 0; ; failures++) {
+        signal.throwIfAborted();
+        try {
+          return await write();
+        } catch (error) {
+          if (signal.aborted || !isPassing(error)) throw error;
+          if (failures === 3) this.#options.log("warn", `a write waits for the API: ${(error as Error).message}`);
+          await pause(Math.min(longestPauseMs, firstPauseMs * 2 ** failures), signal);
+        }
+      }
+    } finally {
+      this.#release();
+    }
+  }
+
+  #release(): void {
+    const next = this.#waiting[this.#head];
+    if (next === undefined) {
+      this.#underWay--;
+      return;
+    }
+    this.#head++;
+    if (this.#head > 1024 && this.#head * 2 > this.#waiting.length) {
+      this.#waiting = this.#waiting.slice(this.#head);
+      this.#head = 0;
+    }
+    next();
+  }
+}
+
+function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end, { once: true });
+  });
+}
