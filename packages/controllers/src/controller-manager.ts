@@ -18,6 +18,11 @@ import { AttemptLife } from "./workload/life.ts";
 import { Writer } from "./writer.ts";
 
 export interface ControllersOptions extends Context {
+  /**
+   * True where something else sees to it that there is one leader only, as the lock on the data folder of an embedded cluster
+   * does: the leader of before is then known to be dead, and its Lease is not waited for.
+   */
+  isAlone?: boolean;
   /** Told each time this process has become the leader and has read everything. */
   onReady?(): void;
 }
@@ -29,6 +34,10 @@ export async function runControllers(options: ControllersOptions): Promise<void>
   const { client, log, signal } = options;
   await ensureSystemNamespace(options);
   if (signal.aborted) return;
+  if (options.isAlone === true) {
+    await lead(options);
+    return;
+  }
   await electLeader({
     client,
     namespace: systemNamespace,

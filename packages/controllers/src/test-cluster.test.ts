@@ -58,6 +58,7 @@ export async function startTestCluster(): Promise<TestCluster> {
               : undefined,
         },
         now: Date.now,
+        isAlone: true,
         log: (level, message, fields) => logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`),
         onReady: () => ready.resolve(),
         ...options,

@@ -1,8 +1,60 @@
-/** The process `controllers`. */
+/** The process `controllers`: Workloads, scheduling, accounting, retention. */
+import { openAccounting } from "@berth/accounting";
+import { ensureToken } from "@berth/apiserver";
+import { createClient, loadKubeconfig } from "@berth/client";
+import { runControllers as run } from "@berth/controllers";
+import { currentUser, LocalUsers } from "@berth/identity";
+import { join } from "node:path";
+import { holders } from "./access.ts";
 import type { RunningRole } from "./child.ts";
 import type { Log } from "./json-log.ts";
 import type { RoleSettings } from "./messages.ts";
 
-export async function runControllers(_settings: RoleSettings, _log: Log, _signal: AbortSignal): Promise<RunningRole> {
-  return { stop: async () => {} };
+/** A connection that is refused or lost is tried again for this long before a single request fails. */
+const retrySeconds = 30;
+
+export async function runControllers(settings: RoleSettings, log: Log, signal: AbortSignal): Promise<RunningRole> {
+  const { data } = settings;
+  const { user, groups } = holders.controllers;
+  const token = ensureToken(join(data, "tokens.json"), { user, groups: [...groups] });
+  const { connection } = loadKubeconfig({ path: join(data, "admin.kubeconfig") });
+  const client = createClient({
+    server: connection.server,
+    ca: connection.ca,
+    token,
+    userAgent: "berth-controllers",
+    retryConnectionSeconds: retrySeconds,
+  });
+  const accounting = openAccounting(join(data, "accounting.db"));
+  const stopping = new AbortController();
+  const users = new LocalUsers();
+  const self = currentUser();
+  const { promise: ready, resolve: onReady, reject } = Promise.withResolvers<void>();
+  const done = run({
+    client,
+    accounting,
+    // An ordinary user's cluster runs jobs of that user only, also where the name service does not know them.
+    users: {
+      byName: (name) => (self.uid !== 0 ? Promise.resolve(name === self.name ? self : undefined) : users.byName(name)),
+    },
+    now: Date.now,
+    log,
+    defaultUser: self.name,
+    isAlone: true,
+    onReady,
+    signal: AbortSignal.any([signal, stopping.signal]),
+  });
+  done.then(
+    () => reject(new Error("the controllers ended before they were ready")),
+    (error: unknown) => reject(error),
+  );
+  await ready;
+  return {
+    stop: async () => {
+      stopping.abort();
+      await done;
+      client.close();
+      accounting.close();
+    },
+  };
 }
