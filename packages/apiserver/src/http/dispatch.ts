@@ -92,7 +92,17 @@ export async function dispatch(dispatcher: Dispatcher, request: Request, respons
   dispatcher.resources.metrics.request(verb, label, response.statusCode, seconds);
 }
 
-function identify(dispatcher: Dispatcher, exchange: Exchange): void {
+/** Authentication, impersonation and authorization of a request that does not come by `dispatch`. Throws 401 and 403. */
+export function admitRequest(
+  dispatcher: Dispatcher,
+  exchange: Pick<Exchange, "request" | "method" | "path" | "query" | "identity">,
+  path: ResourcePath,
+): void {
+  identify(dispatcher, exchange);
+  authorize(dispatcher, exchange, accessOf(exchange, path));
+}
+
+function identify(dispatcher: Dispatcher, exchange: Pick<Exchange, "request" | "identity">): void {
   const identity = dispatcher.authenticator.authenticate(exchange.request);
   exchange.identity = impersonated(exchange.request, identity, dispatcher.allows);
 }
@@ -100,7 +110,9 @@ function identify(dispatcher: Dispatcher, exchange: Exchange): void {
 const verbOfMethod: Record<string, string> = { POST: "create", PUT: "update", PATCH: "patch" };
 
 /** The request as the authorizer sees it. */
-export function accessOf(exchange: Exchange, path: ResourcePath | undefined): AccessRequest {
+export function accessOf(
+  exchange: Pick<Exchange, "method" | "path" | "query">,
+  path: ResourcePath | undefined): AccessRequest {
   const { method, query } = exchange;
   if (path === undefined) return { verb: method.toLowerCase(), path: exchange.path };
   const { group, resource, subresource, namespace } = path;
@@ -117,7 +129,7 @@ export function accessOf(exchange: Exchange, path: ResourcePath | undefined): Ac
   return { verb: verb ?? method.toLowerCase(), resource: { group, resource, subresource, namespace, name } };
 }
 
-function authorize(dispatcher: Dispatcher, exchange: Exchange, access: AccessRequest): void {
+function authorize(dispatcher: Dispatcher, exchange: Pick<Exchange, "identity">, access: AccessRequest): void {
   if (dispatcher.allows(exchange.identity, access)) return;
   throw refusal(exchange.identity, access);
 }
