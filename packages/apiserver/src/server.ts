@@ -2,20 +2,29 @@ import type { KubernetesObject } from "@berth/machinery";
 import { mkdirSync } from "node:fs";
 import { createSecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { join } from "node:path";
 import { Authenticator } from "./authentication/authenticator.ts";
 import { mastersGroup } from "./authentication/identity.ts";
 import { ensureToken, TokenFile, TokenSigner } from "./authentication/tokens.ts";
 import { RoleBasedAccess } from "./authorization/rbac.ts";
+import { reviewActions } from "./actions/access-reviews.ts";
+import { bindingAction, evictionAction, tokenAction } from "./actions/pod-actions.ts";
 import { bootstrap } from "./bootstrap.ts";
+import { expireEvents } from "./collection/events.ts";
+import { GarbageCollector } from "./collection/garbage.ts";
+import { NamespaceKeeper } from "./collection/namespaces.ts";
 import { definitionKind } from "./definitions/definition-kind.ts";
 import { followDefinitions } from "./definitions/definitions.ts";
 import { Discovery } from "./http/discovery.ts";
 import type { ExtraRoute } from "./http/dispatch.ts";
+import { upgrade } from "./http/upgrade.ts";
+import { absentAction, logAction, upgradeOnlyAction } from "./nodes/node-proxy.ts";
 import { dispatch } from "./http/dispatch.ts";
+import type { Action } from "./http/resource-handler.ts";
 import type { Request, Response } from "./http/exchange.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
-import { coreKinds } from "./kinds/core.ts";
+import { coreKinds, reviewKinds } from "./kinds/core.ts";
 import { eventKinds } from "./kinds/event.ts";
 import { jobKind } from "./kinds/job.ts";
 import { podKind } from "./kinds/pod.ts";
@@ -64,16 +73,36 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 
   const store = await Store.open(openJournal(join(dataDirectory, "api", "store.db")));
   const registry = new Registry(store);
-  for (const kind of [...coreKinds(), podKind(), jobKind(), ...eventKinds()]) registry.add(kind);
+  for (const kind of [...coreKinds(), podKind(), jobKind(), ...eventKinds(), ...reviewKinds()]) registry.add(kind);
   registry.add(definitionKind(registry));
   followDefinitions(registry);
   const now = (): Date => new Date();
+  const warn = (message: string): void => log("warn", message);
+  const collectors = [
+    new GarbageCollector(store, registry, warn),
+    new NamespaceKeeper(store, registry, warn),
+    { stop: expireEvents(store, warn) },
+  ];
   await bootstrap(store, registry, options.bootstrapObjects ?? [], now);
   const access = new RoleBasedAccess(store);
   const signer = new TokenSigner(join(dataDirectory, "pki", "service-account.key"));
   const authenticator = new Authenticator(new TokenFile(tokenPath), signer, store);
   const metrics = new Metrics();
   const discovery = new Discovery(registry);
+
+  const nodeTokens = new TokenFile(tokenPath);
+  const credentials = { token: () => nodeTokens.tokenOf("berth:apiserver") ?? "" };
+  ensureToken(tokenPath, { user: "berth:apiserver", groups: ["berth:apiserver"] });
+  const actions = new Map<string, Action>([
+    ...reviewActions(access, authenticator),
+    ["pods/binding", bindingAction(store)],
+    ["pods/eviction", evictionAction(store)],
+    ["pods/log", logAction(store, credentials)],
+    ["pods/exec", upgradeOnlyAction("exec")],
+    ["pods/attach", upgradeOnlyAction("attach")],
+    ["pods/portforward", absentAction("port forwarding is not there yet")],
+    ["serviceaccounts/token", tokenAction(store, signer)],
+  ]);
 
   const server = createSecureServer({
     allowHTTP1: true,
@@ -110,7 +139,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   });
   const url = `https://${host.includes(":") ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
   const dispatcher = {
-    resources: { registry, store, metrics, decodeProtobuf: undefined, actions: new Map(), now },
+    resources: { registry, store, metrics, decodeProtobuf: undefined, actions, now },
     discovery,
     authenticator,
     allows: access.allows.bind(access),
@@ -123,6 +152,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   server.on("request", (request, response) => {
     void dispatch(dispatcher, request as unknown as Request, response as unknown as Response);
   });
+  server.on("upgrade", (request: Request, socket: Duplex, head: Buffer) => {
+    void upgrade(dispatcher, credentials, request, socket, head);
+  });
   const adminKubeconfig = join(dataDirectory, "admin.kubeconfig");
   writeKubeconfig(adminKubeconfig, { url, certificateAuthority: pki.authorityPem, user: "admin", token: adminToken });
 
@@ -133,6 +165,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       for (const socket of sockets) socket.destroy();
       await closed;
       metrics.stop();
+      for (const collector of collectors) collector.stop();
       await store.close();
     })();
     return closing;

@@ -61,7 +61,10 @@ function accessOf(spec: ReviewSpec): AccessRequest {
   }
   if (other !== undefined) return { verb: other.verb ?? "", path: other.path ?? "" };
   throw invalid({ group: "authorization.k8s.io", kind: "SelfSubjectAccessReview" }, "", [
-    fieldRequired("spec.resourceAttributes", "exactly one of nonResourceAttributes or resourceAttributes must be specified"),
+    fieldRequired(
+      "spec.resourceAttributes",
+      "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+    ),
   ]);
 }
 
@@ -91,17 +94,18 @@ export function reviewActions(access: RoleBasedAccess, authenticator: Authentica
     ...(spec.uid === undefined ? {} : { uid: spec.uid }),
   });
   return [
-    [
-      "selfsubjectaccessreviews.authorization.k8s.io",
-      question((spec, identity) => review(identity, accessOf(spec))),
-    ],
+    ["selfsubjectaccessreviews.authorization.k8s.io", question((spec, identity) => review(identity, accessOf(spec)))],
     ["subjectaccessreviews.authorization.k8s.io", question((spec) => review(subject(spec), accessOf(spec)))],
     [
       "localsubjectaccessreviews.authorization.k8s.io",
       question((spec, _identity, namespace) => {
         const request = accessOf(spec);
         if (request.resource?.namespace !== namespace) {
-          throw forbidden({ group: "authorization.k8s.io", resource: "localsubjectaccessreviews" }, "", `spec.resourceAttributes.namespace must match namespace: ${namespace}`);
+          throw forbidden(
+            { group: "authorization.k8s.io", resource: "localsubjectaccessreviews" },
+            "",
+            `spec.resourceAttributes.namespace must match namespace: ${namespace}`,
+          );
         }
         return review(subject(spec), request);
       }),

@@ -29,7 +29,11 @@ export function bindingAction(store: Store): Action {
     const current = store.accepted(kind.bucket, path.namespace, path.name);
     if (current === undefined) throw notFound(kind, path.name);
     if (binding.metadata?.uid !== undefined && binding.metadata.uid !== current.uid) {
-      throw conflict(kind, path.name, `Precondition failed: UID in precondition: ${binding.metadata.uid}, UID in object meta: ${current.uid}`);
+      throw conflict(
+        kind,
+        path.name,
+        `Precondition failed: UID in precondition: ${binding.metadata.uid}, UID in object meta: ${current.uid}`,
+      );
     }
     // As a write of its own kind: a binding may set what an update of the spec may not.
     const bind = { ...kind, strategy: { ...kind.strategy, validateUpdate: () => [] }, unconditionalUpdate: true };
@@ -41,7 +45,8 @@ export function bindingAction(store: Store): Action {
       "finalize",
       (pod) => {
         const spec = (pod.spec ??= {});
-        if (spec["nodeName"]) throw conflict(kind, path.name, `pod ${path.name} is already assigned to node "${String(spec["nodeName"])}"`);
+        if (spec["nodeName"])
+          throw conflict(kind, path.name, `pod ${path.name} is already assigned to node "${String(spec["nodeName"])}"`);
         if (pod.metadata.deletionTimestamp !== undefined) {
           throw conflict(kind, path.name, `pod ${path.name} is being deleted, cannot be assigned to a host`);
         }
@@ -79,7 +84,11 @@ export function tokenAction(store: Store, signer: TokenSigner): Action {
     requirePost(exchange.method, "serviceaccounts/token");
     const request = ((await body()) ?? {}) as {
       metadata?: object;
-      spec?: { audiences?: string[]; expirationSeconds?: number; boundObjectRef?: { kind?: string; name?: string; uid?: string } };
+      spec?: {
+        audiences?: string[];
+        expirationSeconds?: number;
+        boundObjectRef?: { kind?: string; name?: string; uid?: string };
+      };
     };
     const account = store.get(kind.bucket, path.namespace, path.name);
     if (account === undefined) throw notFound(kind, path.name);
@@ -89,7 +98,9 @@ export function tokenAction(store: Store, signer: TokenSigner): Action {
         fieldInvalid(
           "spec.expirationSeconds",
           seconds,
-          seconds < shortestTokenSeconds ? "may not specify a duration less than 10 minutes" : "may not specify a duration larger than 2^32 seconds",
+          seconds < shortestTokenSeconds
+            ? "may not specify a duration less than 10 minutes"
+            : "may not specify a duration larger than 2^32 seconds",
         ),
       ]);
     }
@@ -98,11 +109,16 @@ export function tokenAction(store: Store, signer: TokenSigner): Action {
     let bound: { pod?: { name: string; uid: string }; secret?: { name: string; uid: string } } = {};
     if (reference?.kind !== undefined && reference.name !== undefined) {
       const bucket = { Pod: "pods", Secret: "secrets" }[reference.kind];
-      if (bucket === undefined) throw badRequest(`cannot bind token for serviceaccount "${path.name}" to object type ${reference.kind}`);
+      if (bucket === undefined)
+        throw badRequest(`cannot bind token for serviceaccount "${path.name}" to object type ${reference.kind}`);
       const object = store.get(bucket, path.namespace, reference.name);
       if (object === undefined) throw notFound({ group: "", resource: bucket }, reference.name);
       if (reference.uid !== undefined && reference.uid !== object.uid) {
-        throw conflict({ group: "", resource: bucket }, reference.name, `the UID in the bound object reference (${reference.uid}) does not match the UID in record. The object might have been deleted and then recreated`);
+        throw conflict(
+          { group: "", resource: bucket },
+          reference.name,
+          `the UID in the bound object reference (${reference.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+        );
       }
       bound = { [reference.kind.toLowerCase()]: { name: object.name, uid: object.uid } };
     }
@@ -124,7 +140,12 @@ export function tokenAction(store: Store, signer: TokenSigner): Action {
     sendJson(exchange, 201, {
       kind: "TokenRequest",
       apiVersion: "authentication.k8s.io/v1",
-      metadata: { ...request.metadata, name: path.name, namespace: path.namespace, creationTimestamp: timestamp(context.now) },
+      metadata: {
+        ...request.metadata,
+        name: path.name,
+        namespace: path.namespace,
+        creationTimestamp: timestamp(context.now),
+      },
       spec: { ...request.spec, audiences, expirationSeconds: seconds, boundObjectRef: reference ?? null },
       status: { token, expirationTimestamp: timestamp(new Date((now + seconds) * 1000)) },
     });

@@ -112,7 +112,8 @@ const verbOfMethod: Record<string, string> = { POST: "create", PUT: "update", PA
 /** The request as the authorizer sees it. */
 export function accessOf(
   exchange: Pick<Exchange, "method" | "path" | "query">,
-  path: ResourcePath | undefined): AccessRequest {
+  path: ResourcePath | undefined,
+): AccessRequest {
   const { method, query } = exchange;
   if (path === undefined) return { verb: method.toLowerCase(), path: exchange.path };
   const { group, resource, subresource, namespace } = path;

@@ -66,7 +66,10 @@ export async function upgrade(
     throw badRequest(`an upgrade to ${protocol} is not served at this path`);
   } catch (error) {
     const status = statusOf(error);
-    refuseUpgrade(socket, error instanceof ApiError ? error : new ApiError(status.code, status.reason ?? "", status.message ?? ""));
+    refuseUpgrade(
+      socket,
+      error instanceof ApiError ? error : new ApiError(status.code, status.reason ?? "", status.message ?? ""),
+    );
   }
 }
 

@@ -309,6 +309,18 @@ export function coreKinds(): Kind[] {
   ];
 }
 
+/** Kinds that are asked, never stored: their creation is answered by an action. */
+export function reviewKinds(): Kind[] {
+  return [
+    ...["selfsubjectaccessreviews", "subjectaccessreviews", "localsubjectaccessreviews", "selfsubjectrulesreviews"].map(
+      (resource) => defineBuiltin({ group: "authorization.k8s.io", resource }),
+    ),
+    ...["selfsubjectreviews", "tokenreviews"].map((resource) =>
+      defineBuiltin({ group: "authentication.k8s.io", resource }),
+    ),
+  ];
+}
+
 interface SubjectFields {
   kind: string;
   name: string;

@@ -172,6 +172,7 @@ export function jobKind(): Kind {
     ],
     strategy: {
       validateName: checkDns1123Subdomain,
+      orphansByDefault: true,
       prepareForCreate: prepare,
       admit: (object, old) => {
         if (old === undefined) select(object);

@@ -57,7 +57,5 @@ function containerOf(entry: Entry, wanted: string | undefined): string {
   if (main.length === 1) return main[0]!;
   const preferred = pod.metadata.annotations?.["kubectl.kubernetes.io/default-container"];
   if (preferred !== undefined && all.includes(preferred)) return preferred;
-  throw badRequest(
-    `a container name must be specified for pod ${entry.name}, choose one of: [${main.join(" ")}]`,
-  );
+  throw badRequest(`a container name must be specified for pod ${entry.name}, choose one of: [${main.join(" ")}]`);
 }

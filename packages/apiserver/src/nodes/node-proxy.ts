@@ -14,22 +14,19 @@ export interface NodeCredentials {
   token: () => string;
 }
 
-const logParameters = [
-  "follow",
-  "previous",
-  "sinceSeconds",
-  "sinceTime",
-  "timestamps",
-  "tailLines",
-  "limitBytes",
-];
+const logParameters = ["follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes"];
 
 /** `pods/log`: the node's stream, passed on as it comes. */
 export function logAction(store: Store, credentials: NodeCredentials): Action {
   return async ({ exchange, path }) => {
     if (exchange.method !== "GET") throw badRequest("logs are read with GET");
     const { query } = exchange;
-    const { endpoint, container } = endpointOfPod(store, path.namespace, path.name, query.get("container") ?? undefined);
+    const { endpoint, container } = endpointOfPod(
+      store,
+      path.namespace,
+      path.name,
+      query.get("container") ?? undefined,
+    );
     const passed = new URLSearchParams();
     for (const name of logParameters) {
       const value = query.get(name);
@@ -122,12 +119,27 @@ export function upgradeOnlyAction(what: string): Action {
 /** What is not served, in words. */
 export function absentAction(words: string): Action {
   return async ({ exchange }) => {
-    const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Failure", message: words, reason: "MethodNotAllowed", code: 405 };
+    const status = {
+      kind: "Status",
+      apiVersion: "v1",
+      metadata: {},
+      status: "Failure",
+      message: words,
+      reason: "MethodNotAllowed",
+      code: 405,
+    };
     sendBytes(exchange, 405, Buffer.from(`${JSON.stringify(status)}\n`), "application/json");
   };
 }
 
-const hopHeaders = ["connection", "upgrade", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol", "sec-websocket-extensions"];
+const hopHeaders = [
+  "connection",
+  "upgrade",
+  "sec-websocket-key",
+  "sec-websocket-version",
+  "sec-websocket-protocol",
+  "sec-websocket-extensions",
+];
 
 /**
  * Joins a client's WebSocket upgrade with the node's: the handshake and all that follows are passed on byte for byte in

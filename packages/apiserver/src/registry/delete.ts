@@ -97,6 +97,12 @@ export async function remove(
     );
   }
   const object = served(kind, current);
+  if (kind.strategy.orphansByDefault === true && options.propagationPolicy === undefined) {
+    options = { ...options, propagationPolicy: "Orphan" };
+    context.warn(
+      "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning",
+    );
+  }
   kind.strategy.beforeDelete?.(object, context);
   const changed = mark(kind, object, options, context.now);
   if (removable(kind, object)) {

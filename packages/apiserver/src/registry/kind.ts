@@ -57,6 +57,8 @@ export interface Strategy {
   validateName?: (name: string) => string[];
   /** Called instead of removal when the last finalizer is gone: false keeps the object. */
   mayRemove?: (object: KubernetesObject) => boolean;
+  /** Dependents are orphaned where a deletion names no policy. */
+  orphansByDefault?: boolean;
   beforeDelete?: (object: KubernetesObject, context: WriteContext) => void;
 }
 

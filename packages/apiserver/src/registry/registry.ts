@@ -48,6 +48,12 @@ export class Registry {
     return undefined;
   }
 
+  /** The kind whose stored form a bucket holds. */
+  ofBucket(bucket: string): Kind | undefined {
+    for (const one of this.kinds.values()) if (one.bucket === bucket && one.fromStored === undefined) return one;
+    return undefined;
+  }
+
   all(): IterableIterator<Kind> {
     return this.kinds.values();
   }

@@ -4,6 +4,7 @@ import {
   badRequest,
   conflict,
   fieldInvalid,
+  forbidden,
   generatedName,
   invalid,
   jsonEqual,
@@ -64,6 +65,26 @@ export function strictDecodingError(kind: Kind, problems: readonly string[]): Ap
   );
 }
 
+/** New objects need their namespace, and one that is not being deleted. */
+function admitNamespace(store: Store, kind: Kind, namespace: string, name: string): void {
+  const home = store.accepted("namespaces", "", namespace);
+  if (home === undefined) throw notFound({ group: "", resource: "namespaces" }, namespace);
+  if (!home.deleting) return;
+  const error = forbidden(
+    kind,
+    name,
+    `unable to create new content in namespace ${namespace} because it is being terminated`,
+  );
+  error.status.details!.causes = [
+    {
+      reason: "NamespaceTerminating",
+      message: `namespace ${namespace} is being terminated`,
+      field: "metadata.namespace",
+    },
+  ];
+  throw error;
+}
+
 /** Creates an object. All checks are made in one turn of the event loop; the promise waits for durability only. */
 export async function create(
   store: Store,
@@ -78,6 +99,7 @@ export async function create(
   if (metadata.resourceVersion !== undefined)
     throw badRequest("resourceVersion should not be set on objects to be created");
   const generated = metadata.name === "" && metadata.generateName !== undefined;
+  if (kind.namespaced) admitNamespace(store, kind, namespace, metadata.name);
   prune(kind, object, options, context);
   prepareMetadataForCreate(kind, object, context.now);
   if (generated) metadata.name = generatedName(metadata.generateName!, Math.random);

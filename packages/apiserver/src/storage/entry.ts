@@ -12,6 +12,8 @@ export interface Entry {
   readonly labels: Readonly<Record<string, string>> | undefined;
   /** Uids of the owners. */
   readonly owners: readonly string[];
+  /** deletionTimestamp is set. */
+  readonly deleting: boolean;
   /** The object as JSON, in its storage version: what GET, LIST and watches send. */
   readonly bytes: Buffer;
   /** Values of the bucket's selectable fields; computed on first use. */
@@ -43,6 +45,7 @@ export function entryOf(key: string, object: KubernetesObject, text: string): En
     resourceVersion: Number(metadata.resourceVersion),
     labels: metadata.labels,
     owners: metadata.ownerReferences?.length ? metadata.ownerReferences.map((owner) => owner.uid) : noOwners,
+    deleting: metadata.deletionTimestamp !== undefined,
     bytes: Buffer.from(text),
     fields: undefined,
   };

@@ -15,6 +15,9 @@ interface Pending {
   reject: (error: Error) => void;
 }
 
+/** Hears of every commit, bucket by bucket, before the writes are acknowledged. */
+export type Observer = (bucket: Bucket, events: readonly StoreEvent[]) => void;
+
 /** A write that could not be made durable; nothing of it is visible. */
 export class StoreWriteError extends Error {}
 
@@ -26,6 +29,7 @@ export class Store {
   private readonly journal: Journal;
   private readonly buckets = new Map<string, Bucket>();
   private readonly pending = new Map<string, { entry: Entry | undefined; writes: number }>();
+  private readonly observers = new Set<Observer>();
   private queue: Pending[] = [];
   private running: Promise<void> | undefined;
   private closed = false;
@@ -71,6 +75,11 @@ export class Store {
     let bucket = this.buckets.get(name);
     if (bucket === undefined) this.buckets.set(name, (bucket = new Bucket(name, this.visible)));
     return bucket;
+  }
+
+  observe(observer: Observer): () => void {
+    this.observers.add(observer);
+    return () => this.observers.delete(observer);
   }
 
   /** The visible version. */
@@ -180,7 +189,10 @@ export class Store {
       else events.push(event);
     }
     this.visible = batch.at(-1)!.write.resourceVersion;
-    for (const [bucket, events] of byBucket) bucket.publish(events);
+    for (const [bucket, events] of byBucket) {
+      bucket.publish(events);
+      for (const observer of this.observers) observer(bucket, events);
+    }
     for (const item of batch) item.resolve(item.event.entry);
   }
 
