@@ -1,4 +1,5 @@
 import type { KubernetesObject } from "@berth/machinery";
+import { decodeProtobuf } from "@berth/machinery";
 import { mkdirSync } from "node:fs";
 import { createSecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
@@ -18,11 +19,12 @@ import { definitionKind } from "./definitions/definition-kind.ts";
 import { followDefinitions } from "./definitions/definitions.ts";
 import { Discovery } from "./http/discovery.ts";
 import type { ExtraRoute } from "./http/dispatch.ts";
+import { OpenApi } from "./http/openapi.ts";
 import { upgrade } from "./http/upgrade.ts";
 import { absentAction, logAction, upgradeOnlyAction } from "./nodes/node-proxy.ts";
 import { dispatch } from "./http/dispatch.ts";
 import type { Action } from "./http/resource-handler.ts";
-import type { Request, Response } from "./http/exchange.ts";
+import type { Exchange, Request, Response } from "./http/exchange.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { coreKinds, reviewKinds } from "./kinds/core.ts";
 import { eventKinds } from "./kinds/event.ts";
@@ -89,6 +91,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const authenticator = new Authenticator(new TokenFile(tokenPath), signer, store);
   const metrics = new Metrics();
   const discovery = new Discovery(registry);
+  const openapi = new OpenApi(registry);
 
   const nodeTokens = new TokenFile(tokenPath);
   const credentials = { token: () => nodeTokens.tokenOf("berth:apiserver") ?? "" };
@@ -139,12 +142,12 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   });
   const url = `https://${host.includes(":") ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
   const dispatcher = {
-    resources: { registry, store, metrics, decodeProtobuf: undefined, actions, now },
+    resources: { registry, store, metrics, decodeProtobuf, actions, now },
     discovery,
     authenticator,
     allows: access.allows.bind(access),
     extraRoutes: options.extraRoutes ?? [],
-    openapi: () => false,
+    openapi: (exchange: Exchange) => openapi.serve(exchange),
     version: versionInfo(),
     address: url.replace("https://", ""),
     log,

@@ -1,7 +1,6 @@
-import type { KubernetesObject, Schema } from "@berth/machinery";
-import { fieldValue } from "@berth/machinery";
-import { age } from "../kinds/age.ts";
-import type { Column, Kind } from "../registry/kind.ts";
+import type { JsonObject, KubernetesObject, PrinterColumn, Schema } from "@berth/machinery";
+import { compileTableLayout, fieldValue } from "@berth/machinery";
+import type { Kind } from "../registry/kind.ts";
 import { allVerbs } from "../registry/kind.ts";
 import { timestamp } from "../registry/metadata.ts";
 import { customDecoding } from "../registry/decoding.ts";
@@ -13,15 +12,6 @@ export interface DefinitionNames {
   listKind?: string;
   shortNames?: string[];
   categories?: string[];
-}
-
-export interface PrinterColumn {
-  name: string;
-  type: Column["type"];
-  jsonPath: string;
-  format?: string;
-  description?: string;
-  priority?: number;
 }
 
 export interface DefinitionVersion {
@@ -81,7 +71,7 @@ function kindOfVersion(spec: DefinitionSpec, version: DefinitionVersion, storage
     bucket: `${names.plural}.${group}`,
     storedAs: { apiVersion: stored, kind: names.kind },
     ...converted,
-    decoding: customDecoding(version.schema?.openAPIV3Schema ?? {}, spec.preserveUnknownFields === true),
+    decoding: customDecoding(version.schema?.openAPIV3Schema ?? {}),
     table: customTable(version.additionalPrinterColumns),
     selectable: Object.fromEntries(
       (version.selectableFields ?? []).map(({ jsonPath }) => {
@@ -105,42 +95,18 @@ function kindOfVersion(spec: DefinitionSpec, version: DefinitionVersion, storage
     returnsDeletedObject: false,
     protobuf: false,
     unconditionalUpdate: false,
+    customSchema: version.schema?.openAPIV3Schema ?? {},
     custom: true,
     strategy: {},
   };
 }
 
-const nameColumn: Column = {
-  name: "Name",
-  type: "string",
-  format: "name",
-  description: "Name must be unique within a namespace.",
-};
-
 function customTable(columns: readonly PrinterColumn[] | undefined): Kind["table"] {
-  if (columns === undefined || columns.length === 0) {
-    return {
-      columns: [nameColumn, { name: "Age", type: "date", description: "Time since the object was created." }],
-      cells: (object, now) => [object.metadata.name, age(object.metadata.creationTimestamp, now)],
-    };
-  }
-  const readers = columns.map((column) => {
-    const path = simplePath(column.jsonPath);
-    return (object: KubernetesObject, now: number): unknown => {
-      const value = fieldValue(object, path);
-      if (value === "") return null;
-      if (column.type === "date") return age(value, now);
-      return column.type === "integer" || column.type === "number" ? Number(value) : value;
-    };
-  });
+  const layout = compileTableLayout(columns);
   return {
-    columns: [nameColumn, ...columns.map(columnOf)],
-    cells: (object, now) => [object.metadata.name, ...readers.map((read) => read(object, now))],
+    columns: layout.columnDefinitions as Kind["table"]["columns"],
+    cells: (object, now) => layout.cells(object as unknown as JsonObject, now),
   };
-}
-
-function columnOf({ name, type, format, description, priority }: PrinterColumn): Column {
-  return { name, type, format, description, priority };
 }
 
 /** Conditions of an accepted definition: NamesAccepted and Established. */

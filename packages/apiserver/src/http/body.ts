@@ -1,8 +1,7 @@
-import { badRequest } from "@berth/machinery";
+import { badRequest, parseJsonStrict } from "@berth/machinery";
 import { load as loadYaml } from "js-yaml";
 import type { Request } from "./exchange.ts";
 import { mediaTypeOf, readBody, refuseMediaType } from "./exchange.ts";
-import { duplicateKeys } from "./duplicate-keys.ts";
 
 export interface Body {
   value: unknown;
@@ -42,13 +41,12 @@ export async function readObject(
 
 export function parseJson(bytes: Buffer, findDuplicates: boolean): Body {
   const text = bytes.toString("utf8");
-  let value: unknown;
+  if (findDuplicates) return parseJsonStrict(text);
   try {
-    value = JSON.parse(text);
+    return { value: JSON.parse(text), duplicates: [] };
   } catch (error) {
     throw badRequest(`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
   }
-  return { value, duplicates: findDuplicates ? duplicateKeys(text) : [] };
 }
 
 export function parseYaml(text: string): unknown {

@@ -68,7 +68,7 @@ interface DiscoveredSubresource {
   verbs: readonly string[];
 }
 
-function subresourcesOf(kind: Kind): DiscoveredSubresource[] {
+export function subresourcesOf(kind: Kind): DiscoveredSubresource[] {
   const own = { group: kind.group, version: kind.version };
   const result: DiscoveredSubresource[] = [];
   if (kind.status) result.push({ ...own, name: "status", kind: kind.kind, verbs: ["get", "patch", "update"] });

@@ -1,9 +1,14 @@
 import type { KubernetesObject } from "@berth/machinery";
-import { builtInDefinitions, builtInResources, builtInSchema, fieldValue } from "@berth/machinery";
+import {
+  builtInDefinitions,
+  builtInResources,
+  builtInSchema,
+  fieldValue,
+  translateTimestampSince,
+} from "@berth/machinery";
 import { builtinDecoding } from "../registry/decoding.ts";
 import type { Column, Kind, Strategy } from "../registry/kind.ts";
 import { apiVersion, qualified } from "../registry/kind.ts";
-import { age } from "./age.ts";
 
 /** An object as a printer reads it: whatever the kind, any field may be asked for. */
 // eslint-disable-next-line typescript/no-explicit-any
@@ -69,7 +74,7 @@ export function defineBuiltin(definition: BuiltinDefinition): Kind {
     storedAs: definition.storedAs ?? { apiVersion: apiVersion(key), kind: known.kind },
     ...(definition.fromStored === undefined ? {} : { fromStored: definition.fromStored }),
     ...(definition.toStored === undefined ? {} : { toStored: definition.toStored }),
-    decoding: builtinDecoding(definition.default),
+    decoding: builtinDecoding(group, version, known.kind, definition.default),
     table: definition.table ?? tableOf(definition.columns ?? [], definition.ageless === true),
     selectable: {
       ...Object.fromEntries(
@@ -105,7 +110,7 @@ function tableOf(columns: readonly PrintedColumn[], ageless: boolean): Kind["tab
     columns: [nameColumn, ...ordered],
     cells: (object, now) => {
       const cells = columns.map((column) => column.cell(object as Printable, now));
-      if (!ageless) cells.splice(agePosition, 0, age(object.metadata.creationTimestamp, now));
+      if (!ageless) cells.splice(agePosition, 0, translateTimestampSince(object.metadata.creationTimestamp, now));
       return [object.metadata.name, ...cells];
     },
   };

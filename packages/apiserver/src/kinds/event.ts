@@ -1,6 +1,6 @@
 import type { KubernetesObject } from "@berth/machinery";
+import { humanDuration } from "@berth/machinery";
 import type { Kind } from "../registry/kind.ts";
-import { humanDuration } from "./age.ts";
 import type { Printable } from "./define.ts";
 import { defineBuiltin } from "./define.ts";
 
@@ -54,7 +54,8 @@ const involved = (object: Printable): string => {
 const count = (object: Printable): number =>
   Number((object["series"] as Json | undefined)?.["count"] ?? object["count"] ?? 1);
 
-const ago = (time: number, now: number): string => (Number.isNaN(time) ? "<unknown>" : humanDuration(now - time));
+const ago = (time: number, now: number): string =>
+  Number.isNaN(time) ? "<unknown>" : humanDuration((now - time) / 1000);
 
 const cells = (object: Printable, now: number): unknown[] => [
   ago(lastSeen(object), now),

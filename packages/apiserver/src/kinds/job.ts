@@ -1,7 +1,6 @@
 import type { FieldError, KubernetesObject } from "@berth/machinery";
-import { checkDns1123Subdomain, fieldInvalid, jsonEqual } from "@berth/machinery";
+import { checkDns1123Subdomain, fieldInvalid, humanDuration, jsonEqual } from "@berth/machinery";
 import type { Kind } from "../registry/kind.ts";
-import { humanDuration } from "./age.ts";
 import type { Printable } from "./define.ts";
 import { defineBuiltin } from "./define.ts";
 import { defaultPodSpec, validatePodSpec } from "./pod.ts";
@@ -125,7 +124,7 @@ function duration(object: Printable, now: number): string {
   const start = Date.parse(String(object.status?.["startTime"] ?? ""));
   if (Number.isNaN(start)) return "";
   const end = Date.parse(String(object.status?.["completionTime"] ?? ""));
-  return humanDuration((Number.isNaN(end) ? now : end) - start);
+  return humanDuration(((Number.isNaN(end) ? now : end) - start) / 1000);
 }
 
 const containers = (object: Printable): Json[] =>

@@ -6,10 +6,10 @@ import {
   fieldInvalid,
   fieldNotSupported,
   fieldRequired,
+  humanDuration,
   jsonEqual,
 } from "@berth/machinery";
 import type { Kind, Strategy } from "../registry/kind.ts";
-import { humanDuration } from "./age.ts";
 import { defineBuiltin } from "./define.ts";
 
 type Json = Record<string, unknown>;
@@ -362,7 +362,9 @@ function podSummary(object: KubernetesObject, now: number): { ready: string; rea
     ready: `${ready}/${list(spec["containers"]).length}`,
     reason,
     restarts:
-      restarts > 0 && lastRestart > 0 ? `${restarts} (${humanDuration(now - lastRestart)} ago)` : String(restarts),
+      restarts > 0 && lastRestart > 0
+        ? `${restarts} (${humanDuration((now - lastRestart) / 1000)} ago)`
+        : String(restarts),
   };
 }
 

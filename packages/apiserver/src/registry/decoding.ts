@@ -1,14 +1,42 @@
-import type { KubernetesObject, Schema } from "@berth/machinery";
+import type { CompiledSchema, JsonObject, KubernetesObject, Schema } from "@berth/machinery";
+import { compileCustomSchema, compiledBuiltInSchema } from "@berth/machinery";
 import type { Decoding } from "./kind.ts";
 
-export function builtinDecoding(defaults: ((object: KubernetesObject) => void) | undefined): Decoding {
+const json = (object: KubernetesObject): JsonObject => object as unknown as JsonObject;
+const objectOf = (value: JsonObject): KubernetesObject => value as unknown as KubernetesObject;
+
+/** Built-in kinds: the schema's defaults, then those of Kubernetes that no schema tells. */
+export function builtinDecoding(
+  group: string,
+  version: string,
+  kind: string,
+  defaults: ((object: KubernetesObject) => void) | undefined,
+): Decoding {
+  let compiled: CompiledSchema | undefined;
+  const schema = (): CompiledSchema => (compiled ??= compiledBuiltInSchema(group, version, kind)!);
   return {
-    prune: () => [],
-    default: (object) => defaults?.(object),
-    validate: () => [],
+    prune: (object) => {
+      const pruned = schema().prune(json(object));
+      return { object: objectOf(pruned.object), unknownFields: pruned.unknownFields };
+    },
+    default: (object) => {
+      const result = objectOf(schema().setDefaults(json(object)));
+      defaults?.(result);
+      return result;
+    },
+    validate: (object) => schema().validate(json(object)),
   };
 }
 
-export function customDecoding(_schema: Schema, _preserveUnknownFields: boolean): Decoding {
-  return { prune: () => [], default: () => {}, validate: () => [] };
+/** Custom kinds: all by their structural schema. */
+export function customDecoding(schema: Schema): Decoding {
+  const compiled = compileCustomSchema(schema);
+  return {
+    prune: (object) => {
+      const pruned = compiled.prune(json(object));
+      return { object: objectOf(pruned.object), unknownFields: pruned.unknownFields };
+    },
+    default: (object) => objectOf(compiled.setDefaults(json(object))),
+    validate: (object) => compiled.validate(json(object)),
+  };
 }

@@ -27,9 +27,9 @@ export type Warn = (message: string) => void;
 
 /** How incoming objects of a kind are read: pruned, defaulted and checked against the schema. */
 export interface Decoding {
-  /** Removes fields that the schema does not know; tells their paths. */
-  prune: (object: KubernetesObject) => string[];
-  default: (object: KubernetesObject) => void;
+  /** Without the fields that the schema does not know; tells their paths. */
+  prune: (object: KubernetesObject) => { object: KubernetesObject; unknownFields: string[] };
+  default: (object: KubernetesObject) => KubernetesObject;
   validate: (object: KubernetesObject, old: KubernetesObject | undefined) => FieldError[];
 }
 
@@ -102,6 +102,8 @@ export interface Kind {
   readonly returnsDeletedObject: boolean;
   /** Schema for strategic merge patches; absent: not supported (custom kinds). */
   readonly patchSchema?: { schema: Schema; definitions: Definitions };
+  /** Structural schema of a custom kind. */
+  readonly customSchema?: Schema;
   /** Message of the protobuf form; absent: JSON and YAML only. */
   readonly protobuf: boolean;
   /** May be written by PUT without a resourceVersion. */

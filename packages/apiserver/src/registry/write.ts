@@ -1,6 +1,7 @@
-import type { ApiError, KubernetesObject } from "@berth/machinery";
+import type { KubernetesObject } from "@berth/machinery";
 import {
   alreadyExists,
+  ApiError,
   badRequest,
   conflict,
   fieldInvalid,
@@ -51,12 +52,26 @@ function stored(kind: Kind, object: KubernetesObject): KubernetesObject {
 }
 
 /** Drops unknown fields, and says so as `fieldValidation` wants. */
-function prune(kind: Kind, object: KubernetesObject, options: WriteOptions, context: WriteContext): void {
-  const unknown = kind.decoding.prune(object);
-  if (unknown.length === 0 || options.fieldValidation === "Ignore") return;
+function prune(kind: Kind, object: KubernetesObject, options: WriteOptions, context: WriteContext): KubernetesObject {
+  const pruned = kind.decoding.prune(object);
+  const unknown = pruned.unknownFields;
+  if (unknown.length === 0 || options.fieldValidation === "Ignore") return pruned.object;
   const words = unknown.map((path) => `unknown field "${path}"`);
   if (options.fieldValidation === "Strict") throw strictDecodingError(kind, words);
   for (const word of words) context.warn(word);
+  return pruned.object;
+}
+
+/** Runs rules that rely on the schema's types; where these do not hold, the schema's errors are what the user reads. */
+function typed<Result>(kind: Kind, object: KubernetesObject, rules: () => Result): Result {
+  try {
+    return rules();
+  } catch (error) {
+    if (error instanceof ApiError) throw error;
+    const errors = kind.decoding.validate(object, undefined);
+    if (errors.length > 0) throw invalid(kind, object.metadata.name, errors);
+    throw error;
+  }
 }
 
 export function strictDecodingError(kind: Kind, problems: readonly string[]): ApiError {
@@ -94,19 +109,23 @@ export async function create(
   options: WriteOptions,
   context: WriteContext,
 ): Promise<Written> {
-  const object = checkIdentityOfBody(kind, body, namespace, "");
-  const { metadata } = object;
-  if (metadata.resourceVersion !== undefined)
+  const given = checkIdentityOfBody(kind, body, namespace, "");
+  if (given.metadata.resourceVersion !== undefined) {
     throw badRequest("resourceVersion should not be set on objects to be created");
-  const generated = metadata.name === "" && metadata.generateName !== undefined;
-  if (kind.namespaced) admitNamespace(store, kind, namespace, metadata.name);
-  prune(kind, object, options, context);
-  prepareMetadataForCreate(kind, object, context.now);
-  if (generated) metadata.name = generatedName(metadata.generateName!, Math.random);
-  if (kind.status && kind.custom) delete object.status;
-  kind.strategy.prepareForCreate?.(object);
-  kind.decoding.default(object);
-  kind.strategy.admit?.(object, undefined, context);
+  }
+  if (kind.namespaced) admitNamespace(store, kind, namespace, given.metadata.name);
+  const generated = given.metadata.name === "" && given.metadata.generateName !== undefined;
+  const pruned = prune(kind, given, options, context);
+  prepareMetadataForCreate(kind, pruned, context.now);
+  if (generated) pruned.metadata.name = generatedName(pruned.metadata.generateName!, Math.random);
+  if (kind.status && kind.custom) delete pruned.status;
+  const object = typed(kind, pruned, () => {
+    kind.strategy.prepareForCreate?.(pruned);
+    const defaulted = kind.decoding.default(pruned);
+    kind.strategy.admit?.(defaulted, undefined, context);
+    return defaulted;
+  });
+  const { metadata } = object;
   check(kind, object, undefined);
   if (store.accepted(kind.bucket, metadata.namespace ?? "", metadata.name) !== undefined) {
     if (!generated) throw alreadyExists(kind, metadata.name);
@@ -152,8 +171,43 @@ export async function update(
   const current = store.accepted(kind.bucket, namespace, name);
   if (current === undefined) throw notFound(kind, name);
   const old = served(kind, current);
-  const object = checkIdentityOfBody(kind, change(served(kind, current)), namespace, name);
+  const given = checkIdentityOfBody(kind, change(served(kind, current)), namespace, name);
+  checkPreconditions(kind, given, current);
+  const pruned = prune(kind, given, options, context);
+  prepareMetadataForUpdate(pruned, old);
+  restrict(kind, subresource, pruned, old);
+  const object = typed(kind, pruned, () => {
+    const defaulted = kind.decoding.default(pruned);
+    if (subresource === "status") kind.strategy.prepareForStatusUpdate?.(defaulted, old);
+    else if (subresource !== "finalize") kind.strategy.prepareForUpdate?.(defaulted, old);
+    return defaulted;
+  });
+  const changed = specChanged(object, old, kind.custom && !kind.status);
+  if (kind.generation !== "none" && subresource !== "status" && changed) {
+    object.metadata.generation = (old.metadata.generation ?? 0) + 1;
+  }
+  typed(kind, object, () => kind.strategy.admit?.(object, old, context));
+  check(kind, object, old);
+  if (removable(kind, object)) {
+    if (context.dryRun) return { bytes: Buffer.from(JSON.stringify(object)), entry: undefined, created: false };
+    // The last state is what was just asked for, so that watchers see the finalizer gone.
+    const entry = await store.remove(kind.bucket, namespace, name);
+    return { bytes: servedBytes(kind, entry), entry, created: false };
+  }
+  if (jsonEqual(object, old)) {
+    // Waits for the version that is confirmed, which may not be durable yet.
+    if (store.get(kind.bucket, namespace, name) !== current) await store.settled();
+    return { bytes: servedBytes(kind, current), entry: current, created: false };
+  }
+  if (context.dryRun) return { bytes: Buffer.from(JSON.stringify(object)), entry: undefined, created: false };
+  const entry = await store.put(kind.bucket, stored(kind, object));
+  return { bytes: servedBytes(kind, entry), entry, created: false };
+}
+
+/** The uid and the resource version that the body names must be those of the stored object. */
+function checkPreconditions(kind: Kind, object: KubernetesObject, current: Entry): void {
   const { metadata } = object;
+  const { name } = current;
   if (metadata.uid !== undefined && metadata.uid !== current.uid) {
     throw conflict(
       kind,
@@ -178,38 +232,6 @@ export async function update(
     }
     throw conflict(kind, name);
   }
-  prune(kind, object, options, context);
-  prepareMetadataForUpdate(object, old);
-  restrict(kind, subresource, object, old);
-  kind.decoding.default(object);
-  if (
-    subresource === "" ||
-    subresource === "resize" ||
-    subresource === "ephemeralcontainers" ||
-    subresource === "scale"
-  ) {
-    kind.strategy.prepareForUpdate?.(object, old);
-  } else if (subresource === "status") kind.strategy.prepareForStatusUpdate?.(object, old);
-  const changed = specChanged(object, old, kind.custom && !kind.status);
-  if (kind.generation !== "none" && subresource !== "status" && changed) {
-    metadata.generation = (old.metadata.generation ?? 0) + 1;
-  }
-  kind.strategy.admit?.(object, old, context);
-  check(kind, object, old);
-  if (removable(kind, object)) {
-    if (context.dryRun) return { bytes: Buffer.from(JSON.stringify(object)), entry: undefined, created: false };
-    // The last state is what was just asked for, so that watchers see the finalizer gone.
-    const entry = await store.remove(kind.bucket, namespace, name);
-    return { bytes: servedBytes(kind, entry), entry, created: false };
-  }
-  if (jsonEqual(object, old)) {
-    // Waits for the version that is confirmed, which may not be durable yet.
-    if (store.get(kind.bucket, namespace, name) !== current) await store.settled();
-    return { bytes: servedBytes(kind, current), entry: current, created: false };
-  }
-  if (context.dryRun) return { bytes: Buffer.from(JSON.stringify(object)), entry: undefined, created: false };
-  const entry = await store.put(kind.bucket, stored(kind, object));
-  return { bytes: servedBytes(kind, entry), entry, created: false };
 }
 
 /** Keeps each subresource to its part of the object. */
