@@ -5,6 +5,8 @@ export { compileJsonPath } from "./json-path.ts";
 export type { JsonPath } from "./json-path.ts";
 export { compileTableLayout, defaultPrinterColumns, makeTable, partialObjectMetadata } from "./table.ts";
 export type { PrinterColumn, Table, TableColumnDefinition, TableLayout, TableOptions, TableRow } from "./table.ts";
+export { compileCelRules } from "./cel.ts";
+export type { CelRules } from "./cel.ts";
 export { compileCustomSchema, compiledBuiltInSchema } from "./compiled-schema.ts";
 export type { CompiledSchema, Pruned } from "./compiled-schema.ts";
 export { formatDuration, parseDuration } from "./formats.ts";
