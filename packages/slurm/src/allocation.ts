@@ -21,6 +21,9 @@ export interface Allocation {
   notes: string[];
 }
 
+const maximumNodes = 100_000;
+const maximumTasks = 1_000_000;
+
 /**
  * Spreads tasks over nodes as evenly as can be, the first nodes taking one more. Without --nodes: as many as --nodelist
  * names, as --ntasks-per-node makes of --ntasks, or as few as hold all tasks. Of `--nodes=MIN-MAX` the fewest that do.
@@ -52,6 +55,11 @@ export function allocate(options: SbatchOptions, largestNodeCpus?: number): Allo
   if (options.cpusPerGpu !== undefined && options.cpusPerTask !== undefined) {
     throw new SlurmError(1, "fatal: --cpus-per-task and --cpus-per-gpu are mutually exclusive.");
   }
+  // No cluster has as many; and what follows is work for each.
+  const { minimumCpus = 1, tasksPerNode = 1, cpusPerGpu = 1 } = options;
+  if (count > maximumNodes || Math.max(tasks, cpusPerTask, tasksPerNode, minimumCpus, cpusPerGpu) > maximumTasks) {
+    throw submissionFailed(refusals.nodeConfiguration);
+  }
   const types = new Set<string>();
   const nodes: NodeShare[] = [];
   for (let index = 0; index < count; index++) {
@@ -75,6 +83,9 @@ export function allocate(options: SbatchOptions, largestNodeCpus?: number): Allo
       options.memoryPerNode ??
       (options.memoryPerCpu === undefined ? undefined : options.memoryPerCpu * cpus) ??
       (options.memoryPerGpu === undefined ? undefined : options.memoryPerGpu * gpus);
+    if (!Number.isSafeInteger(memoryBytes ?? 0) || !Number.isSafeInteger(cpus)) {
+      throw submissionFailed(refusals.nodeConfiguration);
+    }
     // --mem=0 asks for all there is: the nodes are then taken whole, with no sum of their own.
     nodes.push({ tasks: tasksHere, cpus, devices, ...(memoryBytes && { memoryBytes }) });
   }

@@ -21,7 +21,7 @@ function options(status: OptionDefinition["status"], words: string): OptionDefin
 export const squeueOptions: readonly OptionDefinition[] = [
   ...options(
     "honoured",
-    "account|A= array|r format|o= Format|O= help jobs|j=? long|l me name|n= nodelist|w= noheader|h",
+    "account|A= array|r format|o= Format|O= help jobs|j= long|l me name|n= nodelist|w= noheader|h",
   ),
   ...options("honoured", "partition|p= qos|q= sort|S= start states|t= steps|s=? user|u= version|V usage array-unique"),
   ...options("accepted", "all|a hide local noconvert priority|P verbose|v sibling"),

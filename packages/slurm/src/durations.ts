@@ -4,6 +4,9 @@ import { invalidSpecification } from "./errors.ts";
 /** What an unlimited wall time is counted as: Slurm too ends such a job after a year. */
 export const unlimitedSeconds = 365 * 86_400;
 
+/** Ten years: the longest wall time that a Workload can say. */
+const longestSeconds = 10 * unlimitedSeconds;
+
 /**
  * Reads a wall time: M, M:S, H:M:S, D-H, D-H:M, D-H:M:S, or UNLIMITED, INFINITE, 0. No part is
  * held to a range (`1:90:00` is 2.5 hours). Seconds are rounded up to a whole minute, as Slurm does.
@@ -22,7 +25,7 @@ export function parseTimeLimit(text: string, option = "time"): number {
   else if (parts.length === 3) seconds = first * 3600 + second * 60 + third;
   else seconds = first * 60 + second;
   if (seconds > 0xffff_ffff) throw invalidSpecification(option);
-  return seconds === 0 ? unlimitedSeconds : Math.ceil(seconds / 60) * 60;
+  return seconds === 0 ? unlimitedSeconds : Math.min(Math.ceil(seconds / 60) * 60, longestSeconds);
 }
 
 function split(seconds: number): [number, number, number, number] {

@@ -1,5 +1,5 @@
 /** The SLURM_* variables of a running job, from its Workload and where it runs. */
-import { type IndexSet, parseIndexList, type PodSet, type Workload } from "@berth/kinds";
+import { parseIndexList, type PodSet, type Workload } from "@berth/kinds";
 import { compressHostlist } from "./hostlist.ts";
 import { mebibytes } from "./memory.ts";
 
@@ -146,7 +146,7 @@ export function jobEnvironment(workload: Workload, attempt: RunningAttempt): Rec
     if (wallTime !== undefined) set("SLURM_JOB_END_TIME", attempt.startTimeSeconds + wallTime);
   }
   if (spec.array && attempt.task !== undefined) {
-    const { minimum, maximum, count, step } = arrayBounds(parseIndexList(spec.array.indices));
+    const { minimum, maximum, count, step } = arrayBounds(spec.array.indices);
     set("SLURM_ARRAY_JOB_ID", status?.jobId);
     set("SLURM_ARRAY_TASK_ID", attempt.task);
     set("SLURM_ARRAY_TASK_COUNT", count);
@@ -157,15 +157,32 @@ export function jobEnvironment(workload: Workload, attempt: RunningAttempt): Rec
   return environment;
 }
 
-/** The step is that of a regular array, else 1. */
-function arrayBounds(indices: IndexSet): { minimum: number; maximum: number; count: number; step: number } {
+interface ArrayBounds {
+  minimum: number;
+  maximum: number;
+  count: number;
+  /** That of a regular array, else 1. */
+  step: number;
+}
+
+// Each element that starts asks for the same array's bounds, and an array may have a million.
+const knownBounds = new Map<string, ArrayBounds>();
+const mostKnownBounds = 256;
+
+function arrayBounds(text: string): ArrayBounds {
+  const known = knownBounds.get(text);
+  if (known) return known;
+  const indices = parseIndexList(text);
   const minimum = indices.first() ?? 0;
   const maximum = indices.last() ?? 0;
   const count = indices.size;
   const step = (indices.first(minimum + 1) ?? minimum + 1) - minimum;
   let regular = count > 1 && minimum + (count - 1) * step === maximum;
   for (let index = minimum; regular && index <= maximum; index += step) regular = indices.has(index);
-  return { minimum, maximum, count, step: regular ? step : 1 };
+  const bounds = { minimum, maximum, count, step: regular ? step : 1 };
+  if (knownBounds.size >= mostKnownBounds) knownBounds.clear();
+  knownBounds.set(text, bounds);
+  return bounds;
 }
 
 function gpusOf(workload: Workload, nodeIndex: number): number | undefined {

@@ -211,7 +211,7 @@ function standardFormat(layout: SinfoLayout): string {
   if (layout.listReasons) return layout.long ? "%20E %12U %19H %6t %N" : "%20E %9u %19H %N";
   if (layout.summarize) return "%9P %.5a %.10l %.16F %N";
   if (layout.byNode) {
-    return layout.long ? "%10N %.6D %.9P %.11T %4c %.8z %.6m %.8d %.6w %.8f %20E" : "%10N %.6D %.9P %6t";
+    return layout.long ? "%9N %.6D %.9P %.11T %4c %.8z %.6m %.8d %.6w %.8f %20E" : "%9N %.6D %.9P %6t";
   }
   return layout.long ? "%9P %.5a %.10l %.10s %.4r %.8h %.10g %.6D %.11T %N" : "%9P %.5a %.10l %.6D %.6t %N";
 }

@@ -18,6 +18,7 @@ import { allocate, type NodeShare } from "./allocation.ts";
 import { refusals, SlurmError, submissionFailed } from "./errors.ts";
 import { exportedEnvironment } from "./exported-environment.ts";
 import type { ResolvedSbatch, SbatchOptions } from "./sbatch-options.ts";
+import { isObjectName } from "./values.ts";
 
 export interface SubmissionContext {
   user: string;
@@ -150,7 +151,21 @@ export function invalidPartition(name: string): SlurmError {
 }
 
 function checkOptions(options: SbatchOptions, context: SubmissionContext): void {
-  if (options.partitions?.[0] === "") throw invalidPartition("");
+  for (const partition of options.partitions ?? []) if (!isObjectName(partition)) throw invalidPartition(partition);
+  if (options.account !== undefined && !isObjectName(options.account)) throw submissionFailed(refusals.account);
+  const { output, error, input, chdir, comment, mailUser } = options;
+  const texts: [string | undefined, number][] = [
+    [output, 4096],
+    [error, 4096],
+    [input, 4096],
+    [chdir, 4096],
+    [comment, 4096],
+    [mailUser, 256],
+    ...context.arguments.map((word): [string, number] => [word, 131_072]),
+  ];
+  if (texts.some(([text, length]) => text !== undefined && text.length > length) || context.arguments.length > 16_384) {
+    throw submissionFailed(refusals.tooLong);
+  }
   if (options.cluster !== undefined && options.cluster !== context.clusterName) {
     throw new SlurmError(
       1,

@@ -1,5 +1,12 @@
 /** The values of sbatch's options, each read by a pure function with Slurm's words for what is wrong. */
-import { type Dependency, type DependencyType, formatIndexList, type IndexSet, parseIndexList } from "@berth/kinds";
+import {
+  type Dependency,
+  type DependencyType,
+  formatIndexList,
+  type IndexSet,
+  maximumArrayTasks,
+  parseIndexList,
+} from "@berth/kinds";
 import { invalidSpecification, refusals, SlurmError, submissionFailed } from "./errors.ts";
 import { expandHostlist } from "./hostlist.ts";
 
@@ -34,6 +41,9 @@ export function parseNodeCount(text: string): NodeCount {
   return { minimum, maximum };
 }
 
+/** Longest text of `array.indices` in a Workload. */
+const longestIndexList = 65_536;
+
 export interface ArraySpecification {
   /** In shortest form, ascending. */
   indices: string;
@@ -54,8 +64,16 @@ export function parseArray(text: string): ArraySpecification | undefined {
     throw new SlurmError(1, ...submissionFailed(refusals.array).lines, `: ${(error as Error).message}`);
   }
   if (indices.size === 0) throw submissionFailed(refusals.array);
-  const maxRunning = Number(limit ?? 0);
-  return { indices: formatIndexList(indices), ...(maxRunning > 0 && { maxRunning }) };
+  const maxRunning = Math.min(Number(limit ?? 0), maximumArrayTasks);
+  const written = formatIndexList(indices, longestIndexList);
+  if (written.length > longestIndexList) {
+    throw new SlurmError(
+      1,
+      ...submissionFailed(refusals.array).lines,
+      `: written out it is longer than ${longestIndexList} characters`,
+    );
+  }
+  return { indices: written, ...(maxRunning > 0 && { maxRunning }) };
 }
 
 const dependencyTypes: Record<string, DependencyType> = {
@@ -103,10 +121,11 @@ export function parseDependencies(text: string): Dependencies | undefined {
     if (jobs.length === 0) throw problem();
     for (const entry of jobs) {
       const [job = "", delay] = entry.split("+");
-      if (delay !== undefined && (type !== "After" || !/^\d+$/.test(delay))) throw problem();
+      if (delay !== undefined && (type !== "After" || !/^\d{1,6}$/.test(delay))) throw problem();
       of.push({ type, ...parseJob(job, problem), ...(delay !== undefined && { delaySeconds: Number(delay) * 60 }) });
     }
   }
+  if (of.length > 256) throw new SlurmError(1, ...problem().lines, ": a job can depend on 256 others at most");
   return { any, of };
 }
 
@@ -226,11 +245,22 @@ export function parseNodeNames(text: string, option: string): string[] {
       `error: --${option}=${text}: a file of node names is known to Slurm but not yet honoured by Berth`,
     );
   }
+  let names: string[];
   try {
-    return expandHostlist(text);
+    names = expandHostlist(text);
   } catch (error) {
     throw submissionFailed(refusals.nodeName, `: ${(error as Error).message}`);
   }
+  for (const name of names) if (!isObjectName(name)) throw submissionFailed(refusals.nodeName);
+  if (names.length > 1024) {
+    throw submissionFailed(refusals.nodeName, `: --${option} can name 1024 nodes at most, not ${names.length}`);
+  }
+  return names;
+}
+
+/** What can be the name of a Kubernetes object; no node, queue or account has any other. */
+export function isObjectName(text: string): boolean {
+  return text.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(text);
 }
 
 const signalNames = [
