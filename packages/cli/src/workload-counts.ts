@@ -21,7 +21,7 @@ export function countsOf(items: readonly Workload[]): WorkloadCounts {
       counts.ended += all - pending - running;
     } else if (isFinal(status?.phase)) counts.ended += 1;
     else if (isActive(status?.phase)) counts.running += 1;
-    else counts.pending += 1;
+    else counts.pending += spec.array === undefined ? 1 : parseIndexList(spec.array.indices).size;
   }
   return counts;
 }

@@ -1,7 +1,5 @@
 /** The process `controllers`: Workloads, scheduling, accounting, retention. */
 import { openAccounting } from "@berth/accounting";
-import { ensureToken } from "@berth/apiserver";
-import { createClient, loadKubeconfig } from "@berth/client";
 import { runControllers as run } from "@berth/controllers";
 import { currentUser, LocalUsers } from "@berth/identity";
 import { join } from "node:path";
@@ -9,22 +7,11 @@ import { holders } from "./access.ts";
 import type { RunningRole } from "./child.ts";
 import type { Log } from "./json-log.ts";
 import type { RoleSettings } from "./messages.ts";
-
-/** A connection that is refused or lost is tried again for this long before a single request fails. */
-const retrySeconds = 30;
+import { partClient } from "./part-connection.ts";
 
 export async function runControllers(settings: RoleSettings, log: Log, signal: AbortSignal): Promise<RunningRole> {
   const { data } = settings;
-  const { user, groups } = holders.controllers;
-  const token = ensureToken(join(data, "tokens.json"), { user, groups: [...groups] });
-  const { connection } = loadKubeconfig({ path: join(data, "admin.kubeconfig") });
-  const client = createClient({
-    server: connection.server,
-    ca: connection.ca,
-    token,
-    userAgent: "berth-controllers",
-    retryConnectionSeconds: retrySeconds,
-  });
+  const client = partClient(data, holders.controllers);
   const accounting = openAccounting(join(data, "accounting.db"));
   const stopping = new AbortController();
   const users = new LocalUsers();
@@ -36,6 +23,7 @@ export async function runControllers(settings: RoleSettings, log: Log, signal: A
     // An ordinary user's cluster runs jobs of that user only, also where the name service does not know them.
     users: {
       byName: (name) => (self.uid !== 0 ? Promise.resolve(name === self.name ? self : undefined) : users.byName(name)),
+      groupNames: (user) => users.groupNames(user),
     },
     now: Date.now,
     log,

@@ -21,6 +21,7 @@ test("the machine's own name service knows who runs this", async () => {
   assert.equal(byName?.uid, me.uid);
   assert.equal(byName?.gid, byUid?.gid);
   assert.ok(byName?.groups.includes(me.gid));
+  assert.ok((await users.groupNames(byName!)).length > 0);
 });
 
 test("without getent and id the files are read", async () => {
@@ -29,6 +30,7 @@ test("without getent and id the files are read", async () => {
   assert.deepEqual(await users.byName("ada"), ada);
   assert.deepEqual(await users.byUid(1001), ada);
   assert.equal(await users.byName("eve"), undefined);
+  assert.deepEqual(await users.groupNames(ada), ["ada", "bio"]);
 });
 
 test("a number where a name is meant, and odd names, are nobody", async () => {

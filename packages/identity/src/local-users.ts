@@ -57,6 +57,17 @@ export class LocalUsers {
     return this.#cached(`uid:${uid}`, () => this.#find(String(uid), (entry) => entry.uid === uid));
   }
 
+  /** Names of the user's groups; of those that have none here, nothing. */
+  async groupNames({ groups }: Pick<LocalUser, "groups">): Promise<string[]> {
+    let text: string | undefined;
+    try {
+      text = await this.#run("getent", ["group", "--", ...groups.map(String)]);
+    } catch {
+      text = await readFile(this.#groupFile, "utf8").catch(() => "");
+    }
+    return parseGroupFile(text ?? "").flatMap(({ name, gid }) => (groups.includes(gid) ? [name] : []));
+  }
+
   #cached(key: string, find: () => Promise<LocalUser | undefined>): Promise<LocalUser | undefined> {
     const now = this.#now();
     const known = this.#answers.get(key);
@@ -119,7 +130,8 @@ function runProgram(program: string, words: string[]): Promise<string | undefine
     words,
     { timeout: 10_000, maxBuffer: 1 << 20, env: { ...process.env, LC_ALL: "C" } },
     (error, stdout) => {
-      if (error === null) resolve(stdout);
+      // getent and id print what they found also when not all was there.
+      if (error === null || (stdout !== "" && error.code !== "ENOENT")) resolve(stdout);
       else if (error.code === "ENOENT") reject(new Error(`${program} was not found on this machine`, { cause: error }));
       else resolve(undefined);
     },
