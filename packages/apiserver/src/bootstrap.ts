@@ -1,5 +1,6 @@
 import type { KubernetesObject } from "@berth/machinery";
 import { ApiError, jsonEqual } from "@berth/machinery";
+import { defaultRoles } from "./authorization/default-roles.ts";
 import { mastersGroup } from "./authentication/identity.ts";
 import type { WriteContext } from "./registry/kind.ts";
 import type { Registry } from "./registry/registry.ts";
@@ -22,7 +23,8 @@ export async function bootstrap(
     warn: () => {},
   };
   const namespaces = systemNamespaces.map((name) => ({ apiVersion: "v1", kind: "Namespace", metadata: { name } }));
-  for (const object of [...namespaces, ...objects]) await ensure(store, registry, structuredClone(object), context);
+  for (const object of [...namespaces, ...defaultRoles(), ...objects])
+    await ensure(store, registry, structuredClone(object), context);
 }
 
 /** Kinds whose objects follow the program: definitions and rights. Others belong to the cluster once they are there. */

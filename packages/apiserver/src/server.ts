@@ -29,6 +29,7 @@ import { writeKubeconfig } from "./kubeconfig.ts";
 import { coreKinds, reviewKinds } from "./kinds/core.ts";
 import { eventKinds } from "./kinds/event.ts";
 import { jobKind } from "./kinds/job.ts";
+import { rbacKinds } from "./kinds/rbac.ts";
 import { podKind } from "./kinds/pod.ts";
 import { Metrics } from "./metrics.ts";
 import { ensurePki } from "./pki/authority.ts";
@@ -75,7 +76,16 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 
   const store = await Store.open(openJournal(join(dataDirectory, "api", "store.db")));
   const registry = new Registry(store);
-  for (const kind of [...coreKinds(), podKind(), jobKind(), ...eventKinds(), ...reviewKinds()]) registry.add(kind);
+  const access: RoleBasedAccess = new RoleBasedAccess(store);
+  for (const kind of [
+    ...coreKinds(),
+    ...rbacKinds(() => access),
+    podKind(),
+    jobKind(),
+    ...eventKinds(),
+    ...reviewKinds(),
+  ])
+    registry.add(kind);
   registry.add(definitionKind(registry));
   followDefinitions(registry);
   const now = (): Date => new Date();
@@ -86,7 +96,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     { stop: expireEvents(store, warn) },
   ];
   await bootstrap(store, registry, options.bootstrapObjects ?? [], now);
-  const access = new RoleBasedAccess(store);
   const signer = new TokenSigner(join(dataDirectory, "pki", "service-account.key"));
   const authenticator = new Authenticator(new TokenFile(tokenPath), signer, store);
   const metrics = new Metrics();

@@ -114,16 +114,22 @@ export class RoleBasedAccess {
   /** The rules of a role as they stand, aggregation done; `undefined` when there is no such role. */
   rulesOf(reference: Pick<RoleReference, "kind" | "name">, namespace: string): PolicyRule[] | undefined {
     if (reference.kind !== "ClusterRole") return this.roles.get(`${namespace}/${reference.name}`);
-    const own = this.roles.get(`/${reference.name}`);
-    const selectors = this.aggregated.get(reference.name)?.selectors ?? [];
+    return this.clusterRules(reference.name, new Set());
+  }
+
+  /** `seen`: roles on the way here, so that roles which aggregate each other come to an end. */
+  private clusterRules(name: string, seen: Set<string>): PolicyRule[] | undefined {
+    const own = this.roles.get(`/${name}`);
+    const selectors = this.aggregated.get(name)?.selectors ?? [];
     if (own === undefined || selectors.length === 0) return own;
+    seen.add(name);
     const result = own.slice();
-    for (const [name, { labels }] of this.aggregated) {
-      if (name === reference.name) continue;
+    for (const [other, { labels }] of this.aggregated) {
+      if (seen.has(other)) continue;
       const selected = selectors.some((selector) =>
         Object.entries(selector).every(([key, value]) => labels[key] === value),
       );
-      if (selected) result.push(...(this.roles.get(`/${name}`) ?? []));
+      if (selected) result.push(...(this.clusterRules(other, seen) ?? []));
     }
     return result;
   }

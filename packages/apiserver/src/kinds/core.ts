@@ -3,10 +3,8 @@ import {
   checkConfigMapKey,
   checkDns1035Label,
   checkDns1123Label,
-  checkPathSegment,
   fieldForbidden,
   fieldInvalid,
-  fieldRequired,
   jsonEqual,
 } from "@berth/machinery";
 import type { Kind } from "../registry/kind.ts";
@@ -263,24 +261,6 @@ export function coreKinds(): Kind[] {
         { name: "PreemptionPolicy", type: "string", cell: (object) => object["preemptionPolicy"] },
       ],
     }),
-    ...["roles", "clusterroles"].map((resource) =>
-      defineBuiltin({
-        resource,
-        group: "rbac.authorization.k8s.io",
-        ageless: true,
-        columns: [{ name: "Created At", type: "date", cell: (object) => object.metadata.creationTimestamp }],
-        strategy: { validateName: checkPathSegment },
-      }),
-    ),
-    ...["rolebindings", "clusterrolebindings"].map((resource) =>
-      defineBuiltin({
-        resource,
-        group: "rbac.authorization.k8s.io",
-        default: defaultBinding,
-        columns: bindingColumns,
-        strategy: { validateName: checkPathSegment, validate: validateBinding, validateUpdate: validateBindingUpdate },
-      }),
-    ),
     defineBuiltin({
       resource: "namespaces",
       selectable: ["status.phase"],
@@ -320,70 +300,3 @@ export function reviewKinds(): Kind[] {
     ),
   ];
 }
-
-interface SubjectFields {
-  kind: string;
-  name: string;
-  namespace?: string;
-  apiGroup?: string;
-}
-const rbacGroup = "rbac.authorization.k8s.io";
-
-function defaultBinding(object: KubernetesObject): void {
-  const binding = fieldsOf(object) as { roleRef?: Json; subjects?: SubjectFields[] };
-  if (binding.roleRef !== undefined && !binding.roleRef["apiGroup"]) binding.roleRef["apiGroup"] = rbacGroup;
-  for (const subject of binding.subjects ?? []) {
-    if (subject.kind === "User" || subject.kind === "Group") subject.apiGroup ||= rbacGroup;
-  }
-}
-
-function validateBinding(object: KubernetesObject): FieldError[] {
-  const errors: FieldError[] = [];
-  const { roleRef, subjects = [] } = fieldsOf(object) as { roleRef?: Json; subjects?: SubjectFields[] };
-  if (!roleRef?.["name"]) errors.push(fieldRequired("roleRef.name"));
-  const kinds = object.kind === "RoleBinding" ? ["Role", "ClusterRole"] : ["ClusterRole"];
-  if (!kinds.includes(String(roleRef?.["kind"]))) {
-    errors.push({
-      type: "FieldValueNotSupported",
-      field: "roleRef.kind",
-      value: roleRef?.["kind"] ?? "",
-      detail: `supported values: ${kinds.map((kind) => `"${kind}"`).join(", ")}`,
-    });
-  }
-  subjects.forEach((subject, index) => {
-    const path = `subjects[${index}]`;
-    if (!subject.name) errors.push(fieldRequired(`${path}.name`));
-    if (subject.kind === "ServiceAccount" && !subject.namespace) errors.push(fieldRequired(`${path}.namespace`));
-    if (!["ServiceAccount", "User", "Group"].includes(subject.kind)) {
-      errors.push({
-        type: "FieldValueNotSupported",
-        field: `${path}.kind`,
-        value: subject.kind,
-        detail: 'supported values: "Group", "ServiceAccount", "User"',
-      });
-    }
-  });
-  return errors;
-}
-
-function validateBindingUpdate(object: KubernetesObject, old: KubernetesObject): FieldError[] {
-  const now = fieldsOf(object)["roleRef"];
-  return jsonEqual(now, fieldsOf(old)["roleRef"]) ? [] : [fieldInvalid("roleRef", now, "cannot change roleRef")];
-}
-
-const subjectNames = (kind: string) => (object: Printable) =>
-  ((object["subjects"] ?? []) as SubjectFields[])
-    .filter((subject) => subject.kind === kind)
-    .map((subject) => (kind === "ServiceAccount" ? `${subject.namespace}/${subject.name}` : subject.name))
-    .join(", ");
-
-const bindingColumns = [
-  {
-    name: "Role",
-    type: "string" as const,
-    cell: (object: Printable) => `${object["roleRef"]?.kind}/${object["roleRef"]?.name}`,
-  },
-  { name: "Users", type: "string" as const, priority: 1, cell: subjectNames("User") },
-  { name: "Groups", type: "string" as const, priority: 1, cell: subjectNames("Group") },
-  { name: "ServiceAccounts", type: "string" as const, priority: 1, cell: subjectNames("ServiceAccount") },
-];
