@@ -6,6 +6,8 @@ import { compressCounts, jobEnvironment } from "./environment.ts";
 import { expandFileName, jobFiles } from "./file-names.ts";
 import { jobRows, runningElements } from "./job-rows.ts";
 import { reasons, reasonsDocument, slurmReason } from "./reasons.ts";
+import { sbatchDocument, sbatchSummaries } from "./sbatch-reference.ts";
+import { sbatchOptions } from "./options.ts";
 import { formatJobId } from "./squeue-format.ts";
 import { formatExitCode, jobStateOf, parseJobState, phaseOf } from "./states.ts";
 import { readSbatchCommandLine, resolveSbatch } from "./sbatch-options.ts";
@@ -253,6 +255,19 @@ test("every reason has Slurm's word and a sentence, and the reference page is cu
   assert.deepEqual(Object.keys(reasons), [...pendingReasons]);
   assert.equal(slurmReason("NodeUnavailable", "n4"), "ReqNodeNotAvail, UnavailableNodes:n4");
   assert.equal(slurmReason(undefined), "None");
-  const page = readFileSync(new URL("../../../docs/reference/reasons.md", import.meta.url), "utf8");
-  assert.equal(page, reasonsDocument(), "write the output of reasonsDocument() to docs/reference/reasons.md");
+  assert.equal(
+    page("reasons"),
+    reasonsDocument(),
+    "write the output of reasonsDocument() to docs/reference/reasons.md",
+  );
 });
+
+test("every honoured option says what it does, and the reference page is current", () => {
+  const honoured = sbatchOptions.filter(({ status }) => status === "honoured").map(({ name }) => name);
+  assert.deepEqual(Object.keys(sbatchSummaries).toSorted(), honoured.toSorted());
+  assert.equal(page("sbatch"), sbatchDocument(), "write the output of sbatchDocument() to docs/reference/sbatch.md");
+});
+
+function page(name: string): string {
+  return readFileSync(new URL(`../../../docs/reference/${name}.md`, import.meta.url), "utf8");
+}

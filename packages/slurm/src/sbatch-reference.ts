@@ -1,0 +1,106 @@
+/** The reference of sbatch's options: what each means here. */
+import { type OptionDefinition, sbatchOptions } from "./options.ts";
+
+/** Of every honoured option: its value's form, and what it does. */
+export const sbatchSummaries: Record<string, readonly [form: string, summary: string]> = {
+  account: ["NAME", "the account that pays"],
+  array: ["LIST[%N]", "run the script once for each index of `0-9,20,30-60:10`, at most N at a time"],
+  begin: ["TIME", "not before `16:00`, `tomorrow`, `now+2hours`, `2027-01-31T08:00`"],
+  chdir: ["DIRECTORY", "start in this directory; relative file names follow it"],
+  clusters: ["NAME", "only the cluster's own name"],
+  comment: ["TEXT", "any text, shown by squeue and sacct"],
+  constraint: ["NAME[&NAME]", "only nodes with label `berth.dev/feature-NAME=true`"],
+  "cpus-per-gpu": ["N", "CPUs for each GPU"],
+  "cpus-per-task": ["N", "CPUs for each task; default 1"],
+  deadline: ["TIME", "give up when the job can no longer end by then"],
+  dependency: [
+    "LIST",
+    "wait for `afterok:41`, `afterany:41:42`, `after:41+10`, `singleton`, …; `,` all, `?` one of them",
+  ],
+  error: ["FILE", "standard error; default: with the output"],
+  exclude: ["NODES", "not on these nodes (`n[1-3],m7`)"],
+  exclusive: ["user", "whole nodes; `user` gets them too"],
+  export: ["LIST", "`ALL` (default), `NONE`, or names and NAME=VALUE of the environment"],
+  gpus: ["[TYPE:]N", "GPUs of the whole job"],
+  "gpus-per-node": ["[TYPE:]N", "GPUs of each node"],
+  "gpus-per-task": ["[TYPE:]N", "GPUs of each task"],
+  gres: ["gpu[:TYPE][:N]", "devices of each node: `gpu`, `shard`"],
+  help: ["", "this text"],
+  hold: ["", "wait until released"],
+  input: ["FILE", "standard input; default /dev/null"],
+  "job-name": ["NAME", "default: the script's name"],
+  "kill-on-invalid-dep": ["yes|no", "cancel the job when its dependency can never come true"],
+  mem: ["SIZE", "memory of each node, `4G`, `500M`; `0`: whole nodes with all they have"],
+  "mem-per-cpu": ["SIZE", "memory for each CPU"],
+  "mem-per-gpu": ["SIZE", "memory for each GPU"],
+  mincpus: ["N", "at least so many CPUs on each node"],
+  nice: ["N", "go behind others by N points of priority; 100 where no N is given"],
+  "no-requeue": ["", "do not start again after the loss of a node or preemption"],
+  nodelist: ["NODES", "on these nodes (`n[1-3],m7`), and on more where more are asked for"],
+  nodes: ["N|MIN-MAX", "nodes; of a range the fewest that hold all tasks"],
+  ntasks: ["N", "tasks, spread evenly over the nodes"],
+  "ntasks-per-node": ["N", "tasks on each node"],
+  "open-mode": ["append|truncate", "what to do with an output file that exists; default truncate"],
+  output: ["FILE", "standard output; default `slurm-%j.out`, of arrays `slurm-%A_%a.out`"],
+  parsable: ["", "print the job's id and nothing else"],
+  partition: ["NAME", "the queue; of several names the first"],
+  qos: ["normal", "no other quality of service exists"],
+  quiet: ["", "print nothing but errors"],
+  requeue: ["", "start again after the loss of a node or preemption (default)"],
+  reservation: ["NAME", "there are none: any name is refused"],
+  "spread-job": ["", "over many nodes rather than few"],
+  "test-only": ["", "say when the job would start, and do not submit it"],
+  time: ["TIME", "wall time: minutes, `M:S`, `H:M:S`, `D-H`, `D-H:M`, `D-H:M:S`; whole minutes, rounded up"],
+  "time-min": ["TIME", "may be cut down to this to start earlier"],
+  usage: ["", "one line"],
+  "use-min-nodes": ["", "of a range the fewest nodes: that is always so here"],
+  verbose: ["", "say more"],
+  version: ["", "print the version"],
+  wait: ["", "return when the job has ended, with its exit code"],
+  wrap: ["COMMAND", "run this command in place of a script"],
+};
+
+function heading(definition: OptionDefinition): string {
+  const form = sbatchSummaries[definition.name]?.[0] || "…";
+  const short = definition.short === undefined ? "" : `\`-${definition.short}\`, `;
+  const value = definition.value === "none" ? "" : definition.value === "required" ? `=${form}` : `[=${form}]`;
+  return `${short}\`--${definition.name}${value}\``.replaceAll("|", "\\|");
+}
+
+/** The reference page of sbatch; docs/reference/sbatch.md is its output. */
+export function sbatchDocument(): string {
+  const of = (status: OptionDefinition["status"]) => sbatchOptions.filter((definition) => definition.status === status);
+  const lines = [
+    "# sbatch",
+    "",
+    "`sbatch [OPTIONS] SCRIPT [ARGUMENTS…]`, `sbatch [OPTIONS] --wrap COMMAND`, or the script on standard input. Options stand on the",
+    "command line, in environment variables, or in `#SBATCH` lines at the head of the script; in that order one beats the other.",
+    "(This page is made from the tables in `packages/slurm`.)",
+    "",
+    "## Honoured",
+    "",
+    "| option | variable | |",
+    "| --- | --- | --- |",
+  ];
+  for (const definition of of("honoured")) {
+    const variable = definition.environment === undefined ? "" : `\`${definition.environment}\``;
+    const summary = sbatchSummaries[definition.name]![1].replaceAll("|", "\\|");
+    lines.push(`| ${heading(definition)} | ${variable} | ${summary} |`);
+  }
+  lines.push(
+    "",
+    "## Accepted, without effect here",
+    "",
+    "Where one would expect an effect, sbatch says so on standard error.",
+    "",
+  );
+  for (const definition of of("accepted")) {
+    const note = definition.note?.replace(/^--[a-z-]+ has no effect here: /, "");
+    lines.push(`- ${heading(definition)}${note === undefined ? "" : `: ${note}`}`);
+  }
+  lines.push("", "## Refused", "", "Known to Slurm, not yet honoured by Berth, and an error.", "");
+  for (const definition of of("refused")) {
+    lines.push(`- ${heading(definition)}${definition.note === undefined ? "" : `: ${definition.note}`}`);
+  }
+  return `${lines.join("\n")}\n`;
+}
