@@ -204,7 +204,7 @@ done
 # As process 1 of a container the wrapper reaches all of the job's processes, as the end of the wall time must.
 if [ "$$" = 1 ]; then trap 'kill -TERM -1 2>/dev/null' TERM; else trap "kill -TERM $berth_child 2>/dev/null" TERM; fi
 while :; do
-  wait "$berth_child"
+  wait "$berth_child" 2>/dev/null
   berth_status=$?
   kill -0 "$berth_child" 2>/dev/null || break
 done
