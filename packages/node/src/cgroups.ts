@@ -1,0 +1,236 @@
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmdirSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+
+/** Control group of one launcher: what it runs inherits it, so that no task has to be moved. */
+export interface Cgroup {
+  /** Files into which a process writes `0` to join. */
+  readonly join: string[];
+  /** False where the peak of memory cannot be set back: then a group serves one task. */
+  readonly reusable: boolean;
+  /** Prepares the group for the next task and says what its counters show before it. Bytes; no limit where undefined. */
+  prepare(limits: { memoryBytes?: number; cores?: number[] }): CgroupBaseline;
+  /** Of the task that began at `baseline`. */
+  usage(baseline: CgroupBaseline): { cpuMilliseconds?: number; peakMemoryBytes?: number; outOfMemoryKills: number };
+  remove(): void;
+}
+
+/** Counters that only grow. */
+export interface CgroupBaseline {
+  outOfMemoryKills: number;
+  cpuMicroseconds: number;
+}
+
+export interface Cgroups {
+  readonly version: 1 | 2;
+  readonly limitsMemory: boolean;
+  readonly bindsCores: boolean;
+  /** Makes the group of this name, or takes it as it is. */
+  group(name: string): Cgroup;
+}
+
+const mountPoint = "/sys/fs/cgroup";
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
+
+function write(path: string, value: string): boolean {
+  try {
+    writeFileSync(path, value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function field(text: string | undefined, name: string): number {
+  return Number(new RegExp(`^${name} (\\d+)$`, "m").exec(text ?? "")?.[1] ?? 0);
+}
+
+/** Finds what this process may use of control groups; undefined where that is nothing. `name` is the agent's own folder there. */
+export function findCgroups(name: string, cores: number[]): Cgroups | undefined {
+  return existsSync(join(mountPoint, "cgroup.controllers")) ? unified(name) : legacy(name, cores);
+}
+
+function legacy(name: string, cores: number[]): Cgroups | undefined {
+  const own = (controller: string): string | undefined => {
+    const directory = join(mountPoint, controller, name);
+    try {
+      mkdirSync(directory, { recursive: true });
+    } catch {
+      return undefined;
+    }
+    return write(join(directory, "cgroup.procs"), "") || existsSync(join(directory, "cgroup.procs")) ? directory : undefined;
+  };
+  const memory = own("memory");
+  const cpu = own("cpuacct");
+  let set = own("cpuset");
+  if (set !== undefined) {
+    const nodes = read(join(mountPoint, "cpuset", "cpuset.mems"))?.trim() ?? "0";
+    const usable = write(join(set, "cpuset.cpus"), cores.join(",")) && write(join(set, "cpuset.mems"), nodes);
+    if (!usable) set = undefined;
+  }
+  const writable = memory !== undefined && probe(join(memory, "probe"));
+  if (!writable) return undefined;
+  const roots = [memory, cpu, set].filter((directory) => directory !== undefined);
+  return {
+    version: 1,
+    limitsMemory: true,
+    bindsCores: set !== undefined,
+    group(child) {
+      const directories = roots.map((root) => join(root, child));
+      for (const directory of directories) mkdirSync(directory, { recursive: true });
+      const memoryGroup = join(memory, child);
+      const cpuGroup = cpu === undefined ? undefined : join(cpu, child);
+      const setGroup = set === undefined ? undefined : join(set, child);
+      if (setGroup !== undefined) {
+        write(join(setGroup, "cpuset.mems"), read(join(set!, "cpuset.mems"))!.trim());
+        write(join(setGroup, "cpuset.cpus"), cores.join(","));
+      }
+      let limit = "-1";
+      let bound = cores.join(",");
+      return {
+        reusable: true,
+        join: directories.map((directory) => join(directory, "cgroup.procs")),
+        prepare({ memoryBytes, cores: wanted }) {
+          const next = memoryBytes === undefined ? "-1" : String(memoryBytes);
+          if (next !== limit) {
+            // Memory and swap together must not be below memory alone, whichever way the limit moves.
+            const swap = join(memoryGroup, "memory.memsw.limit_in_bytes");
+            const plain = join(memoryGroup, "memory.limit_in_bytes");
+            if (existsSync(swap)) write(swap, "-1");
+            write(plain, next);
+            if (existsSync(swap)) write(swap, next);
+            limit = next;
+          }
+          write(join(memoryGroup, "memory.max_usage_in_bytes"), "0");
+          if (cpuGroup !== undefined) write(join(cpuGroup, "cpuacct.usage"), "0");
+          const binding = (wanted ?? cores).join(",");
+          if (setGroup !== undefined && binding !== bound) {
+            write(join(setGroup, "cpuset.cpus"), binding);
+            bound = binding;
+          }
+          return {
+            outOfMemoryKills: field(read(join(memoryGroup, "memory.oom_control")), "oom_kill"),
+            cpuMicroseconds: 0,
+          };
+        },
+        usage(baseline) {
+          const nanoseconds = cpuGroup === undefined ? undefined : read(join(cpuGroup, "cpuacct.usage"));
+          const peak = read(join(memoryGroup, "memory.max_usage_in_bytes"));
+          return {
+            cpuMilliseconds: nanoseconds === undefined ? undefined : Math.round(Number(nanoseconds) / 1e6),
+            peakMemoryBytes: peak === undefined ? undefined : Number(peak),
+            outOfMemoryKills:
+              field(read(join(memoryGroup, "memory.oom_control")), "oom_kill") - baseline.outOfMemoryKills,
+          };
+        },
+        remove: () => directories.forEach(removeDirectory),
+      };
+    },
+  };
+}
+
+function unified(name: string): Cgroups | undefined {
+  // A delegated group (systemd user session) lies where this process is; root begins at the top.
+  const own = /^0::(.*)$/m.exec(read("/proc/self/cgroup") ?? "")?.[1] ?? "/";
+  const parent = process.getuid?.() === 0 ? mountPoint : join(mountPoint, own, "..");
+  const root = join(parent, name);
+  try {
+    mkdirSync(root, { recursive: true });
+  } catch {
+    return undefined;
+  }
+  for (const controller of ["memory", "cpu", "cpuset"]) {
+    write(join(parent, "cgroup.subtree_control"), `+${controller}`);
+    write(join(root, "cgroup.subtree_control"), `+${controller}`);
+  }
+  const controllers = (read(join(root, "cgroup.subtree_control")) ?? "").trim().split(/\s+/);
+  if (!controllers.includes("memory") || !probe(join(root, "probe"))) return undefined;
+  const bindsCores = controllers.includes("cpuset");
+  return {
+    version: 2,
+    limitsMemory: true,
+    bindsCores,
+    group(child) {
+      const directory = join(root, child);
+      mkdirSync(directory, { recursive: true });
+      const peakFile = openPeak(join(directory, "memory.peak"));
+      return {
+        reusable: peakFile !== undefined,
+        join: [join(directory, "cgroup.procs")],
+        prepare({ memoryBytes, cores }) {
+          write(join(directory, "memory.max"), memoryBytes === undefined ? "max" : String(memoryBytes));
+          write(join(directory, "memory.swap.max"), memoryBytes === undefined ? "max" : "0");
+          if (peakFile !== undefined) writeSync(peakFile, "reset");
+          if (bindsCores) write(join(directory, "cpuset.cpus"), cores?.join(",") ?? "\n");
+          return {
+            outOfMemoryKills: field(read(join(directory, "memory.events")), "oom_kill"),
+            cpuMicroseconds: field(read(join(directory, "cpu.stat")), "usage_usec"),
+          };
+        },
+        usage(baseline) {
+          const peak = peakFile === undefined ? read(join(directory, "memory.peak")) : readStart(peakFile);
+          return {
+            cpuMilliseconds: Math.round((field(read(join(directory, "cpu.stat")), "usage_usec") - baseline.cpuMicroseconds) / 1000),
+            peakMemoryBytes: peak === undefined ? undefined : Number(peak),
+            outOfMemoryKills: field(read(join(directory, "memory.events")), "oom_kill") - baseline.outOfMemoryKills,
+          };
+        },
+        remove() {
+          if (peakFile !== undefined) closeSync(peakFile);
+          removeDirectory(directory);
+        },
+      };
+    },
+  };
+}
+
+/** From Linux 6.12 a write sets the peak back, for readers of that same open file. */
+function openPeak(path: string): number | undefined {
+  try {
+    const file = openSync(path, "r+");
+    writeSync(file, "reset");
+    return file;
+  } catch {
+    return undefined;
+  }
+}
+
+function readStart(file: number): string {
+  const buffer = Buffer.alloc(32);
+  return buffer.toString("utf8", 0, readSync(file, buffer, 0, buffer.length, 0));
+}
+
+function probe(directory: string): boolean {
+  try {
+    mkdirSync(directory, { recursive: true });
+    const limited = write(join(directory, "memory.limit_in_bytes"), "67108864") || write(join(directory, "memory.max"), "67108864");
+    rmdirSync(directory);
+    return limited;
+  } catch {
+    return false;
+  }
+}
+
+function removeDirectory(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Still in use or gone: the next start of the agent looks again.
+  }
+}

@@ -1,0 +1,164 @@
+import { spawn, type ChildProcess } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { createInterface } from "node:readline";
+import type { Cgroup, Cgroups } from "./cgroups.ts";
+import { hostTools } from "./host.ts";
+import { launcherText } from "./shell-texts.ts";
+
+/** What a launcher is started with; tasks that agree in it may follow one another in one launcher. */
+export interface LauncherSpec {
+  /** Equal keys mean equal sandboxes. */
+  key: string;
+  /** Program and arguments that come before the shell: a sandbox, or nothing. */
+  wrapping: string[];
+}
+
+export interface LauncherPoolOptions {
+  /** The folder of pods, handed to launchers as file descriptor 8. */
+  podsDirectory: string;
+  /** Where launchers' own words go (a sandbox that cannot be made). */
+  logPath: string;
+  cgroups: Cgroups | undefined;
+  /** A task has ended, or (`taken`) another launcher had begun it before. */
+  onEnd(run: string, how: "ended" | "taken"): void;
+  /** A launcher went away while it held a task. */
+  onLost(run: string): void;
+}
+
+export interface Launcher {
+  readonly id: string;
+  readonly key: string;
+  readonly cgroup: Cgroup | undefined;
+}
+
+interface Held extends Launcher {
+  process: ChildProcess;
+  run: string | undefined;
+  idleSince: number;
+}
+
+/** Idle launchers are kept this long for the next task of their kind. */
+const keepIdleMs = 5000;
+const mostIdle = 64;
+
+/**
+ * The sh processes that hold tasks. Each runs one task at a time, is given the next by a line on its input, and outlives
+ * this process: its input then ends, and it ends after its task.
+ */
+export class LauncherPool {
+  readonly #options: LauncherPoolOptions;
+  readonly #idle = new Map<string, Held[]>();
+  readonly #all = new Set<Held>();
+  readonly #pods: number;
+  readonly #log: number;
+  #count = 0;
+  #sweep: NodeJS.Timeout | undefined;
+
+  constructor(options: LauncherPoolOptions) {
+    this.#options = options;
+    this.#pods = openSync(options.podsDirectory, "r");
+    this.#log = openSync(options.logPath, "a", 0o600);
+  }
+
+  /** A launcher for the next task; the caller prepares its control group and then calls `start`. */
+  acquire(spec: LauncherSpec): Launcher {
+    const idle = this.#idle.get(spec.key);
+    const found = idle?.pop();
+    if (idle?.length === 0) this.#idle.delete(spec.key);
+    return found ?? this.#start(spec);
+  }
+
+  /** Hands a task to a launcher that `acquire` gave. */
+  start(launcher: Launcher, run: string): void {
+    const held = launcher as Held;
+    held.run = run;
+    held.process.stdin!.write(`${run}\n`);
+  }
+
+  /** Gives a launcher back that was not started after all. */
+  release(launcher: Launcher): void {
+    this.#rest(launcher as Held);
+  }
+
+  /** Ends all idle launchers; those with a task end after it. */
+  close(): void {
+    clearTimeout(this.#sweep);
+    for (const launcher of this.#all) launcher.process.stdin!.end();
+    closeSync(this.#pods);
+    closeSync(this.#log);
+  }
+
+  #start(spec: LauncherSpec): Held {
+    const { shell } = hostTools();
+    const id = `${process.pid}-${this.#count++}`;
+    const cgroup = this.#options.cgroups?.group(id);
+    const command = [...spec.wrapping, shell, "-c", launcherText];
+    // Joining comes first, so that the sandbox and all tasks inherit the groups.
+    const joining = cgroup === undefined ? [] : cgroup.join.map((path) => `echo 0 >'${path}'`);
+    const [program, ...words] =
+      joining.length === 0 ? command : [shell, "-c", `${joining.join("; ")}; exec "$@"`, "berth-launcher", ...command];
+    const child = spawn(program!, words, {
+      cwd: "/",
+      detached: true,
+      env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+      stdio: ["pipe", "pipe", this.#log, "ignore", "ignore", "ignore", "ignore", "ignore", this.#pods],
+    });
+    const launcher: Held = { id, key: spec.key, cgroup, process: child, run: undefined, idleSince: 0 };
+    this.#all.add(launcher);
+    child.on("error", () => this.#gone(launcher));
+    child.on("exit", () => this.#gone(launcher));
+    child.stdin!.on("error", () => {});
+    createInterface({ input: child.stdout! }).on("line", (line) => {
+      const [how, run] = line.split(" ");
+      if (run === undefined || run !== launcher.run) return;
+      launcher.run = undefined;
+      // The group's counters are read before the launcher may take another task.
+      this.#options.onEnd(run, how === "taken" ? "taken" : "ended");
+      this.#rest(launcher);
+    });
+    // The agent may end while launchers go on.
+    child.unref();
+    (child.stdout as unknown as { unref(): void }).unref();
+    (child.stdin as unknown as { unref(): void }).unref();
+    return launcher;
+  }
+
+  #rest(launcher: Held): void {
+    if (!this.#all.has(launcher)) return;
+    if (launcher.cgroup?.reusable === false) {
+      this.#retire(launcher);
+      return;
+    }
+    launcher.idleSince = Date.now();
+    const idle = this.#idle.get(launcher.key);
+    if (idle === undefined) this.#idle.set(launcher.key, [launcher]);
+    else idle.push(launcher);
+    this.#plan();
+  }
+
+  #plan(): void {
+    this.#sweep ??= setTimeout(() => {
+      this.#sweep = undefined;
+      const idle = [...this.#idle.values()].flat().sort((a, b) => a.idleSince - b.idleSince);
+      const now = Date.now();
+      idle.forEach((launcher, index) => {
+        if (now - launcher.idleSince >= keepIdleMs || idle.length - index > mostIdle) this.#retire(launcher);
+      });
+      if (this.#idle.size > 0) this.#plan();
+    }, keepIdleMs / 2).unref();
+  }
+
+  #retire(launcher: Held): void {
+    const idle = this.#idle.get(launcher.key)?.filter((other) => other !== launcher);
+    if (idle === undefined || idle.length === 0) this.#idle.delete(launcher.key);
+    else this.#idle.set(launcher.key, idle);
+    launcher.process.stdin!.end();
+  }
+
+  #gone(launcher: Held): void {
+    if (!this.#all.delete(launcher)) return;
+    this.#retire(launcher);
+    if (launcher.run !== undefined) this.#options.onLost(launcher.run);
+    launcher.cgroup?.remove();
+  }
+}

@@ -1,0 +1,156 @@
+/**
+ * The sh programs that hold jobs. They outlive every Node.js process, so all that must happen without one happens here:
+ * recording start and end, and ending a job at its time. POSIX sh; on the paths that every job takes only builtins.
+ */
+
+/**
+ * Runs tasks one after the other: reads `POD-UID/CONTAINER.N` from its input, tells the end on its output. File descriptor
+ * 8 is the folder of pods, opened before the sandbox hid it. A task whose file `state` exists was begun before, by whomever, and is
+ * left alone: making that file is the decision to run it. One task at a time in the foreground: a background job of sh
+ * would ignore SIGINT for ever.
+ *
+ * `state` has one fact a line: `stat` (the launcher's /proc/self/stat), `uptime`, words of the shell about a signal, `code` (from
+ * the task's first process), `ending` (why the watchdog ended it), `ended`.
+ */
+export const launcherText = `
+berth_pods=/proc/self/fd/8
+while IFS= read -r berth_run; do
+  berth_claimed=
+  set -C
+  { berth_claimed=1; } 2>/dev/null >"$berth_pods/$berth_run/state"
+  set +C
+  if [ -z "$berth_claimed" ]; then
+    echo "taken $berth_run"
+    continue
+  fi
+  {
+    read -r berth_uptime berth_rest </proc/uptime
+    read -r berth_stat </proc/self/stat
+    echo "stat $berth_stat
+uptime $berth_uptime" >&7
+    (. "$berth_pods/$berth_run/task") </dev/null 2>&7
+    berth_code=$?
+    read -r berth_uptime berth_rest </proc/uptime
+    times >&7
+    echo "ended $berth_code $berth_uptime" >&7
+  } 7>>"$berth_pods/$berth_run/state" 2>&7
+  echo "ended $berth_run"
+done
+`;
+
+/**
+ * First process of a task: starts the command beside itself and reports how it ended. As process 1 of a pid namespace
+ * it keeps the kernel from hiding signals from the command, and its end ends all that the job left behind.
+ */
+export const initText = `
+( exec 2>&5 5>&- 7>&-
+  if [ "$1" = source ]; then shift 2; berth_file=$1; shift; . "$berth_file"; else shift; exec $BERTH_LAUNCH "$@"; fi )
+berth_code=$?
+echo "code $berth_code" >&7
+exit $berth_code
+`;
+
+/**
+ * Ends tasks at their time. Arguments: the data folder of the node agent, its pid, its shell. Each file in \`watch\` is one
+ * line: DEADLINE (uptime) GRACE STAGE DEPTH MARK RUN, where DEPTH is how many generations below the launcher are not the job's,
+ * MARK \`environ\` where the job has no pid namespace and is also sought by the mark in its environment. TERM and CONT at the deadline, KILL after the grace. USR1 makes it look at once.
+ */
+export const watchdogText = `
+berth_data=$1 berth_agent=$2 berth_shell=$3
+berth_pods=$berth_data/pods
+trap : USR1
+trap '' HUP INT
+
+berth_start_time() {
+  read -r berth_line 2>/dev/null </proc/$1/stat || return 1
+  set -- \${berth_line##*) }
+  berth_started=\${20}
+}
+
+# Sets berth_tree to the pids below $1, those of the first $2 generations left out.
+berth_tree_of() {
+  berth_pairs=
+  for berth_file in /proc/[0-9]*/stat; do
+    { read -r berth_line <"$berth_file"; } 2>/dev/null || continue
+    berth_pid=\${berth_line%% *}
+    berth_line=\${berth_line##*) }
+    berth_line=\${berth_line#* }
+    berth_pairs="$berth_pairs $berth_pid:\${berth_line%% *}"
+  done
+  berth_generation=" $1 " berth_depth=0 berth_tree=
+  while [ -n "$berth_generation" ]; do
+    berth_next=
+    for berth_pair in $berth_pairs; do
+      case $berth_generation in *" \${berth_pair#*:} "*) berth_next="$berth_next \${berth_pair%:*}" ;; esac
+    done
+    berth_depth=$((berth_depth + 1))
+    [ "$berth_depth" -le "$2" ] || berth_tree="$berth_tree $berth_next"
+    berth_generation=\${berth_next:+$berth_next }
+  done
+}
+
+# berth_signal SIGNAL LAUNCHER DEPTH MARK RUN
+berth_signal() {
+  berth_tree_of "$2" "$3"
+  [ -z "$berth_tree" ] || kill -s "$1" $berth_tree 2>/dev/null
+  # Without a pid namespace some may have left the tree; the mark in their environment stays.
+  if [ "$4" = environ ]; then
+    for berth_file in $(grep -slF "BERTH_POD_UID=\${5%%/*}" /proc/[0-9]*/environ); do
+      berth_pid=\${berth_file#/proc/}
+      berth_pid=\${berth_pid%/environ}
+      case " $berth_tree $2 $$ " in *" $berth_pid "*) ;; *) kill -s "$1" "$berth_pid" 2>/dev/null ;; esac
+    done
+  fi
+}
+
+while :; do
+  read -r berth_now berth_rest </proc/uptime
+  berth_now=\${berth_now%%.*}
+  berth_any=
+  for berth_watch in "$berth_data"/watch/*; do
+    [ -e "$berth_watch" ] || continue
+    berth_any=1
+    { read -r berth_deadline berth_grace berth_stage berth_skip berth_mark berth_run <"$berth_watch"; } 2>/dev/null || continue
+    [ -n "$berth_run" ] && [ "$berth_now" -ge "$berth_deadline" ] || continue
+    berth_launcher= berth_ended= berth_born=
+    while read -r berth_word berth_pid berth_rest; do
+      case $berth_word in
+        stat) berth_launcher=$berth_pid; set -- \${berth_rest##*) }; berth_born=\${20} ;;
+        ended) berth_ended=1 ;;
+      esac
+    done 2>/dev/null <"$berth_pods/$berth_run/state"
+    # Not begun yet: the launcher will find the deadline passed at the next look.
+    [ -n "$berth_launcher" ] || continue
+    berth_started=
+    if [ -n "$berth_ended" ] || ! berth_start_time "$berth_launcher" || [ "$berth_started" != "$berth_born" ]; then
+      rm -f "$berth_watch"
+      continue
+    fi
+    case $berth_stage in
+      kill) ;;
+      *)
+        echo "ending $berth_stage" >>"$berth_pods/$berth_run/state"
+        if [ "$berth_grace" -gt 0 ]; then
+          echo "$((berth_now + berth_grace)) 0 kill $berth_skip $berth_mark $berth_run" >"$berth_watch"
+          BERTH_NOTICE=1 "$berth_shell" "$berth_pods/$berth_run/task" "$berth_stage" "$(date +%Y-%m-%dT%H:%M:%S)" 2>/dev/null
+          berth_signal TERM "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run"
+          berth_signal CONT "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run"
+          continue
+        fi
+        BERTH_NOTICE=1 "$berth_shell" "$berth_pods/$berth_run/task" "$berth_stage" "$(date +%Y-%m-%dT%H:%M:%S)" 2>/dev/null
+        ;;
+    esac
+    # Of a pid namespace the first process is enough; it is asked for again until the launcher has told the end.
+    berth_signal KILL "$berth_launcher" "$((berth_skip > 0 ? berth_skip - 1 : 0))" "$berth_mark" "$berth_run"
+  done
+  if [ -z "$berth_any" ]; then
+    kill -0 "$berth_agent" 2>/dev/null || exit 0
+    sleep 60 &
+  else
+    sleep 1 &
+  fi
+  berth_sleep=$!
+  wait "$berth_sleep"
+  kill "$berth_sleep" 2>/dev/null
+done
+`;

@@ -1,0 +1,99 @@
+import { quoteForShell } from "@berth/kinds";
+import type { CgroupBaseline } from "./cgroups.ts";
+import { initText } from "./shell-texts.ts";
+import type { Tools } from "./host.ts";
+
+export interface Identity {
+  uid: number;
+  gid: number;
+  groups: number[];
+}
+
+/** What is remembered of a task in its own file, for the agent that takes it back. */
+export interface TaskRecord {
+  launcherId: string;
+  baseline?: CgroupBaseline;
+  /** Cores that only this pod uses. */
+  cores?: number[];
+}
+
+export interface TaskPlan {
+  record: TaskRecord;
+  /** Words of the command, as the container says. */
+  command: string[];
+  environment: Record<string, string>;
+  workingDirectory: string;
+  /** Where output goes that the command does not send elsewhere. */
+  logPath: string;
+  /** Absent: the agent's own identity. */
+  identity?: Identity;
+  /** Own pid and mount namespaces; else the task runs beside all others. */
+  namespaces: "none" | "privileged" | "user";
+  /** Cores to bind to where no control group does it. */
+  bindTo?: number[];
+  /** Where the end by time limit or by deletion is said: the job's error file. */
+  notice?: { subject: string; path: string };
+}
+
+/** Capabilities that a job of root keeps: what containers get by default, nothing that could undo the sandbox. */
+const keptCapabilities =
+  "chown,dac_override,fowner,fsetid,kill,setgid,setuid,setpcap,net_bind_service,net_raw,sys_chroot,audit_write,setfcap";
+
+/** How many generations of processes between launcher and job: see watchdogText. */
+export function generationsBelowLauncher(plan: Pick<TaskPlan, "namespaces">): number {
+  return plan.namespaces === "none" ? 1 : 2;
+}
+
+/** The sh text that a launcher reads to become the task. */
+export function taskText(plan: TaskPlan, tools: Tools): string {
+  const lines = [`#${JSON.stringify(plan.record)}`];
+  const identityWords = identityCommand(plan, tools);
+  if (plan.notice !== undefined) {
+    const { subject, path } = plan.notice;
+    const say = `echo "berth: *** ${subject} CANCELLED AT $2$3 ***" >>"$1"`;
+    lines.push(
+      `if [ "\${BERTH_NOTICE-}" ]; then`,
+      `  case $1 in timelimit) berth_why=" DUE TO TIME LIMIT" ;; *) berth_why= ;; esac`,
+      `  exec ${[...identityWords, tools.shell, "-c", say, "notice", path].map(quoteForShell).join(" ")} "$2" "$berth_why"`,
+      `fi`,
+    );
+  } else lines.push(`[ -z "\${BERTH_NOTICE-}" ] || exit 0`);
+  lines.push("unset PATH OLDPWD");
+  for (const [name, value] of Object.entries(plan.environment)) {
+    if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) lines.push(`export ${name}=${quoteForShell(value)}`);
+  }
+  if (tools.setsid !== undefined) lines.push(`export BERTH_LAUNCH=${quoteForShell(tools.setsid)}`);
+  // The path is taken before the sandbox hides the folder: file descriptor 8 reaches it.
+  lines.push(`exec 5>>${plan.logPath.startsWith("/proc/self/fd/8/") ? quoteForShell(plan.logPath) : quoteForShell(plan.logPath)} >&5`);
+  lines.push(`cd ${quoteForShell(plan.workingDirectory)} 2>&5 || exit 125`);
+  const words: string[] = [];
+  if (plan.namespaces !== "none") {
+    words.push(tools.unshare!);
+    if (plan.namespaces === "user") words.push("--user", "--map-current-user");
+    words.push("--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--");
+  }
+  if (plan.bindTo !== undefined && tools.taskset !== undefined) {
+    words.push(tools.taskset, "-c", plan.bindTo.join(","));
+  }
+  words.push(...identityWords, tools.shell, "-c", initText, "berth-init", ...sourced(plan.command));
+  lines.push(`exec ${words.map(quoteForShell).join(" ")} 6>&- 8>&-`);
+  return `${lines.join("\n")}\n`;
+}
+
+/** `sh FILE` is read into the shell that is there already, which saves one start of a program; other commands are started. */
+function sourced(command: string[]): string[] {
+  const isShell = command[0] === "sh" || command[0] === "/bin/sh";
+  if (isShell && command.length === 2 && command[1]!.startsWith("/")) return ["source", ...command];
+  return ["run", ...command];
+}
+
+function identityCommand(plan: TaskPlan, tools: Tools): string[] {
+  if (plan.identity === undefined) return [];
+  const { uid, gid, groups } = plan.identity;
+  const isRoot = uid === 0;
+  const groupWords = groups.length === 0 ? ["--clear-groups"] : ["--groups", groups.join(",")];
+  const words = [tools.setpriv!, "--reuid", String(uid), "--regid", String(gid), ...groupWords];
+  if (isRoot) words.push("--bounding-set", `-all,${keptCapabilities.split(",").map((name) => `+${name}`).join(",")}`);
+  words.push("--inh-caps", "-all");
+  return words;
+}
