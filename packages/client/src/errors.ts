@@ -1,31 +1,4 @@
-/** The `Status` object of meta/v1 that a failed request answers with. */
-export interface ApiStatus {
-  code: number;
-  reason: string;
-  message: string;
-  details?: {
-    name?: string;
-    group?: string;
-    kind?: string;
-    uid?: string;
-    retryAfterSeconds?: number;
-    causes?: { reason?: string; message?: string; field?: string }[];
-  };
-}
-
-/** An answer of the API that is not 2xx. `reason` is Kubernetes' word: `NotFound`, `AlreadyExists`, `Conflict`, … */
-export class ApiError extends Error {
-  override name = "ApiError";
-  readonly code: number;
-  readonly reason: string;
-  readonly details: ApiStatus["details"];
-  constructor(status: ApiStatus) {
-    super(status.message);
-    this.code = status.code;
-    this.reason = status.reason;
-    this.details = status.details;
-  }
-}
+import { ApiError, apiErrorFromStatus, type Status } from "@berth/machinery";
 
 const reasonByCode: Record<number, string> = {
   400: "BadRequest",
@@ -45,28 +18,20 @@ const reasonByCode: Record<number, string> = {
 
 /** Makes an ApiError of a failed answer, also where its body is not a `Status` (proxies, plain text). */
 export function errorFromResponse(code: number, text: string, what: string): ApiError {
+  const reason = reasonByCode[code] ?? "Unknown";
   try {
-    const status = JSON.parse(text) as Partial<ApiStatus> & { kind?: string };
+    const status = JSON.parse(text) as Partial<Status>;
     if (status.kind === "Status") {
-      return new ApiError({
-        code: status.code ?? code,
-        reason: status.reason ?? reasonByCode[code] ?? "Unknown",
-        message: status.message ?? `${what}: ${code}`,
-        details: status.details,
-      });
+      return apiErrorFromStatus({ ...(status as Status), code: status.code ?? code, reason: status.reason ?? reason });
     }
   } catch {
     // Not JSON: the text itself is what the user may read.
   }
   const words = text.trim().slice(0, 500);
-  return new ApiError({
-    code,
-    reason: reasonByCode[code] ?? "Unknown",
-    message: `${what}: ${code}${words === "" ? "" : ` ${words}`}`,
-  });
+  return new ApiError(code, reason, `${what}: ${code}${words === "" ? "" : ` ${words}`}`);
 }
 
-/** True when `error` is an ApiError with this reason (`NotFound`, `AlreadyExists`, `Conflict`, `Expired`, …). */
+/** True when `error` is an ApiError with one of these reasons (`NotFound`, `AlreadyExists`, `Conflict`, …). */
 export function isReason(error: unknown, ...reasons: string[]): error is ApiError {
   return error instanceof ApiError && reasons.includes(error.reason);
 }

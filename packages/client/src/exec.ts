@@ -1,7 +1,8 @@
 import type { Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { WebSocket, type RawData } from "ws";
-import { ApiError, errorFromResponse, type ApiStatus } from "./errors.ts";
+import { apiErrorFromStatus, type Status } from "@berth/machinery";
+import { errorFromResponse } from "./errors.ts";
 import { ConnectionError, queryString, type Transport } from "./transport.ts";
 
 export interface ExecuteOptions {
@@ -60,7 +61,7 @@ export async function execute(transport: Transport, path: string, options: Execu
 
 function run(socket: WebSocket, options: ExecuteOptions): Promise<ExecuteResult> {
   return new Promise((resolve, reject) => {
-    let status: ApiStatus | undefined;
+    let status: Status | undefined;
     const fail = (error: unknown): void => {
       reject(options.signal?.aborted === true ? (options.signal.reason as Error) : (error as Error));
     };
@@ -82,7 +83,7 @@ function run(socket: WebSocket, options: ExecuteOptions): Promise<ExecuteResult>
     socket.on("message", (data: RawData) => {
       const frame = data as Buffer;
       const body = frame.subarray(1);
-      if (frame[0] === channel.error) status = JSON.parse(body.toString("utf8")) as ApiStatus;
+      if (frame[0] === channel.error) status = JSON.parse(body.toString("utf8")) as Status;
       else if (frame[0] === channel.stdout) writeOrPause(socket, options.stdout, body);
       else if (frame[0] === channel.stderr) writeOrPause(socket, options.stderr, body);
     });
@@ -101,11 +102,11 @@ function run(socket: WebSocket, options: ExecuteOptions): Promise<ExecuteResult>
 }
 
 /** Exit code in a Status of the error channel; throws where the command never ran. */
-export function exitCodeOf(status: ApiStatus & { status?: string }): number {
+export function exitCodeOf(status: Status): number {
   if (status.status === "Success") return 0;
   const code = status.details?.causes?.find((cause) => cause.reason === "ExitCode")?.message;
   if (status.reason === "NonZeroExitCode" && code !== undefined) return Number(code);
-  throw new ApiError({
+  throw apiErrorFromStatus({
     ...status,
     code: status.code ?? 500,
     reason: status.reason ?? "InternalError",

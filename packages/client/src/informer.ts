@@ -1,7 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { AnyObject } from "./objects.ts";
 import type { Client } from "./client.ts";
-import { isReason, ApiError } from "./errors.ts";
+import { ApiError } from "@berth/machinery";
+import { isReason } from "./errors.ts";
 import type { ResourceReference } from "./resources.ts";
 import { jitter } from "./transport.ts";
 import { initialEventsEnd, type WatchEvent } from "./watch.ts";

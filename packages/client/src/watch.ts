@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
+import { ApiError, apiErrorFromStatus, type Status } from "@berth/machinery";
 import type { AnyObject } from "./objects.ts";
-import { ApiError, type ApiStatus } from "./errors.ts";
+
 import { ConnectionError } from "./transport.ts";
 
 export type WatchEvent<T> = { type: "ADDED" | "MODIFIED" | "DELETED" | "BOOKMARK"; object: T };
@@ -35,8 +36,8 @@ export async function readWatch<T extends AnyObject>(
         );
   const line = (bytes: Buffer): void => {
     if (bytes.length === 0) return;
-    const event = JSON.parse(bytes.toString("utf8")) as WatchEvent<T> | { type: "ERROR"; object: ApiStatus };
-    if (event.type === "ERROR") throw new ApiError(event.object);
+    const event = JSON.parse(bytes.toString("utf8")) as WatchEvent<T> | { type: "ERROR"; object: Status };
+    if (event.type === "ERROR") throw apiErrorFromStatus(event.object);
     onEvent(event);
   };
   try {

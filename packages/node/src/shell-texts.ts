@@ -44,7 +44,8 @@ done
  */
 export const initText = `
 ( exec 2>&5 5>&- 7>&-
-  if [ "$1" = source ]; then shift 2; berth_file=$1; shift; . "$berth_file"; else shift; exec $BERTH_LAUNCH "$@"; fi )
+  if [ "$1" = source ]; then shift 2; berth_file=$1; shift; . "$berth_file"
+  else shift; berth_launch=$BERTH_LAUNCH; unset BERTH_LAUNCH BERTH_INIT; exec $berth_launch "$@"; fi )
 berth_code=$?
 echo "code $berth_code" >&7
 exit $berth_code

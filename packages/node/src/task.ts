@@ -23,8 +23,8 @@ export interface TaskPlan {
   command: string[];
   environment: Record<string, string>;
   workingDirectory: string;
-  /** Where output goes that the command does not send elsewhere. */
-  logPath: string;
+  /** `POD-UID/CONTAINER.N`. */
+  run: string;
   /** Absent: the agent's own identity. */
   identity?: Identity;
   /** Own pid and mount namespaces; else the task runs beside all others. */
@@ -63,8 +63,8 @@ export function taskText(plan: TaskPlan, tools: Tools): string {
     if (/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) lines.push(`export ${name}=${quoteForShell(value)}`);
   }
   if (tools.setsid !== undefined) lines.push(`export BERTH_LAUNCH=${quoteForShell(tools.setsid)}`);
-  // The path is taken before the sandbox hides the folder: file descriptor 8 reaches it.
-  lines.push(`exec 5>>${plan.logPath.startsWith("/proc/self/fd/8/") ? quoteForShell(plan.logPath) : quoteForShell(plan.logPath)} >&5`);
+  // The sandbox hides the folder; file descriptor 8, opened before, reaches it.
+  lines.push(`exec 5>>${quoteForShell(`/proc/self/fd/8/${plan.run}/log`)} >&5`);
   lines.push(`cd ${quoteForShell(plan.workingDirectory)} 2>&5 || exit 125`);
   const words: string[] = [];
   if (plan.namespaces !== "none") {
