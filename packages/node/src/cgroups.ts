@@ -3,6 +3,7 @@ import {
   existsSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   readSync,
   rmdirSync,
@@ -36,6 +37,10 @@ export interface Cgroups {
   readonly bindsCores: boolean;
   /** Makes the group of this name, or takes it as it is. */
   group(name: string): Cgroup;
+  /** The group of this name if it is still there: that of a launcher of an earlier agent. */
+  existing(name: string): Cgroup | undefined;
+  /** Removes groups that nobody uses any more, those of `keep` left out. */
+  tidy(keep: Set<string>): void;
 }
 
 const mountPoint = "/sys/fs/cgroup";
@@ -74,7 +79,9 @@ function legacy(name: string, cores: number[]): Cgroups | undefined {
     } catch {
       return undefined;
     }
-    return write(join(directory, "cgroup.procs"), "") || existsSync(join(directory, "cgroup.procs")) ? directory : undefined;
+    return write(join(directory, "cgroup.procs"), "") || existsSync(join(directory, "cgroup.procs"))
+      ? directory
+      : undefined;
   };
   const memory = own("memory");
   const cpu = own("cpuacct");
@@ -91,13 +98,17 @@ function legacy(name: string, cores: number[]): Cgroups | undefined {
     version: 1,
     limitsMemory: true,
     bindsCores: set !== undefined,
+    existing(child) {
+      return existsSync(join(memory, child)) ? this.group(child) : undefined;
+    },
+    tidy: (keep) => roots.forEach((root) => tidy(root, keep)),
     group(child) {
       const directories = roots.map((root) => join(root, child));
       for (const directory of directories) mkdirSync(directory, { recursive: true });
       const memoryGroup = join(memory, child);
       const cpuGroup = cpu === undefined ? undefined : join(cpu, child);
       const setGroup = set === undefined ? undefined : join(set, child);
-      if (setGroup !== undefined) {
+      if (setGroup !== undefined && read(join(setGroup, "cpuset.cpus"))?.trim() === "") {
         write(join(setGroup, "cpuset.mems"), read(join(set!, "cpuset.mems"))!.trim());
         write(join(setGroup, "cpuset.cpus"), cores.join(","));
       }
@@ -166,6 +177,10 @@ function unified(name: string): Cgroups | undefined {
     version: 2,
     limitsMemory: true,
     bindsCores,
+    existing(child) {
+      return existsSync(join(root, child)) ? this.group(child) : undefined;
+    },
+    tidy: (keep) => tidy(root, keep),
     group(child) {
       const directory = join(root, child);
       mkdirSync(directory, { recursive: true });
@@ -186,7 +201,9 @@ function unified(name: string): Cgroups | undefined {
         usage(baseline) {
           const peak = peakFile === undefined ? read(join(directory, "memory.peak")) : readStart(peakFile);
           return {
-            cpuMilliseconds: Math.round((field(read(join(directory, "cpu.stat")), "usage_usec") - baseline.cpuMicroseconds) / 1000),
+            cpuMilliseconds: Math.round(
+              (field(read(join(directory, "cpu.stat")), "usage_usec") - baseline.cpuMicroseconds) / 1000,
+            ),
             peakMemoryBytes: peak === undefined ? undefined : Number(peak),
             outOfMemoryKills: field(read(join(directory, "memory.events")), "oom_kill") - baseline.outOfMemoryKills,
           };
@@ -219,11 +236,19 @@ function readStart(file: number): string {
 function probe(directory: string): boolean {
   try {
     mkdirSync(directory, { recursive: true });
-    const limited = write(join(directory, "memory.limit_in_bytes"), "67108864") || write(join(directory, "memory.max"), "67108864");
+    const limited =
+      write(join(directory, "memory.limit_in_bytes"), "67108864") || write(join(directory, "memory.max"), "67108864");
     rmdirSync(directory);
     return limited;
   } catch {
     return false;
+  }
+}
+
+/** A group with processes in it cannot be removed, so that only unused ones go. */
+function tidy(root: string, keep: Set<string>): void {
+  for (const entry of readdirSync(root, { withFileTypes: true })) {
+    if (entry.isDirectory() && !keep.has(entry.name)) removeDirectory(join(root, entry.name));
   }
 }
 

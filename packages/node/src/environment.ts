@@ -65,7 +65,8 @@ async function resolveValue(
   if (from["fieldRef"] !== undefined) {
     const path = (from["fieldRef"] as { fieldPath: string }).fieldPath;
     const value = podField(pod, path, nodeName);
-    if (value === undefined) throw new ConfigurationError(`fieldRef: "${path}" is not a field that a container may ask for`);
+    if (value === undefined)
+      throw new ConfigurationError(`fieldRef: "${path}" is not a field that a container may ask for`);
     return value;
   }
   if (from["resourceFieldRef"] !== undefined) {
@@ -75,7 +76,8 @@ async function resolveValue(
     from["secretKeyRef"] === undefined
       ? (["configmap", from["configMapKeyRef"] as KeyReference | undefined] as const)
       : (["secret", from["secretKeyRef"] as KeyReference] as const);
-  if (reference === undefined) throw new ConfigurationError(`valueFrom: ${Object.keys(from).join(", ")} is not supported`);
+  if (reference === undefined)
+    throw new ConfigurationError(`valueFrom: ${Object.keys(from).join(", ")} is not supported`);
   const values = kind === "secret" ? await data.secret(reference.name) : await data.configMap(reference.name);
   const value = values?.[reference.key];
   if (value !== undefined || reference.optional === true) return value;

@@ -51,6 +51,8 @@ export class LauncherPool {
   readonly #all = new Set<Held>();
   readonly #pods: number;
   readonly #log: number;
+  /** Tells this agent's launchers from those of agents before it. */
+  readonly #born = Date.now().toString(36);
   #count = 0;
   #sweep: NodeJS.Timeout | undefined;
 
@@ -90,7 +92,7 @@ export class LauncherPool {
 
   #start(spec: LauncherSpec): Held {
     const { shell } = hostTools();
-    const id = `${process.pid}-${this.#count++}`;
+    const id = `${this.#born}-${this.#count++}`;
     const cgroup = this.#options.cgroups?.group(id);
     const command = [...spec.wrapping, shell, "-c", launcherText];
     // Joining comes first, so that the sandbox and all tasks inherit the groups.

@@ -17,7 +17,21 @@ export interface MountNeeds {
 }
 
 const alwaysWritable = ["/tmp", "/var/tmp", "/dev/shm"];
-const neverWritable = ["/etc", "/usr", "/bin", "/sbin", "/boot", "/proc", "/sys", "/run", "/lib", "/lib32", "/lib64", "/libx32", "/dev"];
+const neverWritable = [
+  "/etc",
+  "/usr",
+  "/bin",
+  "/sbin",
+  "/boot",
+  "/proc",
+  "/sys",
+  "/run",
+  "/lib",
+  "/lib32",
+  "/lib64",
+  "/libx32",
+  "/dev",
+];
 
 /** Sockets and folders by which a job could leave its sandbox through a container engine. */
 export const containerEngines = [

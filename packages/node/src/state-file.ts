@@ -9,6 +9,8 @@ export interface TaskState {
   exitCode?: number;
   /** Number of the signal that ended the command, where the shell said so. */
   signal?: number;
+  /** Whether the command itself was begun and told its end; without it the words say what could not be set up. */
+  commandRan?: boolean;
   /** `timelimit`, `deleted`, …: why the watchdog ended it. */
   ending?: string;
   /** CPU time of all tasks that this launcher has run, milliseconds. */
@@ -41,6 +43,7 @@ export function parseState(text: string): TaskState {
     else if (code === undefined && signalWords.test(line)) signalled = true;
     else if (line !== "") state.words.push(line);
   }
+  state.commandRan = code !== undefined || state.signal !== undefined;
   if (state.exitCode !== undefined && signalled && state.exitCode > 128) state.signal = state.exitCode - 128;
   return state;
 }

@@ -12,6 +12,13 @@ export interface Identity {
 /** What is remembered of a task in its own file, for the agent that takes it back. */
 export interface TaskRecord {
   launcherId: string;
+  bootId: string;
+  /** CPU time of what the launcher ran before. */
+  cpuBeforeMilliseconds: number;
+  /** Generations of processes between the launcher and the job. */
+  depth: number;
+  /** How processes that left the tree are found: by a mark in their environment, or (in a pid namespace) `-`. */
+  mark: "environ" | "-";
   baseline?: CgroupBaseline;
   /** Cores that only this pod uses. */
   cores?: number[];
@@ -47,14 +54,14 @@ export function generationsBelowLauncher(plan: Pick<TaskPlan, "namespaces">): nu
 /** The sh text that a launcher reads to become the task. */
 export function taskText(plan: TaskPlan, tools: Tools): string {
   const lines = [`#${JSON.stringify(plan.record)}`];
-  const identityWords = identityCommand(plan, tools);
+  const identity = plan.identity === undefined ? [] : identityWords(plan.identity, tools);
   if (plan.notice !== undefined) {
     const { subject, path } = plan.notice;
     const say = `echo "berth: *** ${subject} CANCELLED AT $2$3 ***" >>"$1"`;
     lines.push(
       `if [ "\${BERTH_NOTICE-}" ]; then`,
       `  case $1 in timelimit) berth_why=" DUE TO TIME LIMIT" ;; *) berth_why= ;; esac`,
-      `  exec ${[...identityWords, tools.shell, "-c", say, "notice", path].map(quoteForShell).join(" ")} "$2" "$berth_why"`,
+      `  exec ${[...identity, tools.shell, "-c", say, "notice", path].map(quoteForShell).join(" ")} "$2" "$berth_why"`,
       `fi`,
     );
   } else lines.push(`[ -z "\${BERTH_NOTICE-}" ] || exit 0`);
@@ -75,7 +82,7 @@ export function taskText(plan: TaskPlan, tools: Tools): string {
   if (plan.bindTo !== undefined && tools.taskset !== undefined) {
     words.push(tools.taskset, "-c", plan.bindTo.join(","));
   }
-  words.push(...identityWords, tools.shell, "-c", initText, "berth-init", ...sourced(plan.command));
+  words.push(...identity, tools.shell, "-c", initText, "berth-init", ...sourced(plan.command));
   lines.push(`exec ${words.map(quoteForShell).join(" ")} 6>&- 8>&-`);
   return `${lines.join("\n")}\n`;
 }
@@ -87,13 +94,19 @@ function sourced(command: string[]): string[] {
   return ["run", ...command];
 }
 
-function identityCommand(plan: TaskPlan, tools: Tools): string[] {
-  if (plan.identity === undefined) return [];
-  const { uid, gid, groups } = plan.identity;
+/** The words that make a command run as somebody; only root may. */
+export function identityWords({ uid, gid, groups }: Identity, tools: Tools): string[] {
   const isRoot = uid === 0;
   const groupWords = groups.length === 0 ? ["--clear-groups"] : ["--groups", groups.join(",")];
   const words = [tools.setpriv!, "--reuid", String(uid), "--regid", String(gid), ...groupWords];
-  if (isRoot) words.push("--bounding-set", `-all,${keptCapabilities.split(",").map((name) => `+${name}`).join(",")}`);
+  if (isRoot)
+    words.push(
+      "--bounding-set",
+      `-all,${keptCapabilities
+        .split(",")
+        .map((name) => `+${name}`)
+        .join(",")}`,
+    );
   words.push("--inh-caps", "-all");
   return words;
 }

@@ -1,0 +1,263 @@
+import { mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { Informer, isReason, resources, type Client } from "@berth/client";
+import type { Pod } from "@berth/kinds";
+import { createHash } from "node:crypto";
+import { findCgroups } from "./cgroups.ts";
+import { CoreBinding } from "./cores.ts";
+import { capabilitiesOf, chooseDriver, type Capabilities, type Driver, type DriverName } from "./driver.ts";
+import { startEndpoint, type EndpointOptions } from "./endpoint.ts";
+import { EventRecorder } from "./events.ts";
+import { usableCores } from "./host.ts";
+import { MemorySampler } from "./memory-sampler.ts";
+import { nodeObject, registerNode, renewLease, type NodeSpec } from "./node-objects.ts";
+import { PodWorker, type NodeContext } from "./pod-worker.ts";
+import { References } from "./references.ts";
+import { SimulatedPod } from "./simulated.ts";
+import { StatusWriter, type Told } from "./status-writer.ts";
+import type { Identity } from "./task.ts";
+import { Tasks } from "./tasks.ts";
+import { Volumes } from "./volumes.ts";
+import { Watchdog } from "./watchdog.ts";
+
+export type Log = (level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>) => void;
+
+export interface NodeAgentOptions {
+  client: Client;
+  /** Berth's data folder: what the agent writes lies in `nodes/` below it, and no job sees any of it. */
+  dataDirectory: string;
+  nodes: NodeSpec[];
+  /** Where the API asks for logs and exec; absent: neither is to be had. */
+  endpoint?: EndpointOptions;
+  /** As root: who pods run as that do not say. Default nobody, 65534. */
+  defaultIdentity?: Identity;
+  log?: Log;
+  signal: AbortSignal;
+}
+
+export interface NodeAgent {
+  /** Port of the HTTPS endpoint on 127.0.0.1. */
+  readonly endpointPort: number | undefined;
+  readonly driver: DriverName | undefined;
+  readonly capabilities: Capabilities | undefined;
+  /** Resolves when the agent has ended by its signal. What it started goes on. */
+  readonly done: Promise<void>;
+}
+
+type Held = PodWorker | SimulatedPod;
+
+/** Registers the nodes, takes the pods bound to them, and takes back what an earlier agent began. Resolves when all that is under way. */
+export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAgent> {
+  const { client, signal, log = () => {} } = options;
+  const names = new Set(options.nodes.map(({ name }) => name));
+  const real = options.nodes.filter(({ driver }) => driver !== "simulated");
+  const events = new EventRecorder(client, signal, log);
+  const held = new Map<string, Held>();
+  const deleting = new Set<string>();
+  const local = real.length === 0 ? undefined : createLocal(options, real, log);
+
+  const writer = new StatusWriter({
+    client,
+    signal,
+    onFinal: (told) => void finishDeletion(told),
+    onError: (error, pod) => log("warn", `status of pod ${pod.metadata.name}: ${words(error)}`),
+  });
+
+  async function finishDeletion(told: Told): Promise<void> {
+    const { uid, name, namespace, deletionTimestamp, finalizers } = told.pod.metadata;
+    if (deletionTimestamp === undefined || !told.finished || deleting.has(uid!)) return;
+    if ((finalizers?.length ?? 0) > 0 && told.pod.metadata.deletionGracePeriodSeconds === 0) return;
+    deleting.add(uid!);
+    try {
+      await client.delete(resources.pods, name, { namespace, gracePeriodSeconds: 0, preconditions: { uid }, signal });
+    } catch (error) {
+      if (isReason(error, "NotFound", "Conflict") || signal.aborted) return;
+      deleting.delete(uid!);
+      log("warn", `deletion of pod ${name}: ${words(error)}`);
+      setTimeout(() => void finishDeletion(told), 1000).unref();
+    }
+  }
+
+  function context(nodeName: string): NodeContext {
+    const { node, tasks, volumes, driver, cgroups, references } = local!;
+    return {
+      nodeName,
+      driver: node.get(nodeName)!.driver ?? driver,
+      cores: node.get(nodeName)!.cores,
+      tasks,
+      volumes,
+      dataDirectory: options.dataDirectory,
+      podsDirectory: join(options.dataDirectory, "nodes", "pods"),
+      limitsMemory: cgroups?.limitsMemory === true,
+      defaultIdentity: local!.defaultIdentity,
+      references: (namespace) => references.texts(namespace),
+      event: (pod, type, reason, message) => events.record(pod, nodeName, type, reason, message),
+      changed: (worker, urgency) => writer.changed(worker, urgency),
+      log,
+    };
+  }
+
+  function add(pod: Pod): void {
+    const uid = pod.metadata.uid!;
+    const nodeName = pod.spec.nodeName!;
+    if (!names.has(nodeName)) return;
+    const known = held.get(uid);
+    if (known !== undefined) {
+      known.update(pod);
+      // Its end was told before it was asked to go.
+      if (known.finished) void finishDeletion(known);
+      return;
+    }
+    const phase = pod.status?.phase;
+    if (phase === "Succeeded" || phase === "Failed") {
+      if (pod.metadata.deletionTimestamp === undefined) return;
+      void finishDeletion({ pod, finished: true, facts: { pod, startedAt: 0, init: [], main: [] } });
+      return;
+    }
+    const simulated = options.nodes.find(({ name }) => name === nodeName)?.driver === "simulated";
+    if (simulated) {
+      const one: SimulatedPod = new SimulatedPod(pod, (urgency) => queueMicrotask(() => writer.changed(one, urgency)));
+      held.set(uid, one);
+    } else held.set(uid, new PodWorker(context(nodeName), pod));
+    if (pod.metadata.deletionTimestamp !== undefined) held.get(uid)!.update(pod);
+  }
+
+  function remove(pod: Pod): void {
+    const uid = pod.metadata.uid!;
+    const one = held.get(uid);
+    held.delete(uid);
+    deleting.delete(uid);
+    writer.forget(uid);
+    if (one instanceof PodWorker) {
+      one.end("deleted", 0);
+      void one.done.then(() => local!.tasks.forget(uid));
+    } else if (one === undefined) local?.tasks.forget(uid);
+    else one.close();
+  }
+
+  const endpoint =
+    options.endpoint === undefined || local === undefined
+      ? undefined
+      : await startEndpoint({
+          ...options.endpoint,
+          signal,
+          log,
+          podsDirectory: join(options.dataDirectory, "nodes", "pods"),
+          tasks: local.tasks,
+          find: (namespace, name) =>
+            [...held.values()].find(({ pod }) => pod.metadata.name === name && pod.metadata.namespace === namespace) as
+              | PodWorker
+              | undefined,
+          finishedPod: (namespace, name) => informer.get(namespace, name),
+        });
+
+  const onError = (error: unknown): void => log("warn", words(error));
+  const single = options.nodes.length === 1 ? options.nodes[0] : undefined;
+  // Nodes and their leases are many small writes: some at once, not all.
+  const waiting = [...options.nodes];
+  const register = async (): Promise<void> => {
+    for (let spec = waiting.shift(); spec !== undefined; spec = waiting.shift()) {
+      const driver =
+        spec.driver === "simulated" ? "simulated" : (local!.node.get(spec.name)!.driver ?? local!.driver).name;
+      const capabilities = spec.driver === "simulated" ? undefined : local!.capabilities;
+      const node = await registerNode(client, nodeObject(spec, driver, endpoint?.port, capabilities), signal);
+      void renewLease(client, node, driver, signal, onError);
+    }
+  };
+  await Promise.all(Array.from({ length: 16 }, register));
+
+  const informer = new Informer<Pod>({
+    client,
+    resource: resources.pods,
+    fieldSelector: single === undefined ? "spec.nodeName!=" : `spec.nodeName=${single.name}`,
+    transform: withoutManagedFields,
+    handlers: [{ add, update: add, delete: remove }],
+    onError,
+    signal,
+  });
+  await informer.synced;
+  if (local !== undefined) endOrphans(local.tasks, join(options.dataDirectory, "nodes", "pods"), held, informer);
+
+  const done = informer.done.then(() => {
+    writer.close();
+    local?.close();
+    for (const one of held.values()) if (one instanceof SimulatedPod) one.close();
+  });
+  return { endpointPort: endpoint?.port, driver: local?.driver.name, capabilities: local?.capabilities, done };
+}
+
+/** Everything that real nodes need and simulated ones do not. */
+function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
+  const directory = join(options.dataDirectory, "nodes");
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const cores = usableCores();
+  // Each data folder has its own groups, so that two clusters on one machine do not meet.
+  const name = `berth-${createHash("sha256").update(options.dataDirectory).digest("hex").slice(0, 8)}`;
+  const cgroups = findCgroups(name, cores);
+  const wanted = real.some(({ driver }) => driver !== "process") ? undefined : "process";
+  const { driver, whyNotSandbox } = chooseDriver(wanted);
+  const capabilities = capabilitiesOf(driver, whyNotSandbox, cgroups);
+  if (driver.name === "process") log("warn", `jobs are NOT sandboxed on this machine: ${whyNotSandbox}`);
+  for (const [capability, state] of Object.entries(capabilities)) {
+    if (state !== true) log("info", `${capability}: ${state}`);
+  }
+  const asRoot = process.getuid?.() === 0;
+  const watchdog = new Watchdog(directory);
+  const tasks = new Tasks({ directory, cgroups, watchdog, log });
+  const references = new References(options.client);
+  const volumes = new Volumes(join(directory, "volumes"), options.dataDirectory, references);
+  const sampler = cgroups === undefined ? new MemorySampler(tasks) : undefined;
+  const enough = real.reduce((sum, { cpus }) => sum + cpus, 0) <= cores.length;
+  let next = 0;
+  const node = new Map<string, { cores: CoreBinding; driver?: Driver }>();
+  for (const spec of real) {
+    const own = enough ? cores.slice(next, (next += spec.cpus)) : cores;
+    const other = spec.driver === "process" && driver.name !== "process" ? chooseDriver("process").driver : undefined;
+    node.set(spec.name, { cores: new CoreBinding(own), driver: other });
+  }
+  cgroups?.tidy(new Set());
+  return {
+    driver,
+    capabilities,
+    cgroups,
+    tasks,
+    volumes,
+    references,
+    node,
+    defaultIdentity:
+      options.defaultIdentity ??
+      (asRoot
+        ? { uid: 65534, gid: 65534, groups: [] }
+        : { uid: process.getuid!(), gid: process.getgid!(), groups: process.getgroups!() }),
+    close() {
+      sampler?.close();
+      tasks.close();
+    },
+  };
+}
+
+/** Runs whose pod was deleted while no agent was there: they are ended, and their folders removed. */
+function endOrphans(tasks: Tasks, directory: string, held: Map<string, Held>, informer: Informer<Pod>): void {
+  const wanted = new Set([...informer.values()].map(({ metadata }) => metadata.uid));
+  for (const uid of readdirSync(directory)) {
+    if (held.has(uid) || wanted.has(uid)) continue;
+    const ends = readdirSync(join(directory, uid)).map((container) => {
+      const run = `${uid}/${container}`;
+      if (tasks.state(run) === undefined) return Promise.resolve();
+      const { promise, resolve } = Promise.withResolvers<void>();
+      tasks.takeBack(run, () => resolve());
+      tasks.end(run, 0, "deleted");
+      return promise;
+    });
+    void Promise.all(ends).then(() => tasks.forget(uid));
+  }
+}
+
+function withoutManagedFields(pod: Pod): Pod {
+  delete pod.metadata.managedFields;
+  return pod;
+}
+
+function words(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

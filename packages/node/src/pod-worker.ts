@@ -1,0 +1,442 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { annotations, defaultGraceSeconds, hostImage, labels, openFailureExitCode } from "@berth/kinds";
+import type { Container, ContainerTerminated, Pod, TerminationReport } from "@berth/kinds";
+import { quantityToInteger, quantityToMilli } from "@berth/machinery";
+import type { CoreBinding } from "./cores.ts";
+import type { Driver } from "./driver.ts";
+import { ConfigurationError, containerEnvironment, expandReferences, type ReferencedData } from "./environment.ts";
+import { hostTools, uptimeSeconds, userOf } from "./host.ts";
+import { writableRoot, type BindMount } from "./mounts.ts";
+import { isFinished, timestamp, type ContainerState, type PodFacts } from "./pod-status.ts";
+import type { Identity } from "./task.ts";
+import type { TaskEnd, Tasks } from "./tasks.ts";
+import { containerMounts, VolumeError, type Volumes } from "./volumes.ts";
+
+/** What the workers of all pods of one node share. */
+export interface NodeContext {
+  readonly nodeName: string;
+  readonly driver: Driver;
+  readonly tasks: Tasks;
+  readonly volumes: Volumes;
+  readonly cores: CoreBinding;
+  readonly dataDirectory: string;
+  readonly podsDirectory: string;
+  readonly limitsMemory: boolean;
+  /** Who a pod runs as that does not say. */
+  readonly defaultIdentity: Identity;
+  references(namespace: string): ReferencedData;
+  event(pod: Pod, type: "Normal" | "Warning", reason: string, message: string): void;
+  /** The facts changed: the status is written, soon or (`now`) at once. */
+  changed(worker: PodWorker, urgency: "soon" | "now"): void;
+  log(level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
+}
+
+const firstBackoffMs = 10_000;
+const longestBackoffMs = 300_000;
+
+/** One pod on this node: starts its containers, follows its gate and its deletion, and keeps the facts of its status. */
+export class PodWorker {
+  readonly #context: NodeContext;
+  readonly #stop = new AbortController();
+  readonly facts: PodFacts;
+  #pod: Pod;
+  #gate = Promise.withResolvers<void>();
+  #active = new Set<string>();
+  #runsAs: Identity | undefined;
+  #killed: { stage: string; graceSeconds: number } | undefined;
+  /** Resolves when nothing of the pod runs any more and its facts are final. */
+  readonly done: Promise<void>;
+
+  constructor(context: NodeContext, pod: Pod) {
+    this.#context = context;
+    this.#pod = pod;
+    const begun = pod.status?.startTime;
+    const state = (container: Container): ContainerState => ({ container, restartCount: 0 });
+    const gate = pod.metadata.annotations?.[annotations.gate];
+    this.facts = {
+      pod,
+      startedAt: begun === undefined ? Date.now() : Date.parse(begun),
+      init: (pod.spec.initContainers ?? []).map(state),
+      main: pod.spec.containers.map(state),
+      gateOpen: gate === undefined ? undefined : gate !== "closed",
+    };
+    this.#gate.promise.catch(() => {});
+    this.done = this.#run();
+  }
+
+  get pod(): Pod {
+    return this.#pod;
+  }
+
+  /** Who the pod runs as, once that is known. */
+  get identity(): Identity | undefined {
+    return this.#runsAs;
+  }
+
+  get finished(): boolean {
+    return isFinished(this.facts) && this.#active.size === 0;
+  }
+
+  /** A newer version of the pod: its gate may have opened, its deletion been asked for. */
+  update(pod: Pod): void {
+    this.#pod = pod;
+    this.facts.pod = pod;
+    if (this.facts.gateOpen === false && pod.metadata.annotations?.[annotations.gate] !== "closed") {
+      this.facts.gateOpen = true;
+      this.#gate.resolve();
+      this.#context.changed(this, "soon");
+    }
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      this.end("deleted", pod.metadata.deletionGracePeriodSeconds ?? this.#grace());
+    }
+  }
+
+  /** Ends all containers: TERM, after the grace KILL. A shorter grace than before counts. */
+  end(stage: string, graceSeconds: number): void {
+    if (this.#killed !== undefined && this.#killed.graceSeconds <= graceSeconds) return;
+    this.#killed = { stage, graceSeconds };
+    this.#stop.abort();
+    this.#gate.reject(new Error(stage));
+    for (const run of this.#active) this.#context.tasks.end(run, graceSeconds, stage);
+  }
+
+  async #run(): Promise<void> {
+    const { facts } = this;
+    try {
+      const environment = await this.#prepare();
+      if (facts.gateOpen === false) {
+        for (const state of facts.main) state.running = { startedAt: Date.now() };
+        this.#context.changed(this, "soon");
+        await this.#gate.promise.finally(() => facts.main.forEach((state) => (state.running = undefined)));
+      }
+      for (const state of facts.init) {
+        await this.#containerLoop(state, environment, true);
+        if (state.terminated?.exitCode !== 0) break;
+      }
+      if (facts.init.every((state) => state.terminated?.exitCode === 0) && facts.ended === undefined) {
+        await Promise.all(facts.main.map((state) => this.#containerLoop(state, environment, false)));
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (this.#killed !== undefined && facts.ended === undefined && !isFinished(facts)) {
+      facts.ended = { reason: "Deleted", message: "the pod was deleted before it had ended" };
+    }
+    this.#context.cores.release(this.#pod.metadata.uid!);
+    this.#context.volumes.release(this.#pod.metadata.uid!);
+    this.#context.changed(this, "now");
+  }
+
+  #fail(error: unknown): void {
+    const { facts } = this;
+    if (this.#killed !== undefined) return;
+    const known = error instanceof ConfigurationError || error instanceof VolumeError || error instanceof ImageError;
+    const reason = known ? error.name : "FailedCreatePodContainer";
+    const message = error instanceof Error ? error.message : String(error);
+    for (const state of [...facts.init, ...facts.main]) {
+      state.running = undefined;
+      if (state.terminated === undefined) state.waiting = { reason, message };
+    }
+    facts.ended = { reason, message };
+    this.#context.event(this.#pod, "Warning", reason, message);
+    if (!known) this.#context.log("error", message, { pod: this.#pod.metadata.name });
+  }
+
+  async #prepare(): Promise<Prepared> {
+    const { spec } = this.#pod;
+    const foreign = [...spec.containers, ...(spec.initContainers ?? [])].find(({ image }) => image !== hostImage);
+    if (foreign !== undefined) {
+      throw new ImageError(
+        `container "${foreign.name}": image "${foreign.image ?? ""}" cannot be had here, OCI images come later; image "${hostImage}" (this machine's own file system) works`,
+      );
+    }
+    const identity = this.#identity();
+    this.#runsAs = identity;
+    const owner = this.#context.driver.namespaces === "none" && process.getuid?.() === 0 ? identity : undefined;
+    const folders = await this.#context.volumes.prepare(this.#pod, this.#context.nodeName, owner);
+    return { identity, folders };
+  }
+
+  #identity(): Identity {
+    const { securityContext } = this.#pod.spec;
+    const own = this.#pod.spec.containers[0]?.securityContext as
+      | { runAsUser?: number; runAsGroup?: number }
+      | undefined;
+    const uid = own?.runAsUser ?? securityContext?.runAsUser ?? this.#context.defaultIdentity.uid;
+    const gid = own?.runAsGroup ?? securityContext?.runAsGroup ?? userOf(uid)?.gid ?? this.#context.defaultIdentity.gid;
+    const self = process.getuid?.() ?? 0;
+    if (self !== 0 && uid !== self) {
+      throw new ConfigurationError(
+        `the pod asks for user ${uid}, but this node belongs to user ${self} and can start jobs of that user only`,
+      );
+    }
+    if (self === 0 && hostTools().setpriv === undefined) {
+      throw new ConfigurationError("setpriv of util-linux is not installed, so that no job can be given its user");
+    }
+    return { uid, gid, groups: [...new Set(securityContext?.supplementalGroups ?? [])] };
+  }
+
+  async #containerLoop(state: ContainerState, prepared: Prepared, isInit: boolean): Promise<void> {
+    const policy = this.#pod.spec.restartPolicy ?? "Always";
+    state.restartCount = this.#lastRun(state.container.name);
+    for (let failures = 0; ;) {
+      const begun = Date.now();
+      const terminated = await this.#once(state, prepared);
+      state.running = undefined;
+      state.terminated = terminated;
+      const failed = terminated.exitCode !== 0;
+      const again =
+        this.#killed === undefined &&
+        this.facts.ended === undefined &&
+        (isInit ? failed && policy !== "Never" : policy === "Always" || (policy === "OnFailure" && failed));
+      if (!again) return;
+      // As the kubelet: a container that ran for ten minutes begins anew with short pauses.
+      failures = Date.now() - begun > 2 * longestBackoffMs ? 0 : failures + 1;
+      state.lastTerminated = terminated;
+      const pauseMs = failures === 1 ? 0 : Math.min(longestBackoffMs, firstBackoffMs * 2 ** (failures - 2));
+      if (pauseMs > 0) {
+        const message = `back-off ${pauseMs / 1000}s restarting failed container=${state.container.name}`;
+        state.waiting = { reason: "CrashLoopBackOff", message };
+        state.terminated = undefined;
+        this.#context.changed(this, "now");
+        await delay(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => {});
+        state.waiting = undefined;
+        if (this.#stop.signal.aborted) {
+          state.terminated = terminated;
+          return;
+        }
+      }
+      state.terminated = undefined;
+      state.restartCount += 1;
+    }
+  }
+
+  /** Number of the newest run of a container that has a folder; 0 where there is none. */
+  #lastRun(container: string): number {
+    const folder = join(this.#context.podsDirectory, this.#pod.metadata.uid!);
+    if (!existsSync(folder)) return 0;
+    const numbers = readdirSync(folder)
+      .filter((name) => name.startsWith(`${container}.`))
+      .map((name) => Number(name.slice(container.length + 1)));
+    return Math.max(0, ...numbers.filter(Number.isInteger));
+  }
+
+  async #once(state: ContainerState, prepared: Prepared): Promise<ContainerTerminated> {
+    const { tasks } = this.#context;
+    const run = `${this.#pod.metadata.uid}/${state.container.name}.${state.restartCount}`;
+    const known = tasks.state(run);
+    const wasRunning = this.#pod.status?.containerStatuses?.some(
+      ({ name, restartCount, state: before }) =>
+        name === state.container.name && restartCount === state.restartCount && before?.running !== undefined,
+    );
+    // It ran once, says the API, and this node knows nothing of it: its folder is gone. To run it again could be a second time.
+    if (known === undefined && wasRunning === true && this.facts.gateOpen === undefined) return this.#lost(undefined);
+    this.#stop.signal.throwIfAborted();
+    const ending =
+      known === undefined
+        ? tasks.run(await this.#request(state.container, run, prepared))
+        : new Promise<TaskEnd>((resolve) => tasks.takeBack(run, resolve));
+    this.#active.add(run);
+    const record = tasks.record(run);
+    if (record?.cores !== undefined) this.#context.cores.keep(this.#pod.metadata.uid!, record.cores);
+    state.running = { startedAt: this.#startOf(known?.startedAt) };
+    if (this.#killed !== undefined) tasks.end(run, this.#killed.graceSeconds, this.#killed.stage);
+    this.#context.changed(this, "soon");
+    const end = await ending;
+    this.#active.delete(run);
+    return this.#terminated(state, run, end);
+  }
+
+  #startOf(uptime: number | undefined): number {
+    return uptime === undefined ? Date.now() : Math.round(Date.now() - (uptimeSeconds() - uptime) * 1000);
+  }
+
+  #lost(end: TaskEnd | undefined): ContainerTerminated {
+    const message =
+      "the job was running, and nothing is left of it: the machine was restarted or its processes were killed from outside";
+    this.facts.ended = { reason: "NodeLost", message };
+    this.#context.event(this.#pod, "Warning", "NodeLost", message);
+    const now = timestamp(end?.endedAtMs ?? Date.now());
+    return {
+      exitCode: 255,
+      reason: "ContainerStatusUnknown",
+      message,
+      finishedAt: now,
+      startedAt: timestamp(this.facts.startedAt),
+    };
+  }
+
+  #terminated(state: ContainerState, run: string, end: TaskEnd): ContainerTerminated {
+    if (end.exitCode === undefined && end.setupFailure === undefined) return this.#lost(end);
+    if (end.ending === "timelimit" || end.ending === "activedeadline") {
+      const message =
+        end.ending === "timelimit"
+          ? "the job was ended at its wall time"
+          : "Pod was active on the node longer than the specified deadline";
+      this.facts.ended ??= { reason: "DeadlineExceeded", message };
+      this.end(end.ending, 0);
+    }
+    if (end.setupFailure !== undefined)
+      this.#context.event(this.#pod, "Warning", "FailedCreatePodContainer", end.setupFailure);
+    const exitCode = end.exitCode ?? 128;
+    const report: TerminationReport = {
+      cpuMilliseconds: end.cpuMilliseconds,
+      peakMemoryBytes: end.peakMemoryBytes,
+      ...(end.setupFailure === undefined ? {} : { failure: "exec", message: end.setupFailure }),
+      ...(exitCode === openFailureExitCode ? this.#openFailure(run) : {}),
+    };
+    const reason = end.outOfMemory
+      ? "OOMKilled"
+      : end.setupFailure !== undefined
+        ? "StartError"
+        : exitCode === 0
+          ? "Completed"
+          : "Error";
+    return {
+      // An out-of-memory kill is a failure also where the script went on and ended well.
+      exitCode: end.outOfMemory && exitCode === 0 ? 137 : exitCode,
+      ...(end.signal === undefined ? {} : { signal: end.signal }),
+      reason,
+      message: JSON.stringify(report),
+      startedAt: timestamp(end.startedAtMs ?? state.running?.startedAt ?? this.facts.startedAt),
+      finishedAt: timestamp(end.endedAtMs),
+    };
+  }
+
+  /** What the wrapper said when it could not open a file; see docs/runtime.md. */
+  #openFailure(run: string): TerminationReport {
+    try {
+      const log = readFileSync(join(this.#context.podsDirectory, run, "log"), "utf8");
+      const found = /^berth: error: (could not open the (output|input) file .*)$/m.exec(log);
+      return found === null ? {} : { failure: found[2], message: found[1] };
+    } catch {
+      return {};
+    }
+  }
+
+  async #request(container: Container, run: string, prepared: Prepared): Promise<Parameters<Tasks["run"]>[0]> {
+    const context = this.#context;
+    const pod = this.#pod;
+    const namespace = pod.metadata.namespace ?? "default";
+    const stated = await containerEnvironment(pod, container, context.nodeName, context.references(namespace));
+    const user = userOf(prepared.identity.uid);
+    let environment: Record<string, string> = {
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      HOME: user?.home ?? "/",
+      ...(user === undefined ? {} : { USER: user.name, LOGNAME: user.name, SHELL: user.shell }),
+      HOSTNAME: context.nodeName,
+      ...stated,
+      BERTH_POD_UID: pod.metadata.uid!,
+      BERTH_INIT: "1",
+      BERTH_TERMINATION_LOG: "/dev/null",
+    };
+    let command = [...(container.command ?? []), ...(container.args ?? [])].map((word) =>
+      expandReferences(word, environment),
+    );
+    if (command.length === 0)
+      throw new ConfigurationError(
+        `container "${container.name}": image "${hostImage}" has no command of its own; give one`,
+      );
+    let mounts = containerMounts(container, prepared.folders);
+    let workingDirectory = container.workingDir ?? "/";
+    if (context.driver.namespaces === "none") {
+      const rewrite = (text: string): string => rewritePaths(text, mounts);
+      environment = Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, rewrite(value)]));
+      command = command.map(rewrite);
+      workingDirectory = rewrite(workingDirectory);
+      const submission = mounts.find(({ target }) => target === "/berth");
+      if (submission !== undefined) environment["BERTH_SUBMISSION"] = submission.source;
+      mounts = [];
+    }
+    const ownDirectories = [user?.home, container.workingDir, stated["BERTH_CHDIR"], ...outputDirectories(stated)];
+    const writable = ownDirectories.flatMap((path) =>
+      path === undefined || path === "" ? [] : (writableRoot(path) ?? []),
+    );
+    const milli = quantityToMilli(container.resources?.limits?.["cpu"] ?? container.resources?.requests?.["cpu"] ?? 0);
+    const memory = container.resources?.limits?.["memory"];
+    const memoryBytes = memory === undefined ? undefined : quantityToInteger(memory);
+    if (memoryBytes !== undefined && !context.limitsMemory) {
+      context.event(
+        pod,
+        "Warning",
+        "MemoryLimitNotEnforced",
+        "this node cannot limit memory; the pod runs without a limit",
+      );
+    }
+    const errorPath = stated["BERTH_ERROR"] || stated["BERTH_OUTPUT"];
+    const jobId = pod.metadata.labels?.[labels.jobId];
+    const asOther = process.getuid?.() === 0;
+    return {
+      run,
+      launcher: context.driver.launcher(context.nodeName, {
+        writable: [...new Set(writable)].sort(),
+        volumes: mounts,
+        hidden: [context.dataDirectory],
+      }),
+      plan: {
+        command,
+        environment,
+        workingDirectory,
+        identity: asOther ? prepared.identity : undefined,
+        namespaces: context.driver.namespaces,
+        notice:
+          errorPath === undefined || jobId === undefined
+            ? undefined
+            : { subject: `JOB ${jobId} ON ${context.nodeName}`, path: errorPath },
+      },
+      memoryBytes,
+      cores: context.cores.take(pod.metadata.uid!, milli),
+      nodeCores: context.cores.all,
+      deadline: this.#deadline(),
+      graceSeconds: this.#grace(),
+    };
+  }
+
+  /** The wall time counts from now, of gangs from the opening of the gate; activeDeadlineSeconds from the pod's start. */
+  #deadline(): { uptimeSeconds: number; stage: string } | undefined {
+    const wall = this.#pod.metadata.annotations?.[annotations.wallTimeSeconds];
+    const opened = this.#pod.metadata.annotations?.[annotations.gateOpenedAt];
+    const active = this.#pod.spec.activeDeadlineSeconds;
+    const uptime = uptimeSeconds();
+    const now = Date.now();
+    const found: { uptimeSeconds: number; stage: string }[] = [];
+    if (wall !== undefined) {
+      const since = opened === undefined ? 0 : Math.max(0, (now - Date.parse(opened)) / 1000);
+      found.push({ uptimeSeconds: Math.ceil(uptime + Number(wall) - since), stage: "timelimit" });
+    }
+    if (active !== undefined) {
+      const since = (now - this.facts.startedAt) / 1000;
+      found.push({ uptimeSeconds: Math.ceil(uptime + active - since), stage: "activedeadline" });
+    }
+    return found.sort((a, b) => a.uptimeSeconds - b.uptimeSeconds)[0];
+  }
+
+  #grace(): number {
+    return this.#pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds;
+  }
+}
+
+interface Prepared {
+  identity: Identity;
+  folders: Map<string, string>;
+}
+
+class ImageError extends Error {
+  override name = "ErrImagePull";
+}
+
+function outputDirectories(environment: Record<string, string>): string[] {
+  return [environment["BERTH_OUTPUT"], environment["BERTH_ERROR"]]
+    .filter((path) => path !== undefined && path.startsWith("/"))
+    .map((path) => path!.slice(0, path!.lastIndexOf("/")) || "/");
+}
+
+/** Without a mount namespace a volume has another path: it is written where a word is, or begins with, the mount's path. */
+function rewritePaths(text: string, mounts: BindMount[]): string {
+  for (const { source, target } of mounts) {
+    if (text === target || text.startsWith(`${target}/`)) return source + text.slice(target.length);
+  }
+  return text;
+}

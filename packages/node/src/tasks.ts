@@ -1,0 +1,270 @@
+import { mkdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Cgroups } from "./cgroups.ts";
+import { bootId, hostTools, uptimeSeconds } from "./host.ts";
+import { LauncherPool, type Launcher, type LauncherSpec } from "./launcher-pool.ts";
+import { parseState, type TaskState } from "./state-file.ts";
+import { generationsBelowLauncher, taskText, type TaskPlan, type TaskRecord } from "./task.ts";
+import type { Watchdog } from "./watchdog.ts";
+
+/** How a task ended. */
+export interface TaskEnd {
+  /** Undefined when nothing is known but that it is gone. */
+  exitCode?: number;
+  signal?: number;
+  /** Why the watchdog ended it: `timelimit`, `activedeadline`, `deleted`. */
+  ending?: string;
+  /** What could not be set up, in words. */
+  setupFailure?: string;
+  startedAtMs?: number;
+  endedAtMs: number;
+  cpuMilliseconds?: number;
+  peakMemoryBytes?: number;
+  outOfMemory: boolean;
+}
+
+export interface TaskRequest {
+  run: string;
+  launcher: LauncherSpec;
+  plan: Omit<TaskPlan, "record" | "run">;
+  memoryBytes?: number;
+  /** Cores that only this pod uses; bound by control group where there is one. */
+  cores?: number[];
+  nodeCores?: readonly number[];
+  /** Uptime in whole seconds at which it is ended, and why. */
+  deadline?: { uptimeSeconds: number; stage: string };
+  graceSeconds: number;
+}
+
+interface Running {
+  run: string;
+  record: TaskRecord;
+  launcher?: Launcher;
+  peakSampledBytes: number;
+  end(end: TaskEnd): void;
+}
+
+export interface TasksOptions {
+  directory: string;
+  cgroups: Cgroups | undefined;
+  watchdog: Watchdog;
+  log(level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
+}
+
+/** Starts tasks, learns of their end, takes back those of an earlier agent. A task is named by its run, `POD-UID/CONTAINER.N`. */
+export class Tasks {
+  readonly #options: TasksOptions;
+  readonly #pods: string;
+  readonly #pool: LauncherPool;
+  readonly #running = new Map<string, Running>();
+  readonly #launcherCpu = new Map<string, number>();
+  readonly #boot = bootId();
+
+  constructor(options: TasksOptions) {
+    this.#options = options;
+    this.#pods = join(options.directory, "pods");
+    mkdirSync(this.#pods, { recursive: true, mode: 0o700 });
+    this.#pool = new LauncherPool({
+      podsDirectory: this.#pods,
+      logPath: join(options.directory, "launchers.log"),
+      cgroups: options.cgroups,
+      onEnd: (run, how) => (how === "taken" ? this.#adopt(this.#running.get(run)) : this.#ended(run)),
+      onLost: (run) => this.#lost(run),
+    });
+  }
+
+  /** Runs that are held now, for the sampling of memory. */
+  get running(): Iterable<string> {
+    return this.#running.keys();
+  }
+
+  state(run: string): TaskState | undefined {
+    try {
+      return parseState(readFileSync(join(this.#pods, run, "state"), "utf8"));
+    } catch {
+      return undefined;
+    }
+  }
+
+  record(run: string): TaskRecord | undefined {
+    return this.#readRecord(run);
+  }
+
+  sampled(run: string, bytes: number): void {
+    const task = this.#running.get(run);
+    if (task !== undefined && bytes > task.peakSampledBytes) task.peakSampledBytes = bytes;
+  }
+
+  /** Runs a task to its end. A run that was begun before, also by an agent that is dead, is taken over and never begun again. */
+  run(request: TaskRequest): Promise<TaskEnd> {
+    const { run } = request;
+    const directory = join(this.#pods, run);
+    const { promise, resolve } = Promise.withResolvers<TaskEnd>();
+    if (this.state(run) !== undefined) {
+      this.takeBack(run, resolve);
+      return promise;
+    }
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const launcher = this.#pool.acquire(request.launcher);
+    const bound = request.cores ?? request.nodeCores;
+    const baseline = launcher.cgroup?.prepare({
+      memoryBytes: request.memoryBytes,
+      cores: bound === undefined ? undefined : [...bound],
+    });
+    const byGroup = this.#options.cgroups?.bindsCores === true;
+    const namespaces = request.plan.namespaces;
+    const record = {
+      launcherId: launcher.id,
+      baseline,
+      cores: request.cores,
+      bootId: this.#boot,
+      cpuBeforeMilliseconds: this.#launcherCpu.get(launcher.id) ?? 0,
+      depth: generationsBelowLauncher({ namespaces }),
+      mark: namespaces === "none" ? "environ" : "-",
+    };
+    const plan: TaskPlan = {
+      ...request.plan,
+      run,
+      record,
+      bindTo: byGroup || bound === undefined ? undefined : [...bound],
+    };
+    writeFileSync(join(directory, "task"), taskText(plan, hostTools()), { mode: 0o600 });
+    if (request.deadline !== undefined) {
+      const { uptimeSeconds: at, stage } = request.deadline;
+      this.#options.watchdog.set({ run, atUptimeSeconds: at, graceSeconds: request.graceSeconds, stage, ...record });
+    }
+    this.#running.set(run, { run, record, launcher, peakSampledBytes: 0, end: resolve });
+    this.#pool.start(launcher, run);
+    return promise;
+  }
+
+  /** Asks for the end of a run: TERM, after the grace KILL. */
+  end(run: string, graceSeconds: number, stage: string): void {
+    const task = this.#running.get(run);
+    if (task === undefined) return;
+    this.#options.watchdog.set({ run, atUptimeSeconds: 0, graceSeconds, stage, ...task.record });
+    this.#options.watchdog.wake();
+  }
+
+  /** Waits for the end of a run that an earlier agent began. */
+  takeBack(run: string, resolve: (end: TaskEnd) => void): void {
+    const record = this.#readRecord(run);
+    if (record === undefined) {
+      resolve({ endedAtMs: Date.now(), outOfMemory: false });
+      return;
+    }
+    const task: Running = { run, record, peakSampledBytes: 0, end: resolve };
+    this.#running.set(run, task);
+    this.#adopt(task);
+  }
+
+  forget(podUid: string): void {
+    rmSync(join(this.#pods, podUid), { recursive: true, force: true });
+  }
+
+  close(): void {
+    this.#pool.close();
+  }
+
+  #readRecord(run: string): TaskRecord | undefined {
+    try {
+      const [first] = readFileSync(join(this.#pods, run, "task"), "utf8").split("\n", 1);
+      return JSON.parse(first!.slice(1)) as TaskRecord;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #adopt(task: Running | undefined): void {
+    if (task === undefined) return;
+    const look = (): boolean => {
+      const state = this.state(task.run);
+      const over =
+        state?.exitCode !== undefined || state?.launcher === undefined || !this.#isAlive(task, state.launcher);
+      if (!over) return false;
+      watcher.close();
+      clearInterval(timer);
+      // A last look: it may have written its end just before it went.
+      this.#finish(task, this.state(task.run));
+      return true;
+    };
+    const watcher = watch(join(this.#pods, task.run), { persistent: false }, () => look());
+    watcher.on("error", () => {});
+    // Only the death of a launcher itself makes no event.
+    const timer = setInterval(look, 1000).unref();
+    look();
+  }
+
+  #isAlive(task: Running, launcher: { pid: number; startTime: string }): boolean {
+    if (task.record.bootId !== this.#boot) return false;
+    try {
+      const stat = readFileSync(`/proc/${launcher.pid}/stat`, "utf8");
+      const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return fields[19] === launcher.startTime && fields[0] !== "Z";
+    } catch {
+      return false;
+    }
+  }
+
+  #ended(run: string): void {
+    const task = this.#running.get(run);
+    if (task !== undefined) this.#finish(task, this.state(run));
+  }
+
+  #lost(run: string): void {
+    const task = this.#running.get(run);
+    if (task === undefined) return;
+    const state = this.state(run);
+    if (state === undefined) {
+      this.#running.delete(run);
+      this.#options.watchdog.clear(run);
+      const words = tail(join(this.#options.directory, "launchers.log"));
+      task.end({ endedAtMs: Date.now(), outOfMemory: false, setupFailure: `the sandbox could not be made: ${words}` });
+    } else this.#finish(task, state);
+  }
+
+  #finish(task: Running, state: TaskState | undefined): void {
+    if (!this.#running.delete(task.run)) return;
+    this.#options.watchdog.clear(task.run);
+    const { record } = task;
+    const group = task.launcher?.cgroup ?? this.#formerGroup(record);
+    const usage = record.baseline === undefined ? undefined : group?.usage(record.baseline);
+    if (task.launcher === undefined) group?.remove();
+    const cpu = state?.launcherCpuMilliseconds;
+    if (cpu !== undefined) this.#launcherCpu.set(record.launcherId, cpu);
+    const now = Date.now();
+    const uptime = uptimeSeconds();
+    const atMs = (seconds: number | undefined) =>
+      seconds === undefined ? undefined : Math.round(now - (uptime - seconds) * 1000);
+    const sameBoot = record.bootId === this.#boot;
+    const sampled = task.peakSampledBytes > 0 ? task.peakSampledBytes : undefined;
+    const failed = state?.exitCode !== undefined && state.exitCode !== 0 && !state.commandRan && state.words.length > 0;
+    task.end({
+      exitCode: state?.exitCode,
+      signal: state?.signal,
+      ending: state?.ending,
+      setupFailure: failed ? state.words.join("; ") : undefined,
+      startedAtMs: sameBoot ? atMs(state?.startedAt) : undefined,
+      endedAtMs: (sameBoot ? atMs(state?.endedAt) : undefined) ?? now,
+      cpuMilliseconds: usage?.cpuMilliseconds ?? (cpu === undefined ? undefined : cpu - record.cpuBeforeMilliseconds),
+      peakMemoryBytes: usage?.peakMemoryBytes ?? sampled,
+      outOfMemory: (usage?.outOfMemoryKills ?? 0) > 0,
+    });
+  }
+
+  #formerGroup(record: TaskRecord) {
+    try {
+      return record.baseline === undefined ? undefined : this.#options.cgroups?.existing(record.launcherId);
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function tail(path: string): string {
+  try {
+    return readFileSync(path, "utf8").trim().split("\n").slice(-2).join("; ");
+  } catch {
+    return "it gave no reason";
+  }
+}

@@ -1,0 +1,82 @@
+import { spawn } from "node:child_process";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { hostTools } from "./host.ts";
+import { watchdogText } from "./shell-texts.ts";
+
+export interface Watch {
+  run: string;
+  /** 0: now. */
+  atUptimeSeconds: number;
+  graceSeconds: number;
+  stage: string;
+  depth: number;
+  mark: string;
+}
+
+/** The sh process that ends tasks at their time, also when no Node.js process is there any more. One for each agent. */
+export class Watchdog {
+  readonly #directory: string;
+  readonly #pid: number;
+  #watched: number;
+
+  constructor(dataDirectory: string) {
+    this.#directory = join(dataDirectory, "watch");
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    this.#watched = readdirSync(this.#directory).length;
+    this.#endFormer(dataDirectory);
+    const { shell } = hostTools();
+    const child = spawn(shell, ["-c", watchdogText, "berth-watchdog", dataDirectory, String(process.pid), shell], {
+      cwd: "/",
+      detached: true,
+      stdio: "ignore",
+      env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", LC_ALL: "C" },
+    });
+    child.unref();
+    this.#pid = child.pid ?? 0;
+    writeFileSync(join(dataDirectory, "watchdog.pid"), `${this.#pid} ${startTime(this.#pid) ?? ""}\n`);
+  }
+
+  set(watch: Watch): void {
+    const path = this.#path(watch.run);
+    const line = `${Math.floor(watch.atUptimeSeconds)} ${Math.ceil(watch.graceSeconds)} ${watch.stage} ${watch.depth} ${watch.mark} ${watch.run}\n`;
+    writeFileSync(path, line);
+    // With nothing to watch it sleeps long.
+    if (this.#watched++ === 0) this.wake();
+  }
+
+  clear(run: string): void {
+    rmSync(this.#path(run), { force: true });
+    if (this.#watched > 0) this.#watched -= 1;
+  }
+
+  wake(): void {
+    try {
+      process.kill(this.#pid, "SIGUSR1");
+    } catch {
+      // It is being started, and will look then.
+    }
+  }
+
+  #path(run: string): string {
+    return join(this.#directory, run.replace("/", "~"));
+  }
+
+  #endFormer(dataDirectory: string): void {
+    try {
+      const [pid, born] = readFileSync(join(dataDirectory, "watchdog.pid"), "utf8").trim().split(" ");
+      if (born !== undefined && startTime(Number(pid)) === born) process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // There was none.
+    }
+  }
+}
+
+function startTime(pid: number): string | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  } catch {
+    return undefined;
+  }
+}
