@@ -1,3 +1,5 @@
+import { constants } from "node:os";
+
 /** The file `state` that a launcher writes of a task; see shell-texts.ts. */
 export interface TaskState {
   /** The launcher that ran the task: its pid and start time (clock ticks since boot), which name it uniquely. */
@@ -23,10 +25,14 @@ export interface TaskState {
 const signalWords =
   /^(?:Hangup|Interrupt|Quit|Illegal instruction|Trace\/breakpoint trap|Trap|Aborted|Abort|Bus error|Floating point exception|Arithmetic exception|Killed|User defined signal [12]|Segmentation fault|Broken pipe|Alarm clock|Terminated|Stack fault|CPU time limit exceeded|File size limit exceeded|Virtual timer expired|Profiling timer expired|I\/O possible|Power failure|Bad system call|Real-time signal \d+|Unknown signal \d+|Signal \d+)(?: \(core dumped\))?$/;
 
+/** util-linux 2.38 stumbles over its own signal mask when its child, the task's first process, was killed. */
+const killedWords = "sigprocmask unblock failed";
+
 /** Reads a state file; a last line that is not complete (the machine stopped within it) does not count. */
 export function parseState(text: string): TaskState {
   const state: TaskState = { words: [] };
   let signalled = false;
+  let killed = false;
   let code: number | undefined;
   for (const line of text.split("\n").slice(0, -1)) {
     const [word, value, rest] = line.split(" ");
@@ -41,9 +47,14 @@ export function parseState(text: string): TaskState {
       state.endedAt = Number(rest);
     } else if (/^\d+m[\d.]+s \d+m[\d.]+s$/.test(line)) state.launcherCpuMilliseconds = milliseconds(line);
     else if (code === undefined && signalWords.test(line)) signalled = true;
+    else if (line.includes(killedWords)) killed = true;
     else if (line !== "") state.words.push(line);
   }
-  state.commandRan = code !== undefined || state.signal !== undefined;
+  if (killed && state.exitCode === 1 && code === undefined) {
+    state.exitCode = 128 + constants.signals.SIGKILL;
+    signalled = true;
+  }
+  state.commandRan = code !== undefined || signalled;
   if (state.exitCode !== undefined && signalled && state.exitCode > 128) state.signal = state.exitCode - 128;
   return state;
 }

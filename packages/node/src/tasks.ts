@@ -113,7 +113,7 @@ export class Tasks {
     });
     const byGroup = this.#options.cgroups?.bindsCores === true;
     const namespaces = request.plan.namespaces;
-    const record = {
+    const record: TaskRecord = {
       launcherId: launcher.id,
       baseline,
       cores: request.cores,
