@@ -191,26 +191,24 @@ export class AttemptLife {
     };
     record.live.set(task, attempt);
     if (record.book === undefined) record.phase = "Starting";
-    else {
-      record.book.start(task);
-      record.book.created(task);
-    }
+    else record.book.start(task);
     record.nodes = attempt.pods.map(({ node }) => node);
     this.#events.adopted(record, attempt);
     const driver = attempt.pods.find((entry) => entry.isDriver);
-    const isGated = driver?.pod?.metadata.annotations?.[annotations.gate] === "closed";
-    if (isGated) {
+    const gates = attempt.pods.map(({ pod }) => pod?.metadata.annotations?.[annotations.gate]);
+    if (gates.includes("closed") && !gates.includes("open")) {
       // Which of its pods were to come is not known; none of its scripts has begun.
       this.#takeBack(record, attempt);
       return;
     }
-    if (driver?.pod?.metadata.annotations?.[annotations.gateOpenedAt] !== undefined)
-      this.#begun(record, attempt, driver.pod);
+    // The gang was whole once: the rest of the gates is opened, at the time at which the first was.
+    if (gates.includes("open")) this.#openGates(record, attempt);
     for (const entry of attempt.pods) this.#apply(record, attempt, entry, entry.pod!);
     if (driver === undefined) {
       attempt.state = "Ending";
       attempt.end = { phase: "NodeFailed", exitCode: 0, signal: 0, message: "the pod of its driver is gone" };
-      this.#endOthers(record, attempt);
+      this.#stopOthers(attempt);
+      if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
     }
   }
 
@@ -250,7 +248,7 @@ export class AttemptLife {
     }
     if (isTerminal(pod)) setState(attempt, entry, "Terminal");
     else if (entry.state !== "Gone") setState(attempt, entry, pod.status?.phase === "Running" ? "Running" : "Created");
-    if (attempt.creating === 0) record.book?.created(attempt.task);
+    if (attempt.creating === 0 && attempt.pods.length === 1) record.book?.created(attempt.task);
     if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal") void this.#stopPod(pod);
     this.#evaluate(record, attempt, entry);
   }
@@ -278,9 +276,9 @@ export class AttemptLife {
     if (entry.isDriver && attempt.end === undefined) {
       attempt.end = this.#endOf(attempt, entry);
       attempt.state = "Ending";
-      this.#endOthers(record, attempt);
-      if (attempt.pods.length > 1) {
+      if (attempt.still < attempt.pods.length) {
         if (record.book === undefined) record.phase = "Completing";
+        this.#stopOthers(attempt);
         this.flushSoon(record);
       }
     }
@@ -297,23 +295,17 @@ export class AttemptLife {
     if (attempt.state !== "Starting") return;
     attempt.state = "Running";
     attempt.startTime = startOf(pod) ?? this.#timestamp();
-    if (record.book === undefined) {
-      record.phase = "Running";
-      record.startTime = attempt.startTime;
-    } else record.startTime ??= attempt.startTime;
-    this.#events.started(record, attempt);
+    this.#nowRunning(record, attempt);
     if (!isTerminal(pod)) this.flushSoon(record);
   }
 
   #openGates(record: WorkloadRecord, attempt: Attempt): void {
-    const openedAt = this.#timestamp();
+    const isOpen = ({ pod }: AttemptPod): boolean => pod?.metadata.annotations?.[annotations.gate] === "open";
+    const openedAt =
+      attempt.pods.find(isOpen)?.pod?.metadata.annotations?.[annotations.gateOpenedAt] ?? this.#timestamp();
     attempt.state = "Running";
     attempt.startTime = openedAt;
-    if (record.book === undefined) {
-      record.phase = "Running";
-      record.startTime = openedAt;
-    } else record.startTime ??= openedAt;
-    this.#events.started(record, attempt);
+    this.#nowRunning(record, attempt);
     const open = (entry: AttemptPod): Promise<unknown> =>
       this.#writer.run(() =>
         this.#context.client.patch(
@@ -323,11 +315,25 @@ export class AttemptLife {
           { namespace: record.namespace },
         ),
       );
-    // The driver's last: an open gate of the driver says that the gang is whole.
-    void Promise.all(attempt.pods.filter(({ isDriver }) => !isDriver).map(open))
-      .then(() => Promise.all(attempt.pods.filter(({ isDriver }) => isDriver).map(open)))
-      .catch((error: unknown) => this.#failed("opening the gates", record, error));
+    const openAll = (entries: AttemptPod[]): Promise<unknown> =>
+      Promise.all(entries.filter((entry) => !isOpen(entry)).map(open));
+    void openAll(attempt.pods.filter(({ isDriver }) => !isDriver))
+      .then(() => openAll(attempt.pods.filter(({ isDriver }) => isDriver)))
+      .catch((error: unknown) => {
+        if (!isReason(error, "NotFound", "Conflict")) this.#failed("opening the gates", record, error);
+      });
     this.flushSoon(record);
+  }
+
+  #nowRunning(record: WorkloadRecord, attempt: Attempt): void {
+    if (record.book === undefined) {
+      record.phase = "Running";
+      record.startTime = attempt.startTime;
+    } else {
+      record.book.created(attempt.task);
+      record.startTime ??= attempt.startTime;
+    }
+    this.#events.started(record, attempt);
   }
 
   // Stopping
@@ -345,13 +351,12 @@ export class AttemptLife {
     this.flushSoon(record);
   }
 
-  #endOthers(record: WorkloadRecord, attempt: Attempt): void {
+  #stopOthers(attempt: Attempt): void {
     if (attempt.stopped !== undefined) return;
     for (const entry of attempt.pods) {
       if (entry.isDriver || entry.pod === undefined) continue;
       if (entry.state === "Created" || entry.state === "Running") void this.#stopPod(entry.pod);
     }
-    if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
   }
 
   /** Deletes a pod that runs; the finalizer keeps its last status until that is accounted. */
