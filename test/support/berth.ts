@@ -18,13 +18,21 @@ export interface Outcome {
 export function run(
   program: string,
   argv: string[],
-  options: { input?: string; cwd?: string; env?: Record<string, string>; timeoutSeconds?: number } = {},
+  options: {
+    input?: string;
+    cwd?: string;
+    env?: Record<string, string>;
+    timeoutSeconds?: number;
+    /** Runs it as another user; only root may. */
+    as?: { uid: number; gid: number };
+  } = {},
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, argv, {
       cwd: options.cwd ?? repository,
       env: { ...process.env, ...options.env },
       stdio: ["pipe", "pipe", "pipe"],
+      ...options.as,
     });
     let stdout = "";
     let stderr = "";

@@ -312,6 +312,7 @@ export interface SacctQuery extends Common {
   users?: string[];
   allUsers: boolean;
   accounts?: string[];
+  groups?: string[];
   partitions?: string[];
   qos?: string[];
   jobNames?: string[];
@@ -329,6 +330,7 @@ export interface SacctQuery extends Common {
   delimiter?: string;
   helpFormat: boolean;
   units?: string;
+  truncate: boolean;
   timeFormat?: string;
 }
 
@@ -376,6 +378,7 @@ export function readSacctCommandLine(
       array: given.has("array"),
       brief: given.has("brief"),
       helpFormat: given.has("helpformat"),
+      truncate: given.has("truncate"),
     },
     {
       format: given.get("format") ?? environment.SACCT_FORMAT,
@@ -384,6 +387,7 @@ export function readSacctCommandLine(
         : undefined,
       users: names(given.get("uid")),
       accounts: names(given.get("accounts")),
+      groups: names(given.get("group")),
       partitions: names(given.get("partition")),
       qos: names(given.get("qos")),
       jobNames: names(given.get("name")),

@@ -244,10 +244,7 @@ function makeGroups(
   shown: readonly GroupField[],
   layout: SinfoLayout,
 ): Group[] {
-  const inPartitions = new Set(partitions.flatMap((partition) => partition.nodes));
-  const relevant = nodes.filter(
-    (row) => inPartitions.has(row.name) && (!layout.listReasons || row.reason !== undefined),
-  );
+  const relevant = layout.listReasons ? nodes.filter((row) => row.reason !== undefined) : nodes;
   const byName = new Map(relevant.map((row) => [row.name, row]));
   const perPartition = layout.listReasons ? false : shown.some((field) => field.of === "partition");
   const keyFields = shown.filter((field) => field.of === "node");
@@ -256,7 +253,7 @@ function makeGroups(
         partition,
         nodes: partition.nodes.map((name) => byName.get(name)).filter((row) => row !== undefined),
       }))
-    : [{ partition: undefined, nodes: relevant }];
+    : [{ partition: undefined, nodes: [...relevant] }];
   const groups: Group[] = [];
   for (const { partition, nodes: members } of sets) {
     if (members.length === 0) {

@@ -191,24 +191,26 @@ export class AttemptLife {
     };
     record.live.set(task, attempt);
     if (record.book === undefined) record.phase = "Starting";
-    else record.book.start(task);
+    else {
+      record.book.start(task);
+      record.book.created(task);
+    }
     record.nodes = attempt.pods.map(({ node }) => node);
     this.#events.adopted(record, attempt);
     const driver = attempt.pods.find((entry) => entry.isDriver);
-    const gates = attempt.pods.map(({ pod }) => pod?.metadata.annotations?.[annotations.gate]);
-    if (gates.includes("closed") && !gates.includes("open")) {
+    const isGated = driver?.pod?.metadata.annotations?.[annotations.gate] === "closed";
+    if (isGated) {
       // Which of its pods were to come is not known; none of its scripts has begun.
       this.#takeBack(record, attempt);
       return;
     }
-    // The gang was whole once: the rest of the gates is opened, at the time at which the first was.
-    if (gates.includes("open")) this.#openGates(record, attempt);
+    if (driver?.pod?.metadata.annotations?.[annotations.gateOpenedAt] !== undefined)
+      this.#begun(record, attempt, driver.pod);
     for (const entry of attempt.pods) this.#apply(record, attempt, entry, entry.pod!);
     if (driver === undefined) {
       attempt.state = "Ending";
       attempt.end = { phase: "NodeFailed", exitCode: 0, signal: 0, message: "the pod of its driver is gone" };
-      this.#stopOthers(attempt);
-      if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
+      this.#endOthers(record, attempt);
     }
   }
 
@@ -248,7 +250,7 @@ export class AttemptLife {
     }
     if (isTerminal(pod)) setState(attempt, entry, "Terminal");
     else if (entry.state !== "Gone") setState(attempt, entry, pod.status?.phase === "Running" ? "Running" : "Created");
-    if (attempt.creating === 0 && attempt.pods.length === 1) record.book?.created(attempt.task);
+    if (attempt.creating === 0) record.book?.created(attempt.task);
     if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal") void this.#stopPod(pod);
     this.#evaluate(record, attempt, entry);
   }
@@ -276,9 +278,9 @@ export class AttemptLife {
     if (entry.isDriver && attempt.end === undefined) {
       attempt.end = this.#endOf(attempt, entry);
       attempt.state = "Ending";
-      if (attempt.still < attempt.pods.length) {
+      this.#endOthers(record, attempt);
+      if (attempt.pods.length > 1) {
         if (record.book === undefined) record.phase = "Completing";
-        this.#stopOthers(attempt);
         this.flushSoon(record);
       }
     }
@@ -295,17 +297,23 @@ export class AttemptLife {
     if (attempt.state !== "Starting") return;
     attempt.state = "Running";
     attempt.startTime = startOf(pod) ?? this.#timestamp();
-    this.#nowRunning(record, attempt);
+    if (record.book === undefined) {
+      record.phase = "Running";
+      record.startTime = attempt.startTime;
+    } else record.startTime ??= attempt.startTime;
+    this.#events.started(record, attempt);
     if (!isTerminal(pod)) this.flushSoon(record);
   }
 
   #openGates(record: WorkloadRecord, attempt: Attempt): void {
-    const isOpen = ({ pod }: AttemptPod): boolean => pod?.metadata.annotations?.[annotations.gate] === "open";
-    const openedAt =
-      attempt.pods.find(isOpen)?.pod?.metadata.annotations?.[annotations.gateOpenedAt] ?? this.#timestamp();
+    const openedAt = this.#timestamp();
     attempt.state = "Running";
     attempt.startTime = openedAt;
-    this.#nowRunning(record, attempt);
+    if (record.book === undefined) {
+      record.phase = "Running";
+      record.startTime = openedAt;
+    } else record.startTime ??= openedAt;
+    this.#events.started(record, attempt);
     const open = (entry: AttemptPod): Promise<unknown> =>
       this.#writer.run(() =>
         this.#context.client.patch(
@@ -315,25 +323,11 @@ export class AttemptLife {
           { namespace: record.namespace },
         ),
       );
-    const openAll = (entries: AttemptPod[]): Promise<unknown> =>
-      Promise.all(entries.filter((entry) => !isOpen(entry)).map(open));
-    void openAll(attempt.pods.filter(({ isDriver }) => !isDriver))
-      .then(() => openAll(attempt.pods.filter(({ isDriver }) => isDriver)))
-      .catch((error: unknown) => {
-        if (!isReason(error, "NotFound", "Conflict")) this.#failed("opening the gates", record, error);
-      });
+    // The driver's last: an open gate of the driver says that the gang is whole.
+    void Promise.all(attempt.pods.filter(({ isDriver }) => !isDriver).map(open))
+      .then(() => Promise.all(attempt.pods.filter(({ isDriver }) => isDriver).map(open)))
+      .catch((error: unknown) => this.#failed("opening the gates", record, error));
     this.flushSoon(record);
-  }
-
-  #nowRunning(record: WorkloadRecord, attempt: Attempt): void {
-    if (record.book === undefined) {
-      record.phase = "Running";
-      record.startTime = attempt.startTime;
-    } else {
-      record.book.created(attempt.task);
-      record.startTime ??= attempt.startTime;
-    }
-    this.#events.started(record, attempt);
   }
 
   // Stopping
@@ -351,12 +345,13 @@ export class AttemptLife {
     this.flushSoon(record);
   }
 
-  #stopOthers(attempt: Attempt): void {
+  #endOthers(record: WorkloadRecord, attempt: Attempt): void {
     if (attempt.stopped !== undefined) return;
     for (const entry of attempt.pods) {
       if (entry.isDriver || entry.pod === undefined) continue;
       if (entry.state === "Created" || entry.state === "Running") void this.#stopPod(entry.pod);
     }
+    if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
   }
 
   /** Deletes a pod that runs; the finalizer keeps its last status until that is accounted. */
