@@ -1,10 +1,12 @@
 import { mayUse } from "./classes.ts";
 import type { JobClass, Variant } from "./classes.ts";
+import { placeEarliest } from "./earliest.ts";
 import { Heap } from "./heap.ts";
+import { mayImprove } from "./improve.ts";
 import { obstacleOf } from "./obstacles.ts";
-import { applyCharges, longestSlot, place, placeEarliest } from "./place.ts";
+import { applyCharges, longestSlot, place } from "./place.ts";
 import { compareJobs, pendingTasks } from "./records.ts";
-import type { JobRecord, Placement, ReservationRecord } from "./records.ts";
+import type { JobRecord, Levels, Placement, ReservationRecord } from "./records.ts";
 import { ClusterStore, reservationOf } from "./store.ts";
 import type { ClusterState, Decisions, Reservation, Start, Time, WaitReason } from "./types.ts";
 
@@ -54,7 +56,7 @@ class Pass {
     const behind = this.#inOrder(open);
     for (const job of [...store.reserved, ...store.lifted]) if (!this.#visited.has(job)) store.dropReservation(job);
     if (store.policy.backfill !== "None") this.#backfill(behind);
-    store.gained = false;
+    store.endPass();
     return this.#report();
   }
 
@@ -123,7 +125,8 @@ class Pass {
       if (job.reservation !== undefined) {
         ahead -= 1;
         this.#visited.add(job);
-        if (job.reservation.start > this.#now && !store.gained) {
+        const stays = job.reservation.start > this.#now && !(store.gained && mayImprove(store, job, job.reservation));
+        if (stays) {
           this.#hold(job, job.reservation.queue);
           jobClass.cursor += 1;
           if (jobClass.cursor < jobClass.end) heap.push(jobClass);
@@ -185,11 +188,10 @@ class Pass {
     const now = this.#now;
     for (const variant of jobClass.open) {
       const { slotSeconds, minSlotSeconds } = jobClass;
-      const elastic = variant.groups.some((group) => group.minPods < group.pods);
       let seconds = Math.min(slotSeconds, this.#longest(job, variant));
-      let placement = place(store, jobClass, variant, now, seconds, elastic ? "Most" : "Full");
+      let placement = this.#placeNow(jobClass, variant, seconds);
       if (placement === undefined && minSlotSeconds < seconds) {
-        placement = place(store, jobClass, variant, now, minSlotSeconds, elastic ? "Most" : "Full");
+        placement = this.#placeNow(jobClass, variant, minSlotSeconds);
         if (placement !== undefined) {
           applyCharges(store.table, placement.charges, now, now + minSlotSeconds, 1);
           seconds = longestSlot(placement.charges, now, seconds);
@@ -201,6 +203,18 @@ class Pass {
       return true;
     }
     return false;
+  }
+
+  /** As many pods as fit, from the minimum of the gang to its full count. */
+  #placeNow(jobClass: JobClass, variant: Variant, seconds: number): Placement | undefined {
+    const elastic = variant.groups.some((group) => group.minPods < group.pods);
+    if (!elastic) return place(this.#store, jobClass, variant, this.#now, seconds, "Full");
+    // With several groups the extra pods of one must not take the room that another needs.
+    for (const count of variant.groups.length === 1 ? (["Most"] as const) : (["Full", "Most", "Minimum"] as const)) {
+      const placement = place(this.#store, jobClass, variant, this.#now, seconds, count);
+      if (placement !== undefined) return placement;
+    }
+    return undefined;
   }
 
   /** The longest slot that the queue and the deadline allow a job whose wall time may shrink. */
@@ -231,14 +245,16 @@ class Pass {
     const holds = kept !== undefined && kept.start > this.#now && this.#stillFits(job, kept);
     if (holds && !store.gained) return this.#restore(job, kept);
     let best: ReservationRecord | undefined;
-    let before = holds ? kept.start : Infinity;
+    const levels: Levels = { times: [], sums: [] };
     for (const variant of job.class.open) {
-      const found = placeEarliest(store, job.class, variant, before);
-      if (found === undefined) continue;
       if (best !== undefined) applyCharges(store.table, best.charges, best.start, best.end, 1);
-      best = { ...found, end: found.start + job.class.slotSeconds };
-      before = best.start;
+      const before = best?.start ?? (holds ? kept.start : Infinity);
+      const found = placeEarliest(store, job.class, variant, before, levels);
+      if (found !== undefined) best = { ...found, end: found.start + job.class.slotSeconds, testedAt: 0 };
+      else if (best !== undefined) applyCharges(store.table, best.charges, best.start, best.end, -1);
     }
+    const planned = best ?? (holds ? kept : undefined);
+    if (planned !== undefined && levels.times.length > 0) planned.levels = levels;
     if (best === undefined && holds) return this.#restore(job, kept);
     if (best === undefined) {
       store.dropReservation(job);

@@ -110,8 +110,10 @@ export function sortFellows(
   array.never = new RunSet();
   const fellows = target?.array;
   if (fellows === undefined) {
-    const well = outcome?.ended === true ? new RunSet(outcome.okTasks ?? []) : new RunSet();
-    array.pending = outcome?.ok === true && outcome.ended ? all : all.intersection(well);
+    const known = outcome?.ended === true;
+    const well = known && outcome.okTasks !== undefined ? new RunSet(outcome.okTasks) : undefined;
+    if (well !== undefined) array.pending = all.intersection(well);
+    else if (known && outcome.ok === true) array.pending = all.copy();
     for (const [first, last] of array.pending.runs()) all.remove(first, last);
     if (outcome !== undefined && !outcome.ended) array.blocked = all;
     else array.never = all;

@@ -1,6 +1,8 @@
 export { createClusterState } from "./create.ts";
 export { decide } from "./decide.ts";
 export { SchedulingError } from "./error.ts";
+export { explain } from "./explain.ts";
+export { forecast } from "./forecast.ts";
 export { waitReasons } from "./types.ts";
 export type {
   Allocation,

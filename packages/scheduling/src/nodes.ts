@@ -19,17 +19,56 @@ export interface NodeRecord {
 /** Which nodes changed, in order; each reader remembers how far it has read and learns of no more than what changed since. */
 export class ChangeLog {
   entries: number[] = [];
+  /** Position of the last entry of each node. */
+  readonly last: number[] = [];
   /** Grows when the log is cut: readers of an older one must look at every node. */
   epoch = 0;
 
   push(node: number, nodes: number): void {
+    this.last[node] = this.entries.length;
     this.entries.push(node);
-    if (this.entries.length > Math.max(4096, 4 * nodes)) this.cut();
+    if (this.entries.length > Math.max(65_536, 8 * nodes)) this.cut();
   }
 
   cut(): void {
     this.entries = [];
     this.epoch += 1;
+  }
+}
+
+/**
+ * What nodes gained (something ended, a reservation moved), with their timelines as they were before: whether a reservation may
+ * move to the front is answered from these alone. Recorded only while something is reserved.
+ */
+export class GainLog {
+  isRecording = false;
+  #entries: { node: NodeRecord; before: Timeline }[] = [];
+  #first = 0;
+
+  /** Position after the last entry. */
+  get end(): number {
+    return this.#first + this.#entries.length;
+  }
+
+  record(node: NodeRecord): void {
+    if (this.isRecording) this.#entries.push({ node, before: node.timeline.copy() });
+  }
+
+  /** Each node that gained since a position, with its timeline as it was then. */
+  since(position: number): Map<NodeRecord, Timeline> {
+    const result = new Map<NodeRecord, Timeline>();
+    for (let index = Math.max(0, position - this.#first); index < this.#entries.length; index += 1) {
+      const { node, before } = this.#entries[index]!;
+      if (!result.has(node)) result.set(node, before);
+    }
+    return result;
+  }
+
+  forgetBefore(position: number): void {
+    const gone = Math.min(Math.max(0, position - this.#first), this.#entries.length);
+    if (gone === 0) return;
+    this.#entries.splice(0, gone);
+    this.#first += gone;
   }
 }
 
@@ -55,7 +94,8 @@ export class FitCache {
       const entries = log.entries;
       for (let index = this.#read; index < entries.length; index += 1) {
         const node = nodes[entries[index]!]!;
-        this.set(node.index, fit(node));
+        // A node that changed again later is looked at once.
+        if (log.last[node.index] === index) this.set(node.index, fit(node));
       }
     }
     this.#read = log.entries.length;
@@ -74,6 +114,7 @@ export class NodeTable {
   /** Nodes whose timeline changed, and nodes of which more than that changed (capacity, class, state). */
   readonly changes = new ChangeLog();
   readonly shapes = new ChangeLog();
+  readonly gains = new GainLog();
   readonly width: number;
 
   constructor(width: number) {

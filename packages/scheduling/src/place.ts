@@ -1,5 +1,5 @@
 /** Which nodes: pods of a job onto nodes at a given time, and the earliest time at which there is room. */
-import { mayUse, podsAtStep, podsIn, podsThroughout } from "./classes.ts";
+import { mayUse, podsIn, podsThroughout } from "./classes.ts";
 import type { Eligibility, Group, JobClass, Variant } from "./classes.ts";
 import { scoreOf } from "./nodes.ts";
 import type { NodeRecord, NodeTable } from "./nodes.ts";
@@ -14,6 +14,7 @@ export interface PlacementContext extends Eligibility {
 /** Takes (or gives back, sign 1) what the charges say throughout `[start, end)`. */
 export function applyCharges(table: NodeTable, charges: readonly Charge[], start: Time, end: Time, sign: 1 | -1): void {
   for (const { node, amounts } of charges) {
+    if (sign === 1) table.gains.record(node);
     node.timeline.add(start, end, amounts, sign);
     table.touch(node);
   }
@@ -60,13 +61,28 @@ export function place(
   seconds: number,
   count: "Full" | "Minimum" | "Most",
 ): Placement | undefined {
+  const placed = placeGroups(context, job, variant, start, seconds, count, false);
+  if (placed !== undefined || variant.groups.length === 1) return placed;
+  // Pods of several shapes: where the queue's order finds no room, the fewest nodes may.
+  return placeGroups(context, job, variant, start, seconds, count, true);
+}
+
+function placeGroups(
+  context: PlacementContext,
+  job: JobClass,
+  variant: Variant,
+  start: Time,
+  seconds: number,
+  count: "Full" | "Minimum" | "Most",
+  compact: boolean,
+): Placement | undefined {
   const charges: Charge[] = [];
   const nodesOfGroup: NodeRecord[][] = [];
   const taken: Taken = new Map();
   for (const group of tightestFirst(context, job, variant)) {
     const least = count === "Full" ? group.pods : group.minPods;
     const most = count === "Minimum" ? group.minPods : group.pods;
-    const picks = pick(context, job, variant, group, start, seconds, least, most, taken);
+    const picks = pick(context, job, variant, group, start, seconds, least, most, taken, compact);
     if (picks === undefined) {
       applyCharges(context.table, charges, start, start + seconds, 1);
       return undefined;
@@ -189,10 +205,11 @@ function pick(
   least: number,
   most: number,
   taken: Taken,
+  compact: boolean,
 ): Pick[] | undefined {
   const { table, now } = context;
   const { nodes } = table;
-  const spread = placementOf(context, job, variant) === "Spread";
+  const order = compact ? "Compact" : placementOf(context, job, variant);
   const maxNodes = context.queue(variant.queue)?.maxNodesPerJob;
   let candidates: Uint32Array | Int32Array;
   if (start === now) {
@@ -210,7 +227,8 @@ function pick(
     return usage === undefined ? pods : Math.min(pods, group.perNode - usage.pods);
   };
 
-  if (most === 1 && taken.size === 0) {
+  if (most === 1 && taken.size === 0 && !compact) {
+    const spread = order === "Spread";
     for (;;) {
       let best: NodeRecord | undefined;
       let bestScore = 0;
@@ -227,17 +245,18 @@ function pick(
       if (best === undefined) return undefined;
       if (start !== now || fitting(best) > 0) return [[best, 1]];
       if (seconds === job.minSlotSeconds) group.window.set(best.index, 0);
-      else return pickByOrder(context, candidates, fitting, spread, maxNodes, least, most, taken);
+      else return pickByOrder(context, group, candidates, fitting, order, maxNodes, least, most, taken);
     }
   }
-  return pickByOrder(context, candidates, fitting, spread, maxNodes, least, most, taken);
+  return pickByOrder(context, group, candidates, fitting, order, maxNodes, least, most, taken);
 }
 
 function pickByOrder(
   context: PlacementContext,
+  group: Group,
   candidates: Uint32Array | Int32Array,
   fitting: (node: NodeRecord) => number,
-  spread: boolean,
+  order: "Pack" | "Spread" | "Compact",
   maxNodes: number | undefined,
   least: number,
   most: number,
@@ -247,34 +266,41 @@ function pickByOrder(
   const options: Pick[] = [];
   let total = 0;
   for (const node of table.nodes) {
-    if (!candidates[node.index] && !taken.has(node)) continue;
+    // A node that the job has taken whole may still have room for more of its pods.
+    const whole = group.exclusive && taken.has(node) && group.empty.counts[node.index]! > 0;
+    if (!candidates[node.index] && !whole) continue;
     const pods = fitting(node);
     if (pods <= 0) continue;
     options.push([node, pods]);
     total += pods;
   }
   if (total < least) return undefined;
-  const score = new Map(options.map(([node]) => [node, scoreOf(node, now)]));
-  const sign = spread ? -1 : 1;
-  options.sort(
-    (a, b) =>
-      Number(taken.has(b[0])) - Number(taken.has(a[0])) ||
-      (maxNodes === undefined ? 0 : b[1] - a[1]) ||
-      sign * (score.get(a[0])! - score.get(b[0])!) ||
-      a[0].index - b[0].index,
-  );
-  const usable = maxNodes === undefined ? options : options.slice(0, Math.max(0, maxNodes));
+  // Where nodes are counted, the ones that hold most come first; the rule is that of `nodesWhenEmpty`.
+  const fewest = order === "Compact" || maxNodes !== undefined;
+  const score = new Map(fewest ? [] : options.map(([node]) => [node, scoreOf(node, now)]));
+  const sign = order === "Spread" ? -1 : 1;
+  options.sort((a, b) => {
+    const first = taken.has(a[0]);
+    if (first !== taken.has(b[0])) return first ? -1 : 1;
+    const difference = fewest ? (first ? 0 : b[1] - a[1]) : sign * (score.get(a[0])! - score.get(b[0])!);
+    return difference || a[0].index - b[0].index;
+  });
+  let more = (maxNodes ?? Infinity) - taken.size;
+  const usable = options.filter(([node]) => {
+    if (!taken.has(node)) more -= 1;
+    return taken.has(node) || more >= 0;
+  });
   const picks: Pick[] = [];
   let missing = most;
-  if (spread) {
+  if (order === "Spread") {
     const share = usable.map(() => 0);
-    for (let more = true; more && missing > 0;) {
-      more = false;
+    for (let dealt = true; dealt && missing > 0;) {
+      dealt = false;
       for (let index = 0; index < usable.length && missing > 0; index += 1) {
         if (share[index]! >= usable[index]![1]) continue;
         share[index]! += 1;
         missing -= 1;
-        more = true;
+        dealt = true;
       }
     }
     for (const [index, pods] of share.entries()) if (pods > 0) picks.push([usable[index]![0], pods]);
@@ -300,135 +326,4 @@ export function longestSlot(charges: readonly Charge[], start: Time, longest: nu
     }
   }
   return end - start;
-}
-
-/** Earliest time from `from` and before `before` at which `pods` of the group fit throughout `seconds`; Infinity: never. */
-export function earliest(
-  context: PlacementContext,
-  job: JobClass,
-  variant: Variant,
-  group: Group,
-  pods: number,
-  seconds: number,
-  from: Time,
-  before: Time,
-): Time {
-  refreshEmpty(context, job, variant, group);
-  if (group.empty.total < pods) return Infinity;
-  const nodes: NodeRecord[] = [];
-  for (const node of context.table.nodes) {
-    if (!group.empty.counts[node.index]) continue;
-    node.timeline.advance(context.now);
-    nodes.push(node);
-  }
-  if (pods === 1 || nodes.length === 1) {
-    let best = before;
-    for (const node of nodes) best = Math.min(best, firstWindow(node, group, pods, seconds, from, best));
-    return best < before ? best : Infinity;
-  }
-  return earliestTogether(nodes, group, pods, seconds, from, before);
-}
-
-function firstWindow(node: NodeRecord, group: Group, pods: number, seconds: number, from: Time, before: Time): Time {
-  const { times } = node.timeline;
-  let candidate = from;
-  for (let step = node.timeline.stepAt(from); step < times.length; step += 1) {
-    if (times[step]! >= candidate + seconds) return candidate;
-    if (podsAtStep(node, step, group, pods) < pods) {
-      candidate = times[step + 1] ?? Infinity;
-      if (candidate >= before) return Infinity;
-    }
-  }
-  return candidate;
-}
-
-/** For gangs: adds up, over all nodes, how the number of pods that fit changes with the time of the start. */
-function earliestTogether(
-  nodes: NodeRecord[],
-  group: Group,
-  pods: number,
-  seconds: number,
-  from: Time,
-  before: Time,
-): Time {
-  // Most gangs find room soon, so the near future is looked at first.
-  let horizon = from + 3600;
-  for (;;) {
-    const changes = new Map<Time, number>();
-    let sum = 0;
-    let beyond = false;
-    for (const node of nodes) {
-      const { times } = node.timeline;
-      const first = node.timeline.stepAt(from);
-      let pods = podsThroughout(node, group, from, seconds);
-      sum += pods;
-      const points: Time[] = [];
-      for (let step = first + 1; step < times.length; step += 1) {
-        const time = times[step]!;
-        const enters = time - seconds + 1;
-        if (enters > from && enters <= horizon) points.push(enters);
-        if (time <= horizon) points.push(time);
-        else beyond = true;
-      }
-      if (points.length > 1) points.sort((a, b) => a - b);
-      for (const time of points) {
-        const then = podsThroughout(node, group, time, seconds);
-        if (then !== pods) changes.set(time, (changes.get(time) ?? 0) + then - pods);
-        pods = then;
-      }
-    }
-    if (sum >= pods) return from;
-    for (const time of Float64Array.from(changes.keys()).sort()) {
-      if (time >= before) return Infinity;
-      sum += changes.get(time)!;
-      if (sum >= pods) return time;
-    }
-    if (!beyond || horizon >= before) return Infinity;
-    horizon = from + (horizon - from) * 8;
-  }
-}
-
-/** The first time after `time` at which a usable node changes; Infinity: none. */
-function nextChange(context: PlacementContext, group: Group, time: Time): Time {
-  let next = Infinity;
-  for (const node of context.table.nodes) {
-    if (!group.empty.counts[node.index]) continue;
-    const { times } = node.timeline;
-    const step = node.timeline.stepAt(time) + 1;
-    if (step < times.length && times[step]! < next) next = times[step]!;
-  }
-  return next;
-}
-
-/**
- * The earliest placement of a job (its smallest gang, its full slot) that starts at `now` or later and before `before`, taken out
- * of the timelines; undefined if there is none.
- */
-export function placeEarliest(
-  context: PlacementContext,
-  job: JobClass,
-  variant: Variant,
-  before: Time,
-): (Placement & { start: Time }) | undefined {
-  let from = context.now;
-  for (let attempt = 0; attempt < 10_000; attempt += 1) {
-    let start = from;
-    for (let settled = false; !settled;) {
-      settled = true;
-      for (const group of variant.groups) {
-        const time = earliest(context, job, variant, group, group.minPods, job.slotSeconds, start, before);
-        if (time === Infinity) return undefined;
-        if (time > start) {
-          start = time;
-          settled = variant.groups.length === 1;
-        }
-      }
-    }
-    const placement = place(context, job, variant, start, job.slotSeconds, "Minimum");
-    if (placement !== undefined) return { ...placement, start };
-    // Room for each group alone, or on more nodes than the queue gives to one job: look on from the next change.
-    from = Math.min(...variant.groups.map((group) => nextChange(context, group, start)));
-    if (!(from < before) || from === Infinity) return undefined;
-  }
-  return undefined;
 }

@@ -26,9 +26,19 @@ export interface Run extends Placement {
   alive: boolean;
 }
 
+/** How many pods of a gang would fit at each time before its reservation: `sums[j]` from `times[j]` on. An upper bound. */
+export interface Levels {
+  times: Time[];
+  sums: number[];
+}
+
 export interface ReservationRecord extends Placement {
   start: Time;
   end: Time;
+  /** Of a gang of one group on several nodes. */
+  levels?: Levels;
+  /** How far the gains of nodes were taken into account when it was last planned or looked at. */
+  testedAt: number;
 }
 
 export interface DependencyRecord {

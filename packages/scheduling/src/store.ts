@@ -41,6 +41,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
   version = 0;
   /** Something became free since the last pass, so that reservations may move to the front. */
   gained = false;
+  /** More changed than the log of gains tells (nodes, queues): every reservation is planned anew. */
+  unsure = false;
   readonly touched = new Set<JobRecord>();
   /** Waiting jobs whose turn it is. */
   heads = new Set<JobRecord>();
@@ -92,6 +94,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     if (!changed) return;
     this.version += 1;
     this.gained = true;
+    this.unsure = true;
     for (const job of node.reserved) this.liftReservation(job);
   }
 
@@ -109,6 +112,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   #queueChanged(name: string, nodesToo: boolean): void {
     this.version += 1;
     this.gained = true;
+    this.unsure = true;
     if (nodesToo) this.table.invalidate();
     for (const job of this.jobs.values()) {
       if (!job.input.queues.includes(name)) continue;
@@ -256,6 +260,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   /** A job begins on a placement that is taken out of the timelines already. */
   begin(job: JobRecord, task: number | undefined, placement: Placement, start: Time, end: Time): Run {
     const run: Run = { ...placement, job, task, start, slotEnd: end, end, alive: true };
+    job.reported = undefined;
     if (job.reservation !== undefined || job.lifted !== undefined) this.dropReservation(job);
     if (task !== undefined) {
       const { pending, blocked, never } = job.array!;
@@ -359,6 +364,80 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   // --- for decide and forecast
 
+  /** Ids of jobs of the same user and name that `Singleton` waits for. */
+  namesakesBefore(job: JobRecord): number[] {
+    return [...this.#name(job).alive].filter((id) => id < job.id).sort((a, b) => a - b);
+  }
+
+  /** Ends well all runs whose assumed end has come. */
+  endAllUntil(time: Time): void {
+    for (let end = this.ends.peek(); end !== undefined && end.time <= time; end = this.ends.peek()) {
+      this.ends.pop();
+      const { run } = end;
+      if (run.alive && run.end === end.time) this.endJob(run.job.id, time, { task: run.task, ok: true });
+    }
+  }
+
+  /** A state with the same future that shares nothing that changes. */
+  copy(): ClusterStore {
+    const copy = new ClusterStore({ ...this.options, policy: this.policy });
+    copy.now = this.now;
+    for (const [name, queue] of this.queues) copy.queues.set(name, queue);
+    for (const [selector, known] of this.#matches) copy.#matches.set(selector, known);
+    for (const { name, capacity, nodeClass, state } of this.table.nodes) {
+      copy.table.put({ name, capacity, nodeClass, state: state as NodeInput["state"] }, capacity.slice(), this.now);
+    }
+    const own = <P extends Placement>(placement: P): P => ({
+      ...placement,
+      charges: placement.charges.map(({ node, amounts }) => ({ node: copy.table.nodes[node.index]!, amounts })),
+      nodes: placement.nodes.map((set) => set.map((node) => copy.table.nodes[node.index]!)),
+    });
+    for (const job of this.jobs.values()) {
+      copy.addJob({ ...job.input, dependencies: undefined });
+      const twin = copy.jobs.get(job.id)!;
+      twin.input = job.input;
+      twin.dependencies = job.dependencies.map((dependency) => ({ ...dependency }));
+      twin.dependents = job.dependents && new Set(job.dependents);
+      twin.lastStart = job.lastStart;
+      twin.expired = job.expired;
+      twin.reason = job.reason;
+      if (job.dependencies.some(({ input }) => input.type === "Singleton")) copy.#name(twin).singletons.add(job.id);
+      if (job.array !== undefined) {
+        const { pending, blocked, never, maxRunning, ok, notOk } = job.array;
+        twin.array = {
+          pending: pending.copy(),
+          blocked: blocked.copy(),
+          never: never.copy(),
+          maxRunning,
+          ok: ok.copy(),
+          notOk: notOk.copy(),
+        };
+      }
+    }
+    for (const job of this.jobs.values()) {
+      const twin = copy.jobs.get(job.id)!;
+      for (const run of job.runs?.values() ?? []) {
+        const placement = own({ charges: run.charges, nodes: run.nodes, queue: run.queue });
+        applyCharges(copy.table, placement.charges, run.start, run.end, -1);
+        copy.begin(twin, run.task, placement, run.start, run.end).slotEnd = run.slotEnd;
+      }
+      twin.lastStart = job.lastStart;
+    }
+    for (const job of this.jobs.values()) {
+      const twin = copy.jobs.get(job.id)!;
+      copy.refresh(twin);
+      const kept = job.reservation ?? job.lifted;
+      if (kept === undefined || !twin.listed) continue;
+      const reservation = own(kept);
+      applyCharges(copy.table, reservation.charges, reservation.start, reservation.end, -1);
+      copy.setReservation(twin, reservation);
+      if (job.lifted !== undefined) copy.liftReservation(twin);
+    }
+    copy.gained = this.gained;
+    copy.unsure = true;
+    return copy;
+  }
+
   tick(now: Time): void {
     if (now > this.now) this.now = now;
   }
@@ -407,6 +486,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   setReservation(job: JobRecord, reservation: ReservationRecord): void {
     job.reservation = reservation;
+    this.table.gains.isRecording = true;
+    reservation.testedAt = this.table.gains.end;
     job.lifted = undefined;
     this.lifted.delete(job);
     this.reserved.add(job);
@@ -433,6 +514,17 @@ export class ClusterStore implements ClusterState, PlacementContext {
     }
     job.lifted = undefined;
     this.lifted.delete(job);
+  }
+
+  /** After a pass all reservations are as good as they can be. */
+  endPass(): void {
+    this.gained = false;
+    this.unsure = false;
+    const { gains } = this.table;
+    let oldest = gains.end;
+    for (const job of this.reserved) oldest = Math.min(oldest, job.reservation!.testedAt);
+    gains.forgetBefore(oldest);
+    gains.isRecording = this.reserved.size > 0;
   }
 
   /** After something took more of a node than was planned: reservations that can no longer hold there give way. */

@@ -89,7 +89,7 @@ export interface DependencyOutcome {
   ended: boolean;
   /** Exit code 0; of an array: of every task. Cancelled, timed out, lost: false. */
   ok?: boolean;
-  /** Of an array: tasks that ended well, for `AfterCorr`. */
+  /** Of an array: tasks that ended well, for `AfterCorr`; absent: all if `ok`, else none. */
   okTasks?: TaskRuns;
 }
 
@@ -217,7 +217,7 @@ export interface Decisions {
   starts: Start[];
   /** New or moved. */
   reservations: Reservation[];
-  /** Jobs that still wait and hold a reservation no more. */
+  /** Jobs that still wait and hold a reservation no more. A start takes its reservation with it, and is not told here. */
   unreserved: number[];
   /** Jobs whose reason changed, among them each job added since and not started. For the numbers ask `explain`. */
   waiting: { job: number; reason: WaitReason }[];
@@ -330,12 +330,3 @@ export interface ClusterState {
   reservations(): Reservation[];
   counts(): { nodes: number; pendingJobs: number; pendingTasks: number; running: number };
 }
-
-/** Starts, reservations, reasons for the state at `now`; see {@link Decisions}. Deterministic; applies its starts to the state. */
-export type Decide = (state: ClusterState, now: Time) => Decisions;
-/** The numbers behind the reason of one waiting job; undefined when it does not wait. */
-export type Explain = (state: ClusterState, id: number, now: Time) => Explanation | undefined;
-/** Expected starts of all that wait, by playing the same `decide` onwards on a copy. */
-export type ForecastStarts = (state: ClusterState, now: Time, options?: ForecastOptions) => Forecast;
-/** An empty state. */
-export type CreateClusterState = (options: ClusterOptions) => ClusterState;

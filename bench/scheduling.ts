@@ -1,0 +1,266 @@
+/**
+ * Benchmark of the scheduling core, one thread, no I/O but reading traces: `node --expose-gc bench/scheduling.ts [SECTION …]`
+ * prints JSON. Sections: traces, live, arrays, tasks, conservative, memory; without any: all.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+import { createClusterState, decide, forecast } from "../packages/scheduling/src/index.ts";
+import type { ClusterState, JobInput, Policy, Start } from "../packages/scheduling/src/index.ts";
+import { parseTrace, simulate } from "../packages/simulator/src/index.ts";
+import type { PolicyName } from "../packages/simulator/src/index.ts";
+
+const gigabyte = 2 ** 30;
+const resources = ["cpu", "memory", "pods", "gpu"];
+
+/** A small fixed generator (xorshift32): the same numbers on every run. */
+function generator(seed: number): (below: number) => number {
+  let value = seed;
+  return (below) => {
+    value ^= value << 13;
+    value ^= value >>> 17;
+    value ^= value << 5;
+    return (value >>> 0) % below;
+  };
+}
+
+function timed<T>(work: () => T): [milliseconds: number, result: T] {
+  const began = performance.now();
+  const result = work();
+  return [performance.now() - began, result];
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? 0;
+}
+
+const round = (value: number): number => Math.round(value * 1000) / 1000;
+
+function cluster(nodes: number, policy: Partial<Policy>): ClusterState {
+  const state = createClusterState({ resources, policy, matches: (selector, nodeClass) => selector === nodeClass });
+  state.putQueue({ name: "standard" });
+  for (let index = 0; index < nodes; index += 1) {
+    const gpu = index % 5 === 0;
+    state.putNode({
+      name: `node-${index}`,
+      capacity: [64_000, 256 * gigabyte, 110, gpu ? 4 : 0],
+      nodeClass: gpu ? "gpu" : "cpu",
+      state: "Up",
+    });
+  }
+  return state;
+}
+
+/** Jobs of `classes` shapes: mostly parts of a node, one in eight a gang of up to 64 pods, one in ten wants GPUs. */
+function shapes(classes: number): Omit<JobInput, "id" | "submitTime">[] {
+  const random = generator(42);
+  return Array.from({ length: classes }, (_, index) => {
+    const gpus = index % 10 === 0 ? 1 + random(4) : 0;
+    const gang = index % 8 === 0 ? 2 + random(63) : 1;
+    return {
+      user: `user-${random(50)}`,
+      queues: ["standard"],
+      podSets: [{ count: gang, request: [1000 * (1 + random(32)), gigabyte * (1 + random(64)), 1, gpus] }],
+      wallTimeSeconds: 600 * (1 + random(143)),
+      overheadSeconds: 90,
+    };
+  });
+}
+
+function live(pending: number, classes: number, nodes: number, reservationDepth: number, changes = 200): object {
+  const state = cluster(nodes, { reservationDepth });
+  const kinds = shapes(classes);
+  const [adding] = timed(() => {
+    for (let id = 0; id < pending; id += 1) state.addJob({ ...kinds[id % classes]!, id, submitTime: id >> 6 });
+  });
+  const began = pending;
+  const [first, decisions] = timed(() => decide(state, began));
+  const running: Start[] = decisions.starts.slice();
+  const random = generator(7);
+  const ended: number[] = [];
+  const submitted: number[] = [];
+  let now = began;
+  let id = pending;
+  for (let change = 0; change < changes; change += 1) {
+    now += 1;
+    if (change % 2 === 0 && running.length > 0) {
+      const [gone] = running.splice(random(running.length), 1);
+      const [milliseconds, after] = timed(() => {
+        state.endJob(gone!.job, now, { ok: true });
+        return decide(state, now);
+      });
+      ended.push(milliseconds);
+      running.push(...after.starts);
+    } else {
+      const [milliseconds, after] = timed(() => {
+        state.addJob({ ...kinds[random(classes)]!, id, submitTime: now });
+        return decide(state, now);
+      });
+      id += 1;
+      submitted.push(milliseconds);
+      running.push(...after.starts);
+    }
+  }
+  const [forecasting, expected] = timed(() => forecast(state, now, { maxStarts: 2 * pending }));
+  return {
+    pending,
+    classes,
+    nodes,
+    reservationDepth,
+    addMilliseconds: round(adding),
+    firstDecideMilliseconds: round(first),
+    started: decisions.starts.length,
+    afterEndMedianMilliseconds: round(median(ended)),
+    afterEndMaxMilliseconds: round(Math.max(...ended)),
+    afterSubmitMedianMilliseconds: round(median(submitted)),
+    forecastMilliseconds: round(forecasting),
+    forecastStarts: expected.starts.length,
+  };
+}
+
+function arrays(tasks: number, perArray: number, nodes: number): object {
+  const state = cluster(nodes, { reservationDepth: 100 });
+  const kinds = shapes(500).filter(({ podSets }) => podSets[0]!.count === 1);
+  const [adding] = timed(() => {
+    for (let id = 0; id * perArray < tasks; id += 1) {
+      state.addJob({ ...kinds[id % kinds.length]!, id, submitTime: id, array: { pending: [[0, perArray - 1]] } });
+    }
+  });
+  const began = tasks;
+  const [first, decisions] = timed(() => decide(state, began));
+  const random = generator(7);
+  const running = decisions.starts.slice();
+  const ended: number[] = [];
+  for (let now = began + 1; now < began + 200; now += 1) {
+    const [gone] = running.splice(random(running.length), 1);
+    const [milliseconds, after] = timed(() => {
+      state.endJob(gone!.job, now, { task: gone!.task, ok: true });
+      return decide(state, now);
+    });
+    ended.push(milliseconds);
+    running.push(...after.starts);
+  }
+  return {
+    tasks,
+    perArray,
+    nodes,
+    addMilliseconds: round(adding),
+    firstDecideMilliseconds: round(first),
+    started: decisions.starts.length,
+    afterEndMedianMilliseconds: round(median(ended)),
+  };
+}
+
+/** The live loop: one array of one-pod tasks; each turn `batch` of them end and as many start. */
+function taskLoop(tasks: number, nodes: number, batch: number): object {
+  const state = cluster(nodes, {});
+  const request = [4000, gigabyte, 1, 0];
+  state.addJob({
+    id: 1,
+    user: "ada",
+    queues: ["standard"],
+    submitTime: 0,
+    podSets: [{ count: 1, request }],
+    wallTimeSeconds: 3600,
+    array: { pending: [[0, tasks - 1]] },
+  });
+  let decisionsMade = 0;
+  const [milliseconds] = timed(() => {
+    const running: Start[] = [];
+    let now = 0;
+    let started = 0;
+    for (;;) {
+      const { starts } = decide(state, now);
+      decisionsMade += 1;
+      started += starts.length;
+      for (const start of starts) running.push(start);
+      if (started === tasks) return;
+      now += 1;
+      for (const { job, task } of running.splice(0, batch)) state.endJob(job, now, { task, ok: true });
+    }
+  });
+  return {
+    tasks,
+    nodes,
+    batch,
+    decisions: decisionsMade,
+    tasksPerSecond: Math.round((tasks / milliseconds) * 1000),
+    millisecondsPerDecision: round(milliseconds / decisionsMade),
+  };
+}
+
+function memory(pending: number, classes: number): object {
+  const kinds = shapes(classes);
+  const collect = (globalThis as { gc?: () => void }).gc;
+  collect?.();
+  const before = process.memoryUsage().heapUsed;
+  const state = cluster(10, {});
+  for (let id = 0; id < pending; id += 1) {
+    const kind = kinds[id % classes]!;
+    // As a caller would: fresh objects for each job.
+    state.addJob({
+      ...kind,
+      podSets: kind.podSets.map(({ count, request }) => ({ count, request: request.slice() })),
+      id,
+      submitTime: id,
+    });
+  }
+  collect?.();
+  const bytes = process.memoryUsage().heapUsed - before;
+  return {
+    pending,
+    classes,
+    bytesPerPendingJob: Math.round(bytes / pending),
+    counted: state.counts().pendingJobs,
+    exact: collect !== undefined,
+  };
+}
+
+function traces(): object[] {
+  const rows: object[] = [];
+  const wanted: [string, number, PolicyName[]][] = [
+    ["KTH-SP2", 100, ["fcfs", "easy", "easy-sjbf", "conservative"]],
+    ["SDSC-SP2-5K", 128, ["easy", "conservative"]],
+    ["CEA-Curie-30k", 93312, ["easy", "conservative"]],
+  ];
+  for (const [name, processors, policies] of wanted) {
+    const path = new URL(`../../shared/traces/${name}.swf.gz`, import.meta.url);
+    if (!existsSync(path)) {
+      rows.push({ trace: name, skipped: `../shared/traces/${name}.swf.gz is not here` });
+      continue;
+    }
+    const { jobs } = parseTrace(gunzipSync(readFileSync(path)).toString(), { processors });
+    for (const policy of policies) {
+      const { metrics } = simulate({ jobs, processors, policy });
+      const jobsPerSecond = Math.round(jobs.length / metrics.seconds);
+      rows.push({ trace: name, policy, jobs: jobs.length, seconds: round(metrics.seconds), jobsPerSecond });
+    }
+  }
+  return rows;
+}
+
+const sections: Record<string, () => unknown> = {
+  traces,
+  live: () => [6250, 12_500, 25_000, 50_000].map((pending) => live(pending, 500, pending / 10, 100)),
+  arrays: () => [125_000, 250_000, 500_000, 1_000_000].map((tasks) => arrays(tasks, 10_000, tasks / 100)),
+  tasks: () => [
+    taskLoop(30_000, 300, 1),
+    taskLoop(30_000, 300, 50),
+    taskLoop(30_000, 3000, 50),
+    taskLoop(300_000, 3000, 500),
+  ],
+  conservative: () => [625, 1250, 2500, 5000].map((pending) => live(pending, pending / 10, pending / 10, -1, 20)),
+  memory: () => [memory(12_500, 500), memory(50_000, 500), memory(200_000, 500)],
+};
+
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => sections[name] === undefined);
+if (unknown.length > 0) {
+  console.error(`unknown section ${unknown.join(", ")}; there are ${Object.keys(sections).join(", ")}`);
+  process.exitCode = 2;
+} else {
+  const results: Record<string, unknown> = {};
+  for (const [name, run] of Object.entries(sections))
+    if (asked.length === 0 || asked.includes(name)) results[name] = run();
+  console.log(JSON.stringify(results, undefined, 2));
+}

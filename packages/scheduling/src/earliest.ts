@@ -1,0 +1,153 @@
+/** The earliest time at which there is room for a job. */
+import { podsAtStep, podsThroughout } from "./classes.ts";
+import type { Group, JobClass, Variant } from "./classes.ts";
+import type { NodeRecord } from "./nodes.ts";
+import { place, refreshEmpty } from "./place.ts";
+import type { PlacementContext } from "./place.ts";
+import type { Levels, Placement } from "./records.ts";
+import type { Time } from "./types.ts";
+
+/** Earliest time from `from` and before `before` at which `pods` of the group fit throughout `seconds`; Infinity: never. */
+function earliest(
+  context: PlacementContext,
+  job: JobClass,
+  variant: Variant,
+  group: Group,
+  pods: number,
+  seconds: number,
+  from: Time,
+  before: Time,
+  levels?: Levels,
+): Time {
+  refreshEmpty(context, job, variant, group);
+  if (group.empty.total < pods) return Infinity;
+  const nodes: NodeRecord[] = [];
+  for (const node of context.table.nodes) {
+    if (!group.empty.counts[node.index]) continue;
+    node.timeline.advance(context.now);
+    nodes.push(node);
+  }
+  if (pods === 1 || nodes.length === 1) {
+    let best = before;
+    for (const node of nodes) best = Math.min(best, firstWindow(node, group, pods, seconds, from, best));
+    return best < before ? best : Infinity;
+  }
+  return earliestTogether(nodes, group, pods, seconds, from, before, levels);
+}
+
+export function firstWindow(
+  node: NodeRecord,
+  group: Group,
+  pods: number,
+  seconds: number,
+  from: Time,
+  before: Time,
+): Time {
+  const { times } = node.timeline;
+  let candidate = from;
+  for (let step = node.timeline.stepAt(from); step < times.length; step += 1) {
+    if (times[step]! >= candidate + seconds) return candidate;
+    if (podsAtStep(node, step, group, pods) < pods) {
+      candidate = times[step + 1] ?? Infinity;
+      if (candidate >= before) return Infinity;
+    }
+  }
+  return candidate;
+}
+
+/** For gangs: adds up, over all nodes, how the number of pods that fit changes with the time of the start. */
+function earliestTogether(
+  nodes: NodeRecord[],
+  group: Group,
+  pods: number,
+  seconds: number,
+  from: Time,
+  before: Time,
+  levels: Levels = { times: [], sums: [] },
+): Time {
+  // Most gangs find room soon, so the near future is looked at first.
+  let horizon = from + 3600;
+  for (;;) {
+    const changes = new Map<Time, number>();
+    let sum = 0;
+    let beyond = false;
+    for (const node of nodes) {
+      const { times } = node.timeline;
+      const first = node.timeline.stepAt(from);
+      let pods = podsThroughout(node, group, from, seconds);
+      sum += pods;
+      const points: Time[] = [];
+      for (let step = first + 1; step < times.length; step += 1) {
+        const time = times[step]!;
+        const enters = time - seconds + 1;
+        if (enters > from && enters <= horizon) points.push(enters);
+        if (time <= horizon) points.push(time);
+        else beyond = true;
+      }
+      if (points.length > 1) points.sort((a, b) => a - b);
+      for (const time of points) {
+        const then = podsThroughout(node, group, time, seconds);
+        if (then !== pods) changes.set(time, (changes.get(time) ?? 0) + then - pods);
+        pods = then;
+      }
+    }
+    levels.times = [from];
+    levels.sums = [sum];
+    if (sum >= pods) return from;
+    for (const time of Float64Array.from(changes.keys()).sort()) {
+      if (time >= before) return Infinity;
+      sum += changes.get(time)!;
+      if (sum >= pods) return time;
+      levels.times.push(time);
+      levels.sums.push(sum);
+    }
+    if (!beyond || horizon >= before) return Infinity;
+    horizon = from + (horizon - from) * 8;
+  }
+}
+
+/** The first time after `time` at which a usable node changes; Infinity: none. */
+function nextChange(context: PlacementContext, group: Group, time: Time): Time {
+  let next = Infinity;
+  for (const node of context.table.nodes) {
+    if (!group.empty.counts[node.index]) continue;
+    const { times } = node.timeline;
+    const step = node.timeline.stepAt(time) + 1;
+    if (step < times.length && times[step]! < next) next = times[step]!;
+  }
+  return next;
+}
+
+/**
+ * The earliest placement of a job (its smallest gang, its full slot) that starts at `now` or later and before `before`, taken out
+ * of the timelines; undefined if there is none. `levels` is filled for a gang of one group.
+ */
+export function placeEarliest(
+  context: PlacementContext,
+  job: JobClass,
+  variant: Variant,
+  before: Time,
+  levels?: Levels,
+): (Placement & { start: Time }) | undefined {
+  let from = context.now;
+  for (let attempt = 0; attempt < 10_000; attempt += 1) {
+    let start = from;
+    for (let settled = false; !settled;) {
+      settled = true;
+      for (const group of variant.groups) {
+        const time = earliest(context, job, variant, group, group.minPods, job.slotSeconds, start, before, levels);
+        if (time === Infinity) return undefined;
+        if (time > start) {
+          start = time;
+          settled = variant.groups.length === 1;
+        }
+      }
+    }
+    const placement = place(context, job, variant, start, job.slotSeconds, "Minimum");
+    if (placement !== undefined) return { ...placement, start };
+    // Room for each group alone, or on more nodes than the queue gives to one job: look on from the next change.
+    from = Math.min(...variant.groups.map((group) => nextChange(context, group, start)));
+    if (!(from < before) || from === Infinity) return undefined;
+  }
+  return undefined;
+}

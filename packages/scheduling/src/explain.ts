@@ -1,0 +1,142 @@
+import { mayUse, podsAtStep } from "./classes.ts";
+import type { Group, Variant } from "./classes.ts";
+import { storeOf } from "./decide.ts";
+import { overall } from "./dependencies.ts";
+import type { NodeRecord } from "./nodes.ts";
+import { placeEarliest } from "./earliest.ts";
+import { applyCharges } from "./place.ts";
+import { compareJobs, pendingTasks } from "./records.ts";
+import type { JobRecord, Placement } from "./records.ts";
+import type { ClusterStore } from "./store.ts";
+import type { ClusterState, Explanation, Time } from "./types.ts";
+
+/**
+ * The numbers behind the reason that a waiting job was given by the last `decide`; undefined if it does not wait. Costs about
+ * one look at every node, so ask for the jobs that somebody reads about.
+ */
+export function explain(state: ClusterState, id: number, now: Time): Explanation | undefined {
+  const store = storeOf(state);
+  store.tick(now);
+  const job = store.jobs.get(id);
+  if (job === undefined || pendingTasks(job) === 0) return undefined;
+  const variant = job.class.open[0] ?? job.class.variants[0]!;
+  const { group, ...free } = tightest(store, job, variant);
+  const result: Explanation = {
+    job: id,
+    reason: job.reason,
+    queue: job.reservation?.queue ?? variant.queue,
+    pods: free.pods,
+    perPod: { request: group.request.slice(), mostFree: free.mostFree, largest: free.largest },
+    nodes: free.nodes,
+  };
+  const short = group.asked.find((resource) => free.mostFree[resource]! < group.request[resource]!);
+  if (short !== undefined) result.short = short;
+  if (job.reason === "Resources" || job.reason === "Priority" || job.reason === "None") addStart(store, job, result);
+  addCauses(store, job, result);
+  return result;
+}
+
+interface Free {
+  group: Group;
+  pods: { needed: number; fitting: number };
+  nodes: { usable: number; fitting: number };
+  mostFree: number[];
+  largest: number[];
+}
+
+/** What is free now for the group of pods that lacks most. */
+function tightest(store: ClusterStore, job: JobRecord, variant: Variant): Free {
+  const all = variant.groups.map((group) => freeFor(store, job, variant, group));
+  const share = ({ pods }: Free): number => pods.fitting / pods.needed;
+  const least = all.reduce((best, next) => (share(next) < share(best) ? next : best));
+  if (all.length === 1) return least;
+  // In pods of the whole job: those that lack nothing are counted as fitting.
+  const needed = all.reduce((sum, { pods }) => sum + pods.needed, 0);
+  const fitting = all.reduce((sum, { pods }) => sum + Math.min(pods.fitting, pods.needed), 0);
+  return { ...least, pods: { needed, fitting } };
+}
+
+function freeFor(store: ClusterStore, job: JobRecord, variant: Variant, group: Group): Free {
+  const width = store.resources.length;
+  const mostFree = Array.from({ length: width }, () => 0);
+  const largest = mostFree.slice();
+  const nodes = { usable: 0, fitting: 0 };
+  let fitting = 0;
+  for (const node of store.table.nodes) {
+    if (!mayUse(node, job.class, variant, group, store)) continue;
+    const { timeline, capacity } = node;
+    const step = timeline.stepAt(store.now);
+    const pods = podsAtStep(node, step, group, group.perNode);
+    nodes.usable += 1;
+    if (pods > 0) nodes.fitting += 1;
+    fitting += pods;
+    for (let index = 0; index < width; index += 1) {
+      mostFree[index] = Math.max(mostFree[index]!, timeline.free[step * width + index]!);
+      largest[index] = Math.max(largest[index]!, capacity[index]!);
+    }
+  }
+  return { group, pods: { needed: group.minPods, fitting }, nodes, mostFree, largest };
+}
+
+function addStart(store: ClusterStore, job: JobRecord, result: Explanation): void {
+  let placement: (Placement & { start: Time }) | undefined = job.reservation;
+  if (placement === undefined) {
+    for (const variant of job.class.open) {
+      const found = placeEarliest(store, job.class, variant, placement?.start ?? Infinity);
+      if (found === undefined) continue;
+      applyCharges(store.table, found.charges, found.start, found.start + job.class.slotSeconds, 1);
+      placement = found;
+    }
+  }
+  if (placement === undefined) return;
+  const nodes = [...new Set(placement.charges.map(({ node }) => node))];
+  result.start = {
+    time: placement.start,
+    nodes: nodes.map(({ name }) => name),
+    reserved: placement === job.reservation,
+  };
+  if (placement.start > store.now) {
+    const last = lastBefore(nodes, placement.start, job);
+    if (last !== undefined) result.waitsFor = last;
+  }
+}
+
+/** The job that leaves one of the nodes last before a time. */
+function lastBefore(nodes: NodeRecord[], time: Time, waiting: JobRecord): Explanation["waitsFor"] {
+  let last: NonNullable<Explanation["waitsFor"]> | undefined;
+  const consider = (job: JobRecord, task: number | undefined, endTime: Time, node: NodeRecord): void => {
+    if (endTime > time || job === waiting) return;
+    const later = last === undefined || endTime > last.endTime;
+    if (!later && !(endTime === last!.endTime && job.id < last!.job)) return;
+    last = { job: job.id, ...(task === undefined ? {} : { task }), endTime, node: node.name };
+  };
+  for (const node of nodes) {
+    for (const run of node.runs) consider(run.job, run.task, run.end, node);
+    for (const job of node.reserved) {
+      if (job.reservation !== undefined) consider(job, job.array?.pending.first(), job.reservation.end, node);
+    }
+  }
+  return last;
+}
+
+function addCauses(store: ClusterStore, job: JobRecord, result: Explanation): void {
+  const ahead = [...store.heads].filter(
+    (head) => head !== job && compareJobs(head, job) < 0 && head.input.queues.includes(result.queue ?? ""),
+  );
+  if ((result.reason === "Resources" || result.reason === "Priority") && ahead.length > 0) {
+    result.behind = ahead.reduce((first, next) => (compareJobs(next, first) < 0 ? next : first)).id;
+  }
+  if (result.reason === "BeginTime" && job.input.beginTime !== undefined) result.until = job.input.beginTime;
+  if (result.reason === "Dependency" || result.reason === "DependencyNeverSatisfied") {
+    const { readyAt } = overall(job, store.now);
+    if (readyAt !== undefined) result.until = readyAt;
+    const open = job.dependencies.filter(
+      ({ status, input }) => status !== "Met" || input.type === "AfterCorr" || input.delaySeconds !== undefined,
+    );
+    const ids = open.flatMap(({ input }) => (input.job === undefined ? [] : [input.job]));
+    if (open.some(({ input }) => input.type === "Singleton")) ids.push(...store.namesakesBefore(job));
+    result.dependsOn = [...new Set(ids)];
+  }
+  if (result.reason === "ArrayTaskLimit" && job.array !== undefined) result.limit = job.array.maxRunning;
+  if (job.class.limit !== undefined && result.reason === job.class.obstacle) result.limit = job.class.limit;
+}

@@ -1,0 +1,91 @@
+/** Whether a reservation may move to the front, from what nodes gained since it was last looked at. */
+import { mayUse, podsThroughout } from "./classes.ts";
+import type { Group } from "./classes.ts";
+import { firstWindow } from "./earliest.ts";
+import type { NodeRecord } from "./nodes.ts";
+import type { JobRecord, Levels, ReservationRecord } from "./records.ts";
+import type { ClusterStore } from "./store.ts";
+import type { Timeline } from "./timeline.ts";
+import type { Time } from "./types.ts";
+
+/**
+ * False only if planning the reservation anew could not give an earlier start. Nothing earlier was possible when it was planned;
+ * since then only the nodes that gained can have made it so. For a job of one node that is one look at each of these; for a
+ * gang, at every earlier time the pods that fitted then and what was gained since must reach the size of the gang.
+ */
+export function mayImprove(store: ClusterStore, job: JobRecord, reservation: ReservationRecord): boolean {
+  const { class: jobClass } = job;
+  const variant = jobClass.variants[0]!;
+  const group = variant.groups[0]!;
+  const isSimple =
+    jobClass.variants.length === 1 &&
+    variant.groups.length === 1 &&
+    jobClass.minSlotSeconds === jobClass.slotSeconds &&
+    store.queue(variant.queue)?.maxNodesPerJob === undefined;
+  if (store.unsure || !isSimple || (group.minPods > 1 && reservation.levels === undefined)) return true;
+  const gained = store.table.gains.since(reservation.testedAt);
+  reservation.testedAt = store.table.gains.end;
+  for (const [node, before] of gained) {
+    if (!mayUse(node, jobClass, variant, group, store)) continue;
+    const now = withoutOwn(node, node.timeline, reservation, store.now);
+    if (group.minPods === 1) {
+      if (firstWindow(now, group, 1, jobClass.slotSeconds, store.now, reservation.start) < reservation.start)
+        return true;
+      continue;
+    }
+    const then = withoutOwn(node, before, reservation, store.now);
+    if (raise(reservation.levels!, now, then, group, jobClass.slotSeconds, store.now, reservation.start)) return true;
+  }
+  return false;
+}
+
+/** The node with a timeline in which the reservation itself takes nothing. */
+function withoutOwn(node: NodeRecord, timeline: Timeline, reservation: ReservationRecord, now: Time): NodeRecord {
+  timeline.advance(now);
+  const own = reservation.charges.filter((charge) => charge.node === node);
+  if (own.length === 0 && timeline === node.timeline) return node;
+  const copy = own.length === 0 ? timeline : timeline.copy();
+  for (const { amounts } of own) copy.add(reservation.start, reservation.end, amounts, 1);
+  return { ...node, timeline: copy };
+}
+
+/** Adds to the levels what the node gained; true if they reach the gang's size somewhere. */
+function raise(
+  levels: Levels,
+  now: NodeRecord,
+  then: NodeRecord,
+  group: Group,
+  seconds: number,
+  from: Time,
+  until: Time,
+): boolean {
+  const points = new Set<Time>([from]);
+  for (const { timeline } of [now, then]) {
+    for (const time of timeline.times) {
+      for (const point of [time, time - seconds + 1]) if (point > from && point < until) points.add(point);
+    }
+  }
+  const sorted = [...points].sort((a, b) => a - b);
+  const { times, sums } = levels;
+  for (const [index, point] of sorted.entries()) {
+    const gain = podsThroughout(now, group, point, seconds) - podsThroughout(then, group, point, seconds);
+    if (gain <= 0) continue;
+    const next = sorted[index + 1] ?? until;
+    for (let level = levelAt(times, point); level < times.length && times[level]! < next; level += 1) {
+      sums[level]! += gain;
+      if (sums[level]! >= group.minPods) return true;
+    }
+  }
+  return false;
+}
+
+function levelAt(times: readonly Time[], time: Time): number {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (times[middle]! <= time) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}

@@ -1,0 +1,229 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { placeEarliest } from "./earliest.ts";
+import { mayImprove } from "./improve.ts";
+import { decide, explain, forecast } from "./index.ts";
+import type { JobInput, Policy } from "./index.ts";
+import type { ClusterStore } from "./store.ts";
+import { emptyState, scenarios, World } from "./testing.ts";
+
+/** `npm run prove -- laws` sets more. */
+const numRuns = Number(process.env["BERTH_LAW_CASES"] ?? 300);
+const law = (name: string, property: fc.IRawProperty<unknown>): void => {
+  test(name, () => fc.assert(property, { numRuns }));
+};
+const withPolicy = (policy: Policy): fc.Arbitrary<Policy> => fc.constant(policy);
+
+law(
+  "no node is over-committed, gangs are whole, each that waits has one reason, timelines are what runs and is reserved",
+  fc.property(scenarios(), (scenario) => new World(scenario).play()),
+);
+
+law(
+  "a reservation once given is never delayed where nobody jumps the queue and nothing is lost",
+  fc.property(scenarios({ plain: true }), (scenario) => {
+    const world = new World(scenario);
+    const promised = new Map<number, number>();
+    world.onDecide = (decisions, now) => {
+      for (const { job, startTime } of decisions.reservations) {
+        const before = promised.get(job) ?? Infinity;
+        assert.ok(startTime <= before, `job ${job}: ${startTime} after ${before}`);
+        assert.ok(startTime > now);
+        promised.set(job, startTime);
+      }
+      assert.deepEqual(decisions.unreserved, []);
+      for (const { job, startTime } of decisions.starts) assert.ok(startTime <= (promised.get(job) ?? Infinity));
+    };
+    world.play();
+  }),
+);
+
+law(
+  "without reservations and backfill jobs start in the order in which they came",
+  fc.property(
+    scenarios({ plain: true, policy: withPolicy({ reservationDepth: 0, backfill: "None", overdue: "Extend" }) }),
+    (scenario) => {
+      const world = new World(scenario);
+      world.play();
+      const keys = world.starts.map(({ job }) => world.inputs.get(job)!);
+      for (let index = 1; index < keys.length; index += 1) {
+        const [before, after] = [keys[index - 1]!, keys[index]!];
+        const inOrder =
+          before.submitTime < after.submitTime || (before.submitTime === after.submitTime && before.id < after.id);
+        assert.ok(inOrder, `job ${before.id} before ${after.id}`);
+      }
+    },
+  ),
+);
+
+law(
+  "every job that could ever run starts",
+  fc.property(scenarios({ plain: true }), (scenario) => {
+    const world = new World(scenario);
+    world.play();
+    for (const id of world.inputs.keys()) {
+      const reason = world.state.reason(id);
+      assert.ok(reason === undefined || reason === "NodesUnavailable", `job ${id} waits for ${reason}`);
+    }
+  }),
+);
+
+law(
+  "at rest, what waits has a reason that only somebody else can take away",
+  fc.property(scenarios(), (scenario) => {
+    const world = new World(scenario);
+    world.play();
+    const expired = new Set(
+      scenario.jobs.filter(({ input }) => input.deadline !== undefined).map(({ input }) => input.id),
+    );
+    for (const id of world.inputs.keys()) {
+      const reason = world.state.reason(id);
+      if (reason === undefined || expired.has(id)) continue;
+      assert.ok(
+        !["Resources", "Priority", "BeginTime", "ArrayTaskLimit"].includes(reason),
+        `job ${id} waits for ${reason}`,
+      );
+    }
+  }),
+);
+
+law(
+  "the same input gives the same output, and a copy decides as its original",
+  fc.property(scenarios(), (scenario) => {
+    const first = new World(scenario);
+    const second = new World(scenario);
+    const log: unknown[] = [];
+    first.onDecide = (decisions) => log.push(decisions);
+    first.play();
+    let index = 0;
+    second.onDecide = (decisions) => {
+      assert.deepEqual(decisions, log[index]);
+      index += 1;
+    };
+    second.play();
+    assert.equal(index, log.length);
+  }),
+);
+
+law(
+  "a state kept by change decides as one built anew",
+  fc.property(scenarios(), fc.integer({ min: 0, max: 60 }), (scenario, stopAt) => {
+    const world = new World({
+      ...scenario,
+      acts: scenario.acts.filter(({ act }) => act === "Drain" || act === "Down" || act === "Up"),
+    });
+    let steps = 0;
+    world.onDecide = (_, now) => {
+      steps += 1;
+      if (steps !== stopAt) return;
+      const anew = rebuild(world, now);
+      const kept = (world.state as ClusterStore).copy();
+      // Both plan all reservations anew: which nodes one had before is history.
+      for (const state of [anew, kept]) state.setPolicy({});
+      const [a, b] = [decide(anew, now), decide(kept, now)];
+      assert.deepEqual(a.starts, b.starts);
+      assert.deepEqual(anew.reservations(), kept.reservations());
+      for (const id of world.inputs.keys()) assert.equal(anew.reason(id), kept.reason(id), `reason of ${id}`);
+    };
+    world.play();
+  }),
+);
+
+/** A state told only what is so now, as a new leader is. */
+function rebuild(world: World, now: number): ClusterStore {
+  const state = emptyState({ ...world.scenario, nodes: [...world.nodes.values()] }) as ClusterStore;
+  const original = world.state as ClusterStore;
+  state.tick(now);
+  for (const [id, input] of world.inputs) {
+    const job = original.jobs.get(id);
+    if (job === undefined) continue;
+    const change: Partial<JobInput> = {};
+    if (job.array !== undefined) {
+      const waiting = [job.array.pending, job.array.blocked, job.array.never].flatMap((set) => set.runs());
+      const running = [...(job.runs?.keys() ?? [])].map((task) => [task, task] as [number, number]);
+      change.array = {
+        pending: [...waiting, ...running],
+        maxRunning: input.array?.maxRunning,
+        ended: { ok: job.array.ok.runs(), notOk: job.array.notOk.runs() },
+      };
+    }
+    state.addJob({ ...world.withOutcomes(input), ...change });
+  }
+  for (const { start } of world.running.values()) {
+    const run = original.jobs.get(start.job)!.runs!.get(start.task ?? -1)!;
+    state.startJob(start.job, { nodes: start.nodes, startTime: start.startTime, endTime: run.slotEnd }, start.task);
+    // An extension of an overdue job is counted from when it was made.
+    state.moveEnd(state.jobs.get(start.job)!.runs!.get(start.task ?? -1)!, run.end);
+  }
+  return state;
+}
+
+law(
+  "a reservation that is passed over could not be earlier",
+  fc.property(scenarios({ plain: true }), (scenario) => {
+    const world = new World(scenario);
+    const store = world.state as ClusterStore;
+    world.beforeDecide = (now) => {
+      store.tick(now);
+      for (const job of store.reserved) {
+        const reservation = job.reservation!;
+        if (reservation.start <= now) continue;
+        const before = { testedAt: reservation.testedAt, levels: structuredClone(reservation.levels) };
+        const may = mayImprove(store, job, reservation);
+        Object.assign(reservation, before);
+        if (may) continue;
+        const copy = store.copy();
+        const twin = copy.jobs.get(job.id)!;
+        copy.liftReservation(twin);
+        const earlier = placeEarliest(copy, twin.class, twin.class.variants[0]!, reservation.start);
+        assert.equal(earlier?.start, undefined, `job ${job.id} at ${reservation.start}`);
+      }
+    };
+    world.play();
+  }),
+);
+
+law(
+  "an expected start without later arrivals or early ends is exact",
+  fc.property(scenarios({ plain: true }), (scenario) => {
+    const jobs = scenario.jobs.map(({ input }) => {
+      return { runShare: 1, ok: true, input: { ...input, submitTime: 0, overheadSeconds: 0 } };
+    });
+    const world = new World({ ...scenario, jobs });
+    let expected: Map<number, number> | undefined;
+    world.onDecide = (_, now) => {
+      if (expected !== undefined) return;
+      const { starts, complete } = forecast(world.state, now);
+      assert.ok(complete);
+      expected = new Map(starts.map(({ job, time }) => [job, time]));
+    };
+    world.play();
+    for (const [job, time] of expected!) assert.equal(world.startTimes.get(job), time, `job ${job}`);
+  }),
+);
+
+law(
+  "explain answers for every job that waits and changes nothing",
+  fc.property(scenarios(), (scenario) => {
+    const asked = new World(scenario);
+    const plain = new World(scenario);
+    const log: unknown[] = [];
+    plain.onDecide = (decisions) => log.push(decisions);
+    plain.play();
+    let index = 0;
+    asked.onDecide = (decisions, now) => {
+      assert.deepEqual(decisions, log[index]);
+      index += 1;
+      for (const id of asked.inputs.keys()) {
+        const explanation = explain(asked.state, id, now);
+        assert.equal(explanation?.reason, asked.state.reason(id));
+        if (explanation?.start !== undefined && explanation.start.time > now && explanation.start.reserved) {
+          assert.equal(explanation.start.time, asked.state.reservation(id)?.startTime);
+        }
+      }
+      asked.check();
+    };
+    asked.play();
+  }),
+);

@@ -1,0 +1,412 @@
+/** For the tests: a cluster in virtual time whose jobs end as a script says, and that checks the laws after every decision. */
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { createClusterState, decide } from "./index.ts";
+import type {
+  ClusterState,
+  Decisions,
+  DependencyInput,
+  DependencyOutcome,
+  JobInput,
+  NodeInput,
+  Policy,
+  QueueInput,
+  Start,
+  Time,
+} from "./index.ts";
+import type { ClusterStore } from "./store.ts";
+import { Timeline } from "./timeline.ts";
+
+/** A job and how long each attempt of it (each task) really runs, as a share of its wall time. */
+export interface ScriptedJob {
+  input: JobInput;
+  runShare: number;
+  ok: boolean;
+}
+
+export interface Scenario {
+  nodes: NodeInput[];
+  queues: QueueInput[];
+  jobs: ScriptedJob[];
+  policy: Policy;
+  /** Operator's acts: at a time, on a job or node by index. */
+  acts: { time: Time; act: Act; index: number }[];
+}
+export type Act = "Drain" | "Down" | "Up" | "Hold" | "Release" | "Remove" | "Raise" | "Lengthen";
+
+const resources = ["cpu", "memory", "pods"];
+
+interface Running {
+  start: Start;
+  input: JobInput;
+  endTime: Time;
+  ok: boolean;
+}
+
+/** Node class "gpu" matches every selector, class "cpu" only "any". */
+function matches(selector: string, nodeClass: string): boolean {
+  return selector === "any" || nodeClass === "gpu";
+}
+
+export function emptyState(scenario: Scenario): ClusterState {
+  const state = createClusterState({ resources, matches, policy: scenario.policy });
+  for (const queue of scenario.queues) state.putQueue(queue);
+  for (const node of scenario.nodes) state.putNode(node);
+  return state;
+}
+
+export class World {
+  readonly state: ClusterState;
+  readonly running = new Map<string, Running>();
+  readonly startTimes = new Map<number, Time>();
+  readonly starts: Start[] = [];
+  readonly reasons = new Map<number, string>();
+  readonly reserved = new Map<number, Time>();
+  readonly nodes: Map<string, NodeInput>;
+  readonly inputs = new Map<number, JobInput>();
+  readonly scenario: Scenario;
+  readonly #ended = new Map<number, DependencyOutcome>();
+  readonly #okTasks = new Map<number, [number, number][]>();
+  readonly #removed = new Set<number>();
+  now: Time = 0;
+  decisions: Decisions | undefined;
+  beforeDecide: ((now: Time) => void) | undefined;
+  onDecide: ((decisions: Decisions, now: Time) => void) | undefined;
+
+  constructor(scenario: Scenario) {
+    this.scenario = scenario;
+    this.state = emptyState(scenario);
+    this.nodes = new Map(scenario.nodes.map((node) => [node.name, node]));
+  }
+
+  /** Plays the scenario to its end. */
+  play(): void {
+    const { jobs, acts } = this.scenario;
+    const arrivals = jobs.toSorted((a, b) => a.input.submitTime - b.input.submitTime || a.input.id - b.input.id);
+    const pendingActs = acts.toSorted((a, b) => a.time - b.time);
+    let wake: Time | undefined;
+    for (let step = 0; ; step += 1) {
+      assert.ok(step < 5000, "the scenario ends");
+      const nextEnd = Math.min(...[...this.running.values()].map(({ endTime }) => endTime));
+      const times = [arrivals[0]?.input.submitTime, pendingActs[0]?.time, wake].map((time) => time ?? Infinity);
+      const now = Math.min(nextEnd, ...times);
+      if (now === Infinity) return;
+      assert.ok(now >= this.now, "time goes on");
+      this.now = now;
+      for (const [key, run] of this.running) {
+        if (run.endTime > now) continue;
+        this.running.delete(key);
+        const { job, task } = run.start;
+        this.state.endJob(job, now, { task, ok: run.ok });
+        if (run.ok && task !== undefined) this.#okTasks.set(job, [...(this.#okTasks.get(job) ?? []), [task, task]]);
+        this.#noteEnd(job, run.ok);
+      }
+      while (arrivals[0]?.input.submitTime === now) {
+        const { input } = arrivals.shift()!;
+        this.inputs.set(input.id, input);
+        this.state.addJob(this.withOutcomes(input));
+      }
+      while (pendingActs[0]?.time === now) this.#act(pendingActs.shift()!);
+      this.step();
+      wake = this.decisions!.nextWake;
+      // Overdue jobs wake for ever while nothing else happens; their real end is among the events.
+      if (wake !== undefined && wake <= now) assert.fail(`nextWake ${wake} is not after ${now}`);
+      if (wake !== undefined && this.running.size === 0 && arrivals.length === 0 && pendingActs.length === 0) {
+        assert.ok(step < 4000, "an idle cluster comes to rest");
+      }
+    }
+  }
+
+  /** What became of jobs that the state holds no more, as a caller would remember it. */
+  withOutcomes(input: JobInput): JobInput {
+    const of = input.dependencies?.of.map((dependency) => {
+      const outcome = this.#ended.get(dependency.job ?? -1);
+      return outcome === undefined ? dependency : { ...dependency, outcome };
+    });
+    return of === undefined ? input : { ...input, dependencies: { of } };
+  }
+
+  #noteEnd(job: number, ok: boolean): void {
+    if (this.state.has(job)) return;
+    const startTime = this.starts.findLast((start) => start.job === job)?.startTime;
+    const isArray = this.inputs.get(job)!.array !== undefined;
+    const okTasks = isArray ? (this.#okTasks.get(job) ?? []) : undefined;
+    this.#ended.set(job, { ended: true, ok: ok && !this.#removed.has(job), startTime, okTasks });
+  }
+
+  step(): void {
+    this.beforeDecide?.(this.now);
+    const decisions = decide(this.state, this.now);
+    this.decisions = decisions;
+    for (const start of decisions.starts) this.#take(start);
+    for (const { job, reason } of decisions.waiting) this.reasons.set(job, reason);
+    for (const job of decisions.unreserved)
+      assert.ok(this.reserved.delete(job), `job ${job} had a reservation to lose`);
+    for (const { job, startTime } of decisions.reservations) this.reserved.set(job, startTime);
+    this.check();
+    this.onDecide?.(decisions, this.now);
+  }
+
+  #take(start: Start): void {
+    const input = this.inputs.get(start.job)!;
+    const key = `${start.job}/${start.task ?? ""}`;
+    assert.ok(!this.running.has(key), `${key} starts once`);
+    assert.equal(start.startTime, this.now);
+    const { runShare, ok } = this.scenario.jobs.find((job) => job.input.id === start.job)!;
+    const seconds = Math.max(1, Math.floor(start.wallTimeSeconds * runShare));
+    this.running.set(key, { start, input, endTime: this.now + seconds, ok });
+    if (!this.startTimes.has(start.job)) this.startTimes.set(start.job, this.now);
+    this.starts.push(start);
+    this.reserved.delete(start.job);
+    // Gangs are whole, on nodes that they may use.
+    const perNode = new Map<string, number>();
+    assert.equal(start.nodes.length, input.podSets.length);
+    for (const [index, set] of input.podSets.entries()) {
+      const placed = start.nodes[index]!;
+      assert.ok(placed.length <= set.count && placed.length >= (set.minCount ?? set.count), "the gang is whole");
+      const queue = this.scenario.queues.find(({ name }) => name === start.queue)!;
+      for (const name of placed) {
+        const node = this.nodes.get(name)!;
+        assert.equal(node.state, "Up");
+        assert.ok(matches(set.selector ?? "any", node.nodeClass) && matches(queue.selector ?? "any", node.nodeClass));
+        assert.ok(!(input.excludedNodes ?? []).includes(name));
+        assert.ok(input.nodes === undefined || input.nodes.includes(name));
+        perNode.set(name, (perNode.get(name) ?? 0) + 1);
+      }
+      assert.ok(perNode.size <= (queue.maxNodesPerJob ?? Infinity), "not on more nodes than the queue gives");
+    }
+    for (const pods of perNode.values()) assert.ok(pods <= (input.podsPerNode ?? Infinity));
+    assert.ok(start.wallTimeSeconds <= input.wallTimeSeconds);
+    assert.ok(start.wallTimeSeconds >= (input.minWallTimeSeconds ?? input.wallTimeSeconds));
+    assert.ok(input.beginTime === undefined || input.beginTime <= this.now);
+    assert.ok(input.deadline === undefined || this.now + start.wallTimeSeconds <= input.deadline);
+  }
+
+  #act({ act, index }: Scenario["acts"][number]): void {
+    const { nodes, jobs } = this.scenario;
+    const nodeName = nodes[index % nodes.length]!.name;
+    const { id } = jobs[index % jobs.length]!.input;
+    const waits = this.state.reason(id) !== undefined;
+    const states = { Drain: "Drained", Down: "Down", Up: "Up" } as const;
+    if (act === "Drain" || act === "Down" || act === "Up") {
+      const node = { ...this.nodes.get(nodeName)!, state: states[act] };
+      this.nodes.set(nodeName, node);
+      this.state.putNode(node);
+    } else if (act === "Remove") {
+      if (!waits) return;
+      this.state.removeJob(id, this.now);
+      this.#removed.add(id);
+      this.#noteEnd(id, false);
+      this.reasons.delete(id);
+      this.reserved.delete(id);
+    } else if (waits) {
+      const change = { Hold: { hold: "User" as const }, Release: { hold: undefined }, Raise: { priority: 5 } };
+      if (act !== "Lengthen") this.state.updateJob(id, change[act], this.now);
+    } else if (act === "Lengthen") {
+      for (const run of this.running.values()) {
+        if (run.start.job === id) this.state.setEnd(id, run.start.endTime + 20, this.now, run.start.task);
+      }
+    }
+  }
+
+  check(): void {
+    // No node is over-committed, and who has one exclusively has it alone.
+    for (const node of this.nodes.values()) {
+      const used = node.capacity.map(() => 0);
+      const jobs = new Set<Running>();
+      for (const run of this.running.values()) {
+        for (const [index, set] of run.start.nodes.entries()) {
+          for (const name of set) {
+            if (name !== node.name) continue;
+            jobs.add(run);
+            for (const [resource, amount] of run.input.podSets[index]!.request.entries()) used[resource]! += amount;
+          }
+        }
+      }
+      for (const [resource, amount] of used.entries()) {
+        assert.ok(
+          amount <= node.capacity[resource]!,
+          `${node.name}: ${amount} of ${resources[resource]} at ${this.now}`,
+        );
+      }
+      if ([...jobs].some(({ input }) => input.exclusive === true)) assert.equal(jobs.size, 1, "exclusive");
+    }
+    for (const [id, input] of this.inputs) {
+      const tasks = [...this.running.values()].filter(({ start }) => start.job === id).length;
+      assert.ok(tasks <= (input.array?.maxRunning ?? (input.array === undefined ? 1 : Infinity)), "maxRunning");
+      // Exactly one reason, told by the changes alone.
+      const reason = this.state.reason(id);
+      if (reason !== undefined) {
+        assert.notEqual(reason, "None");
+        assert.equal(this.reasons.get(id), reason, `reason of job ${id}`);
+      } else this.reasons.delete(id);
+      assert.equal(this.reserved.get(id), this.state.reservation(id)?.startTime, `reservation of job ${id}`);
+    }
+    checkTimelines(this.state as ClusterStore);
+  }
+}
+
+/** The incremental timelines are those that the running and reserved jobs make anew. */
+export function checkTimelines(store: ClusterStore): void {
+  for (const node of store.table.nodes) {
+    node.timeline.advance(store.now);
+    const fresh = new Timeline(node.capacity, store.now);
+    for (const run of node.runs) {
+      for (const charge of run.charges) if (charge.node === node) fresh.add(store.now, run.end, charge.amounts, -1);
+    }
+    for (const job of node.reserved) {
+      for (const charge of job.reservation!.charges) {
+        if (charge.node === node) fresh.add(job.reservation!.start, job.reservation!.end, charge.amounts, -1);
+      }
+    }
+    assert.deepEqual([node.timeline.times, node.timeline.free], [fresh.times, fresh.free], `timeline of ${node.name}`);
+  }
+}
+
+const amount = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max });
+const maybe = <T>(value: fc.Arbitrary<T>, freq = 4): fc.Arbitrary<T | undefined> =>
+  fc.option(value, { nil: undefined, freq });
+
+export const policies: fc.Arbitrary<Policy> = fc.record({
+  reservationDepth: fc.constantFrom(1, 0, 2, 3, -1),
+  backfill: fc.constantFrom("Arrival" as const, "Shortest" as const, "Priority" as const, "None" as const),
+  overdue: fc.constant("Extend" as const),
+});
+
+function jobs(plain: boolean): fc.Arbitrary<ScriptedJob> {
+  const rare = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+    plain ? fc.constant(undefined) : maybe(value);
+  return fc
+    .record({
+      podSets: fc.array(
+        fc.record({
+          count: amount(3),
+          request: fc.tuple(amount(4), fc.integer({ min: 0, max: 3 }), fc.constant(1)),
+          selector: rare(fc.constantFrom("any", "gpu")),
+          elastic: rare(fc.constant(true)),
+        }),
+        { minLength: 1, maxLength: plain ? 1 : 2 },
+      ),
+      submitTime: fc.integer({ min: 0, max: 60 }),
+      wallTimeSeconds: amount(40),
+      overheadSeconds: maybe(fc.constant(5)),
+      queues: plain ? fc.constant(["a"]) : fc.constantFrom(["a"], ["b"], ["a", "b"]),
+      priority: rare(fc.integer({ min: 0, max: 2 })),
+      podsPerNode: rare(fc.constant(1)),
+      exclusive: rare(fc.constant(true)),
+      shrinkable: rare(fc.constant(true)),
+      beginDelay: rare(amount(30)),
+      array: rare(fc.record({ tasks: amount(6), maxRunning: maybe(amount(2)) })),
+      dependsOn: rare(
+        fc.record({
+          type: fc.constantFrom<DependencyInput["type"]>(
+            "After",
+            "AfterAny",
+            "AfterOk",
+            "AfterNotOk",
+            "AfterCorr",
+            "Singleton",
+          ),
+          back: amount(3),
+          delaySeconds: maybe(amount(20)),
+        }),
+      ),
+      excluded: rare(fc.constant(["n0"])),
+      deadlineDelay: rare(fc.integer({ min: 40, max: 200 })),
+      runShare: plain ? fc.constantFrom(1, 0.5, 0.1) : fc.constantFrom(1, 0.5, 0.1, 2),
+      ok: fc.boolean(),
+    })
+    .map((job) => ({
+      runShare: job.runShare,
+      ok: job.ok,
+      input: {
+        id: 0,
+        user: "ada",
+        name: "x",
+        queues: job.queues,
+        submitTime: job.submitTime,
+        priority: job.priority,
+        podSets: job.podSets.map(({ count, request, selector, elastic }) => ({
+          count,
+          request,
+          selector,
+          minCount: elastic === true ? 1 : undefined,
+        })),
+        podsPerNode: job.podsPerNode,
+        exclusive: job.exclusive,
+        excludedNodes: job.excluded,
+        wallTimeSeconds: job.wallTimeSeconds,
+        minWallTimeSeconds: job.shrinkable === true ? Math.ceil(job.wallTimeSeconds / 4) : undefined,
+        overheadSeconds: job.overheadSeconds,
+        beginTime: job.beginDelay === undefined ? undefined : job.submitTime + job.beginDelay,
+        deadline: job.deadlineDelay === undefined ? undefined : job.submitTime + job.deadlineDelay,
+        array:
+          job.array === undefined
+            ? undefined
+            : { pending: [[0, job.array.tasks - 1] as const], maxRunning: job.array.maxRunning },
+        dependencies:
+          job.dependsOn === undefined
+            ? undefined
+            : {
+                of: [
+                  {
+                    type: job.dependsOn.type,
+                    job: job.dependsOn.type === "Singleton" ? undefined : -job.dependsOn.back,
+                    delaySeconds: job.dependsOn.type === "After" ? job.dependsOn.delaySeconds : undefined,
+                  },
+                ],
+              },
+      },
+    }));
+}
+
+/** Random clusters and loads. `plain`: only what cannot take a reservation back (no acts, priorities, overruns). */
+export function scenarios(options: { plain?: boolean; policy?: fc.Arbitrary<Policy> } = {}): fc.Arbitrary<Scenario> {
+  const { plain = false, policy = policies } = options;
+  const acts = fc.array(
+    fc.record({
+      time: fc.integer({ min: 0, max: 120 }),
+      act: fc.constantFrom<Act>("Drain", "Down", "Up", "Hold", "Release", "Remove", "Raise", "Lengthen"),
+      index: fc.nat(20),
+    }),
+    { maxLength: 6 },
+  );
+  return fc
+    .record({
+      nodes: fc.array(
+        fc.record({
+          capacity: fc.tuple(amount(8), amount(8), fc.constant(10)),
+          nodeClass: fc.constantFrom("cpu", "gpu"),
+        }),
+        { minLength: 1, maxLength: 5 },
+      ),
+      queues: fc.record({
+        placement: fc.constantFrom("Pack" as const, "Spread" as const),
+        tier: fc.constantFrom(1, 2),
+        selector: maybe(fc.constant("gpu")),
+        maxNodesPerJob: maybe(amount(3)),
+      }),
+      jobs: fc.array(jobs(plain), { minLength: 1, maxLength: 14 }),
+      policy,
+      acts: plain ? fc.constant<Scenario["acts"]>([]) : acts,
+    })
+    .map(({ nodes, queues, jobs, policy, acts }): Scenario => ({
+      nodes: nodes.map((node, index) => ({ ...node, name: `n${index}`, state: "Up" })),
+      queues: [
+        { name: "a", placement: queues.placement },
+        { name: "b", ...queues },
+      ],
+      jobs: jobs
+        .toSorted((a, b) => a.input.submitTime - b.input.submitTime)
+        .map((job, index) => {
+          const id = index + 10;
+          const of = job.input.dependencies?.of.map(({ type, job, delaySeconds }) => {
+            return { type, delaySeconds, job: job === undefined ? undefined : id + job };
+          });
+          const input: JobInput = { ...job.input, id, dependencies: of === undefined ? undefined : { of } };
+          return { runShare: job.runShare, ok: job.ok, input };
+        }),
+      policy,
+      acts,
+    }));
+}
