@@ -86,6 +86,8 @@ function unshareDriver(tools: Tools, namespaces: "privileged" | "user"): Driver 
     namespaces,
     launcher(nodeName, needs) {
       const wrapping = unshareWrapping(nodeName, withEngines(needs), namespaces, tools);
+      if (wrapping === undefined)
+        throw new Error("no empty directory was found to build the sandbox on (/media, /mnt, /srv, …)");
       return { key: wrapping.join("\0"), wrapping };
     },
   };
@@ -99,7 +101,12 @@ function withEngines(needs: MountNeeds): MountNeeds {
 
 /** Starts what a task would start; undefined when it works, else the words of what failed. */
 function tryDriver(driver: Driver, tools: Tools): string | undefined {
-  const { wrapping } = driver.launcher("probe", { writable: [], volumes: [], hidden: [] });
+  let wrapping: string[];
+  try {
+    ({ wrapping } = driver.launcher("probe", { writable: [], volumes: [], hidden: [] }));
+  } catch (error) {
+    return (error as Error).message;
+  }
   const user = driver.namespaces === "user" ? ["--user", "--map-current-user"] : [];
   const task = ["--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--", tools.shell, "-c", 'test "$$" = 1'];
   const [program, ...words] = [...wrapping, tools.unshare!, ...user, ...task];

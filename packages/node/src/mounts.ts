@@ -70,14 +70,16 @@ export function writableRoot(path: string): string | undefined {
  */
 export function mountArguments(needs: MountNeeds): string[] {
   const rebuilt = new Set<string>();
+  const made = new Set<string>();
   for (const { source, target } of needs.volumes) {
     const asDirectory = statSync(source).isDirectory();
     if (fits(target, asDirectory)) continue;
     let above = dirname(target);
-    while (!isDirectory(above)) above = dirname(above);
+    for (; !isDirectory(above); above = dirname(above)) made.add(above);
     rebuilt.add(above);
   }
   const words: string[] = [];
+  const closing = [...rebuilt].flatMap((path) => ["--remount-ro", path]);
   if (rebuilt.delete("/")) words.push(...entries("/", ["/dev", "/proc"]));
   else words.push("--ro-bind", "/", "/");
   words.push("--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc");
@@ -85,6 +87,7 @@ export function mountArguments(needs: MountNeeds): string[] {
   type Step = { path: string; order: number; words: string[] };
   const steps: Step[] = [
     ...[...rebuilt].map((path) => ({ path, order: 0, words: ["--tmpfs", path, ...entries(path, [])] })),
+    ...[...made].map((path) => ({ path, order: 0, words: ["--dir", path] })),
     ...writable.map((path) => ({ path, order: 1, words: ["--bind", path, path] })),
     ...needs.hidden.filter(existsSync).map((path) => ({ path, order: 2, words: hide(path) })),
     ...needs.volumes.map(({ source, target, readOnly }) => ({
@@ -96,7 +99,7 @@ export function mountArguments(needs: MountNeeds): string[] {
   // A mount must come after those that it lies within, or they would cover it.
   steps.sort((a, b) => depth(a.path) - depth(b.path) || a.order - b.order);
   for (const step of steps) words.push(...step.words);
-  return words;
+  return [...words, ...closing];
 }
 
 function depth(path: string): number {

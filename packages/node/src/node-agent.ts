@@ -9,6 +9,7 @@ import { capabilitiesOf, chooseDriver, type Capabilities, type Driver, type Driv
 import { startEndpoint, type EndpointOptions } from "./endpoint.ts";
 import { EventRecorder } from "./events.ts";
 import { usableCores } from "./host.ts";
+import { Leftovers } from "./leftovers.ts";
 import { MemorySampler } from "./memory-sampler.ts";
 import { nodeObject, registerNode, renewLease, type NodeSpec } from "./node-objects.ts";
 import { PodWorker, type NodeContext } from "./pod-worker.ts";
@@ -92,7 +93,10 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
       defaultIdentity: local!.defaultIdentity,
       references: (namespace) => references.texts(namespace),
       event: (pod, type, reason, message) => events.record(pod, nodeName, type, reason, message),
-      changed: (worker, urgency) => writer.changed(worker, urgency),
+      changed(worker, urgency) {
+        writer.changed(worker, urgency);
+        if (worker.finished) local!.leftovers?.end(worker.pod.metadata.uid!);
+      },
       log,
     };
   }
@@ -205,7 +209,10 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
   const watchdog = new Watchdog(directory);
   const tasks = new Tasks({ directory, cgroups, watchdog, log });
   const references = new References(options.client);
-  const volumes = new Volumes(join(directory, "volumes"), options.dataDirectory, references);
+  // Without mount namespaces other users must be able to reach their volumes, and the data folder is closed to them.
+  const volumesDirectory = driver.name === "process" && asRoot ? join("/run", name) : join(directory, "volumes");
+  const volumes = new Volumes(volumesDirectory, options.dataDirectory, references);
+  const leftovers = driver.name === "process" ? new Leftovers() : undefined;
   const sampler = cgroups === undefined ? new MemorySampler(tasks) : undefined;
   const enough = real.reduce((sum, { cpus }) => sum + cpus, 0) <= cores.length;
   let next = 0;
@@ -223,6 +230,7 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
     tasks,
     volumes,
     references,
+    leftovers,
     node,
     defaultIdentity:
       options.defaultIdentity ??
@@ -231,6 +239,7 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
         : { uid: process.getuid!(), gid: process.getgid!(), groups: process.getgroups!() }),
     close() {
       sampler?.close();
+      leftovers?.close();
       tasks.close();
     },
   };

@@ -68,7 +68,7 @@ berth_start_time() {
   berth_started=\${20}
 }
 
-# Sets berth_tree to the pids below $1, those of the first $2 generations left out.
+# Sets berth_tree to the pids below $1, those of the first $2 generations left out: they are in berth_above.
 berth_tree_of() {
   berth_pairs=
   for berth_file in /proc/[0-9]*/stat; do
@@ -78,14 +78,14 @@ berth_tree_of() {
     berth_line=\${berth_line#* }
     berth_pairs="$berth_pairs $berth_pid:\${berth_line%% *}"
   done
-  berth_generation=" $1 " berth_depth=0 berth_tree=
+  berth_generation=" $1 " berth_depth=0 berth_tree= berth_above="$1"
   while [ -n "$berth_generation" ]; do
     berth_next=
     for berth_pair in $berth_pairs; do
       case $berth_generation in *" \${berth_pair#*:} "*) berth_next="$berth_next \${berth_pair%:*}" ;; esac
     done
     berth_depth=$((berth_depth + 1))
-    [ "$berth_depth" -le "$2" ] || berth_tree="$berth_tree $berth_next"
+    if [ "$berth_depth" -le "$2" ]; then berth_above="$berth_above $berth_next"; else berth_tree="$berth_tree $berth_next"; fi
     berth_generation=\${berth_next:+$berth_next }
   done
 }
@@ -99,7 +99,7 @@ berth_signal() {
     for berth_file in $(grep -slF "BERTH_POD_UID=\${5%%/*}" /proc/[0-9]*/environ); do
       berth_pid=\${berth_file#/proc/}
       berth_pid=\${berth_pid%/environ}
-      case " $berth_tree $2 $$ " in *" $berth_pid "*) ;; *) kill -s "$1" "$berth_pid" 2>/dev/null ;; esac
+      case " $berth_tree $berth_above $$ " in *" $berth_pid "*) ;; *) kill -s "$1" "$berth_pid" 2>/dev/null ;; esac
     done
   fi
 }
