@@ -11,6 +11,7 @@ import { noTask, type WorkloadRecord } from "./model/record.ts";
 import { NodeLifecycle } from "./node-lifecycle/node-lifecycle.ts";
 import { Retention } from "./retention.ts";
 import { Scheduling } from "./scheduler/scheduling.ts";
+import { isGang } from "./scheduler/snapshot.ts";
 import { type Stores, startStores, storesSynced } from "./stores.ts";
 import { Admissions } from "./workload/admissions.ts";
 import { JobIds } from "./workload/job-ids.ts";
@@ -111,14 +112,15 @@ async function resume(stores: Stores, ledger: Ledger, admissions: Admissions, li
   }
   for (const record of admitted) {
     if (record.book === undefined) {
-      if (isActive(record.workload.status?.phase) && record.live.size === 0 && isActive(record.phase)) {
-        life.vanished(record, noTask);
-      }
+      if (!isActive(record.workload.status?.phase) || record.live.size > 0 || !isActive(record.phase)) continue;
+      // A gang that was only starting had not begun: nothing of it is lost.
+      if (record.phase === "Starting" && isGang(record.workload)) record.phase = "Pending";
+      else life.vanished(record, noTask);
     } else {
       for (const task of record.book.wasRunning.intersect(record.book.pending)) life.vanished(record, task);
     }
-    admissions.resumed(record);
   }
+  for (const record of admitted) admissions.resumed(record);
 }
 
 function bySubmission(a: { metadata: { creationTimestamp?: string; name: string } }, b: typeof a): number {

@@ -25,8 +25,10 @@ export class Retention {
 
   /** To be called with Workloads found finished, before {@link finished} is. */
   begin(records: Iterable<WorkloadRecord>): void {
-    const found = [...records].filter(({ phase }) => isFinal(phase));
-    const endOf = ({ workload }: WorkloadRecord): number => seconds(workload.status?.endTime) ?? 0;
+    // Not those that end at this moment: they are told as finished once their status is written.
+    const found = [...records].filter(({ workload }) => isFinal(workload.status?.phase));
+    const now = Math.floor(this.#context.now() / 1000);
+    const endOf = ({ workload }: WorkloadRecord): number => seconds(workload.status?.endTime) ?? now;
     found.sort((a, b) => endOf(a) - endOf(b));
     for (const record of found) this.#finished.set(record.uid, { record, endedAt: endOf(record) });
     this.#sweep();

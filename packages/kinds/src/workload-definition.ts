@@ -41,7 +41,7 @@ const podSet: Schema = {
   ...object(
     {
       name: { type: "string", pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", maxLength: 40 },
-      role: { ...oneOf(["Driver", "Worker"], "The Driver's end is the job's end."), default: "Driver" },
+      role: { ...oneOf(["Driver", "Worker"], "The end of all Driver pods is the job's end."), default: "Driver" },
       count: { ...integer(1, 100_000, "How many equal pods."), default: 1 },
       minCount: integer(1, 100_000, "The job may start with this many."),
       template: podTemplate,
@@ -50,7 +50,6 @@ const podSet: Schema = {
   ),
   "x-kubernetes-validations": [
     { rule: "!has(self.minCount) || self.minCount <= self.count", message: "minCount must not be more than count" },
-    { rule: "self.role != 'Driver' || self.count == 1", message: "the pod set with role Driver must have count 1" },
   ],
 };
 
@@ -164,8 +163,8 @@ const spec: Schema = {
   ),
   "x-kubernetes-validations": [
     {
-      rule: "self.podSets.exists_one(p, p.role == 'Driver')",
-      message: "exactly one pod set must have role Driver: its end is the job's end",
+      rule: "self.podSets.exists(p, p.role == 'Driver')",
+      message: "one pod set must have role Driver: the end of its pods is the job's end",
     },
     {
       rule: "!has(self.minWallTimeSeconds) || !has(self.wallTimeSeconds) || self.minWallTimeSeconds <= self.wallTimeSeconds",

@@ -1,7 +1,7 @@
 import type { Condition, KubernetesObject } from "@berth/machinery";
 import type { PodTemplate } from "./pod.ts";
 
-/** One set of equal pods. The Driver's end is the job's end; a Worker's death is not the job's. */
+/** One set of equal pods. The end of all Driver pods (one, as a rule) is the job's end; a Worker's death is not the job's. */
 export interface PodSet {
   name: string;
   role: "Driver" | "Worker";
@@ -157,7 +157,7 @@ export interface ArrayStatus {
   outOfMemory?: string;
   nodeFailed?: string;
   cancelled?: string;
-  /** Attempts used so far, only of tasks that had more than one: `{"17": 2}`. */
+  /** Attempts that ended and were begun again, only of tasks that had such: `{"17": 2}`; the current one is the third. */
   attempts?: Record<string, number>;
 }
 

@@ -83,3 +83,26 @@ export function endOfPod(pod: Pod, stopped?: FinalPhase): AttemptEnd {
   // A failed pod with no failed container never ran: exit code 1, as Slurm gives to launches that failed.
   return { ...end, phase: "Failed", exitCode: terminated === undefined ? 1 : end.exitCode };
 }
+
+const severity: readonly FinalPhase[] = [
+  "Succeeded",
+  "Failed",
+  "OutOfMemory",
+  "TimedOut",
+  "DeadlineExceeded",
+  "Preempted",
+  "Cancelled",
+  "NodeFailed",
+];
+
+/** Of two ends of driver pods the one that the job is to have; its exit code is the larger. */
+export function worseEnd(one: AttemptEnd | undefined, other: AttemptEnd): AttemptEnd {
+  if (one === undefined) return other;
+  const worse = severity.indexOf(other.phase) > severity.indexOf(one.phase) ? other : one;
+  return { ...worse, exitCode: Math.max(one.exitCode, other.exitCode), endTime: latest(one.endTime, other.endTime) };
+}
+
+function latest(one: string | undefined, other: string | undefined): string | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return one > other ? one : other;
+}

@@ -24,6 +24,8 @@ export interface AttemptPod {
   name: string;
   node: string;
   isDriver: boolean;
+  /** Its end is in {@link Attempt.worst}. */
+  isCounted?: boolean;
   /** `Creating` until the API has it; `Gone` when it has it no more. */
   state: "Creating" | "Created" | "Running" | "Terminal" | "Gone";
   /** Last seen; absent while creating. */
@@ -39,6 +41,9 @@ export interface Attempt {
   creating: number;
   running: number;
   still: number;
+  /** Driver pods that have not ended, and the worst end of those that have. */
+  driversLeft: number;
+  worst?: AttemptEnd;
   /** Of gangs, made when first needed. */
   byName?: Map<string, AttemptPod>;
   /**
@@ -55,8 +60,23 @@ export interface Attempt {
   /** The phase that whoever stopped it wants it to have. */
   stopped?: FinalPhase;
   end?: AttemptEnd;
+  /** Taken back by another leader than began it, who may have opened gates since: its number is not used again. */
+  isSpent?: boolean;
   /** It will be followed by another attempt. */
   requeue?: boolean;
+}
+
+/** A new attempt, its pods being created or found. */
+export function newAttempt(of: Pick<Attempt, "task" | "number" | "pods" | "wallTimeSeconds" | "createdAt">): Attempt {
+  const { pods } = of;
+  return {
+    ...of,
+    creating: pods.filter(({ state }) => state === "Creating").length,
+    running: 0,
+    still: 0,
+    driversLeft: pods.filter(({ isDriver }) => isDriver).length,
+    state: "Starting",
+  };
 }
 
 export interface WorkloadRecord {

@@ -6,12 +6,13 @@ import { type AnyObject, isReason, resources } from "@berth/client";
 import type { FinalPhase, Pod } from "@berth/kinds";
 import { accountingFinalizer, annotations, attemptOf, isFinal, workloads } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
-import { endOfPod, isTerminal, startOf } from "../model/ends.ts";
+import { type AttemptEnd, endOfPod, isTerminal, startOf, worseEnd } from "../model/ends.ts";
 import type { Ledger } from "../model/ledger.ts";
 import {
   type Attempt,
   type AttemptPod,
   currentAttempt,
+  newAttempt,
   noTask,
   setState,
   type WorkloadRecord,
@@ -71,17 +72,13 @@ export class AttemptLife {
 
   /** Creates the pods of an attempt that the scheduler decided to start. */
   begin(record: WorkloadRecord, task: number, wallTimeSeconds: number, plan: readonly PlannedPod[]): Attempt {
-    const attempt: Attempt = {
+    const attempt = newAttempt({
       task,
       number: currentAttempt(record, task),
       pods: plan.map(({ name, node, isDriver }) => ({ name, node, isDriver, state: "Creating" })),
-      creating: plan.length,
-      running: 0,
-      still: 0,
-      state: "Starting",
       wallTimeSeconds,
       createdAt: this.#context.now(),
-    };
+    });
     record.live.set(task, attempt);
     if (record.book === undefined) record.phase = "Starting";
     else record.book.start(task);
@@ -128,7 +125,10 @@ export class AttemptLife {
     if (why !== undefined) record.blocked ??= why;
     if (attempt.pods.some(({ state }) => state !== "Gone") || record.live.get(attempt.task) !== attempt) return;
     record.live.delete(attempt.task);
-    if (record.book === undefined) record.phase = "Pending";
+    if (record.book === undefined) {
+      record.phase = "Pending";
+      if (attempt.isSpent === true) record.endedAttempts = attempt.number;
+    } else if (attempt.isSpent === true) record.book.requeue(attempt.task);
     else record.book.takeBack(attempt.task);
     if (attempt.stopped === undefined) {
       this.#events.takenBack(record, attempt, record.blocked);
@@ -172,7 +172,7 @@ export class AttemptLife {
       return;
     }
     const wallTimeSeconds = Number(pods[0]!.metadata.annotations?.[annotations.wallTimeSeconds] ?? 0);
-    const attempt: Attempt = {
+    const attempt = newAttempt({
       task,
       number,
       pods: pods.map((pod) => ({
@@ -182,57 +182,49 @@ export class AttemptLife {
         state: "Created",
         pod,
       })),
-      creating: 0,
-      running: 0,
-      still: 0,
-      state: "Starting",
       wallTimeSeconds,
       createdAt: Date.parse(pods[0]!.metadata.creationTimestamp ?? "") || this.#context.now(),
-    };
+    });
     record.live.set(task, attempt);
     if (record.book === undefined) record.phase = "Starting";
-    else {
-      record.book.start(task);
-      record.book.created(task);
-    }
+    else record.book.start(task);
     record.nodes = attempt.pods.map(({ node }) => node);
     this.#events.adopted(record, attempt);
     const driver = attempt.pods.find((entry) => entry.isDriver);
-    const isGated = driver?.pod?.metadata.annotations?.[annotations.gate] === "closed";
-    if (isGated) {
-      // Which of its pods were to come is not known; none of its scripts has begun.
+    const gates = new Set(attempt.pods.map(({ pod }) => pod?.metadata.annotations?.[annotations.gate]));
+    if (gates.has("closed") && !gates.has("open")) {
+      // Which of its pods were to come is not known; its driver's script has not begun.
+      attempt.isSpent = true;
       this.#takeBack(record, attempt);
       return;
     }
-    if (driver?.pod?.metadata.annotations?.[annotations.gateOpenedAt] !== undefined)
-      this.#begun(record, attempt, driver.pod);
+    // The gang was whole once: the rest of the gates is opened, at the time at which the first was.
+    if (gates.has("open")) this.#openGates(record, attempt);
     for (const entry of attempt.pods) this.#apply(record, attempt, entry, entry.pod!);
     if (driver === undefined) {
       attempt.state = "Ending";
       attempt.end = { phase: "NodeFailed", exitCode: 0, signal: 0, message: "the pod of its driver is gone" };
-      this.#endOthers(record, attempt);
+      this.#stopOthers(attempt);
+      if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
     }
   }
 
   /** An attempt of which status tells that it was made, and of which nothing is left: it is not known to have ended well. */
   vanished(record: WorkloadRecord, task: number): void {
-    const attempt: Attempt = {
+    const attempt = newAttempt({
       task,
       number: currentAttempt(record, task),
       pods: [],
-      creating: 0,
-      running: 0,
-      still: 0,
-      state: "Ending",
       wallTimeSeconds: 0,
       createdAt: this.#context.now(),
-      end: {
-        phase: "NodeFailed",
-        exitCode: 0,
-        signal: 0,
-        startTime: record.book === undefined ? record.startTime : undefined,
-        message: "its pod was removed by someone else",
-      },
+    });
+    attempt.state = "Ending";
+    attempt.end = {
+      phase: "NodeFailed",
+      exitCode: 0,
+      signal: 0,
+      startTime: record.book === undefined ? record.startTime : undefined,
+      message: "its pod was removed by someone else",
     };
     record.live.set(task, attempt);
     this.#events.adopted(record, attempt);
@@ -250,7 +242,7 @@ export class AttemptLife {
     }
     if (isTerminal(pod)) setState(attempt, entry, "Terminal");
     else if (entry.state !== "Gone") setState(attempt, entry, pod.status?.phase === "Running" ? "Running" : "Created");
-    if (attempt.creating === 0) record.book?.created(attempt.task);
+    if (attempt.creating === 0 && attempt.pods.length === 1) record.book?.created(attempt.task);
     if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal") void this.#stopPod(pod);
     this.#evaluate(record, attempt, entry);
   }
@@ -275,12 +267,18 @@ export class AttemptLife {
       } else if (entry.state === "Running" || entry.state === "Terminal") this.#begun(record, attempt, entry.pod!);
     }
     if (!isStill) return;
-    if (entry.isDriver && attempt.end === undefined) {
-      attempt.end = this.#endOf(attempt, entry);
+    if (entry.isDriver && entry.isCounted !== true && attempt.end === undefined) {
+      entry.isCounted = true;
+      attempt.driversLeft--;
+      const end = this.#endOf(attempt, entry);
+      attempt.worst = worseEnd(attempt.worst, end);
+      // Of several drivers one that was lost ends all: the rest of the work is to be done again anyway.
+      if (attempt.driversLeft > 0 && end.phase !== "NodeFailed") return;
+      attempt.end = attempt.worst;
       attempt.state = "Ending";
-      this.#endOthers(record, attempt);
-      if (attempt.pods.length > 1) {
+      if (attempt.still < attempt.pods.length) {
         if (record.book === undefined) record.phase = "Completing";
+        this.#stopOthers(attempt);
         this.flushSoon(record);
       }
     }
@@ -288,7 +286,7 @@ export class AttemptLife {
     if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
   }
 
-  #endOf(attempt: Attempt, entry: AttemptPod): NonNullable<Attempt["end"]> {
+  #endOf(attempt: Attempt, entry: AttemptPod): AttemptEnd {
     if (entry.pod === undefined) return { phase: attempt.stopped ?? "NodeFailed", exitCode: 0, signal: 0 };
     return endOfPod(entry.pod, attempt.stopped);
   }
@@ -297,23 +295,17 @@ export class AttemptLife {
     if (attempt.state !== "Starting") return;
     attempt.state = "Running";
     attempt.startTime = startOf(pod) ?? this.#timestamp();
-    if (record.book === undefined) {
-      record.phase = "Running";
-      record.startTime = attempt.startTime;
-    } else record.startTime ??= attempt.startTime;
-    this.#events.started(record, attempt);
+    this.#nowRunning(record, attempt);
     if (!isTerminal(pod)) this.flushSoon(record);
   }
 
   #openGates(record: WorkloadRecord, attempt: Attempt): void {
-    const openedAt = this.#timestamp();
+    const isOpen = ({ pod }: AttemptPod): boolean => pod?.metadata.annotations?.[annotations.gate] === "open";
+    const openedAt =
+      attempt.pods.find(isOpen)?.pod?.metadata.annotations?.[annotations.gateOpenedAt] ?? this.#timestamp();
     attempt.state = "Running";
     attempt.startTime = openedAt;
-    if (record.book === undefined) {
-      record.phase = "Running";
-      record.startTime = openedAt;
-    } else record.startTime ??= openedAt;
-    this.#events.started(record, attempt);
+    this.#nowRunning(record, attempt);
     const open = (entry: AttemptPod): Promise<unknown> =>
       this.#writer.run(() =>
         this.#context.client.patch(
@@ -323,11 +315,25 @@ export class AttemptLife {
           { namespace: record.namespace },
         ),
       );
-    // The driver's last: an open gate of the driver says that the gang is whole.
-    void Promise.all(attempt.pods.filter(({ isDriver }) => !isDriver).map(open))
-      .then(() => Promise.all(attempt.pods.filter(({ isDriver }) => isDriver).map(open)))
-      .catch((error: unknown) => this.#failed("opening the gates", record, error));
+    const openAll = (entries: AttemptPod[]): Promise<unknown> =>
+      Promise.all(entries.filter((entry) => !isOpen(entry)).map(open));
+    void openAll(attempt.pods.filter(({ isDriver }) => !isDriver))
+      .then(() => openAll(attempt.pods.filter(({ isDriver }) => isDriver)))
+      .catch((error: unknown) => {
+        if (!isReason(error, "NotFound", "Conflict")) this.#failed("opening the gates", record, error);
+      });
     this.flushSoon(record);
+  }
+
+  #nowRunning(record: WorkloadRecord, attempt: Attempt): void {
+    if (record.book === undefined) {
+      record.phase = "Running";
+      record.startTime = attempt.startTime;
+    } else {
+      record.book.created(attempt.task);
+      record.startTime ??= attempt.startTime;
+    }
+    this.#events.started(record, attempt);
   }
 
   // Stopping
@@ -345,13 +351,12 @@ export class AttemptLife {
     this.flushSoon(record);
   }
 
-  #endOthers(record: WorkloadRecord, attempt: Attempt): void {
+  #stopOthers(attempt: Attempt): void {
     if (attempt.stopped !== undefined) return;
     for (const entry of attempt.pods) {
-      if (entry.isDriver || entry.pod === undefined) continue;
+      if (entry.pod === undefined) continue;
       if (entry.state === "Created" || entry.state === "Running") void this.#stopPod(entry.pod);
     }
-    if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
   }
 
   /** Deletes a pod that runs; the finalizer keeps its last status until that is accounted. */
@@ -384,11 +389,15 @@ export class AttemptLife {
     if (attempt.state === "Ended") return;
     const end = attempt.end!;
     attempt.state = "Ended";
-    for (const { isDriver, pod } of attempt.pods) {
-      if (isDriver || pod === undefined) continue;
-      const { peakMemoryBytes, cpuMilliseconds } = endOfPod(pod);
-      if (peakMemoryBytes !== undefined) end.peakMemoryBytes = Math.max(end.peakMemoryBytes ?? 0, peakMemoryBytes);
-      if (cpuMilliseconds !== undefined) end.cpuMilliseconds = (end.cpuMilliseconds ?? 0) + cpuMilliseconds;
+    if (attempt.pods.length > 1) {
+      end.peakMemoryBytes = undefined;
+      end.cpuMilliseconds = undefined;
+      for (const { pod } of attempt.pods) {
+        if (pod === undefined) continue;
+        const { peakMemoryBytes, cpuMilliseconds } = endOfPod(pod);
+        if (peakMemoryBytes !== undefined) end.peakMemoryBytes = Math.max(end.peakMemoryBytes ?? 0, peakMemoryBytes);
+        if (cpuMilliseconds !== undefined) end.cpuMilliseconds = (end.cpuMilliseconds ?? 0) + cpuMilliseconds;
+      }
     }
     const { requeue } = record.workload.spec;
     attempt.requeue =
@@ -523,18 +532,14 @@ export class AttemptLife {
       this.#discard(pod);
       return;
     }
-    const attempt: Attempt = {
+    const attempt = newAttempt({
       task,
       number,
       pods: [{ name: pod.metadata.name, node: pod.spec.nodeName ?? "", isDriver: true, state: "Terminal", pod }],
-      creating: 0,
-      running: 0,
-      still: 1,
-      state: "Ended",
       wallTimeSeconds: 0,
       createdAt: 0,
-      end: endOfPod(pod, pod.metadata.deletionTimestamp === undefined ? undefined : "Cancelled"),
-    };
+    });
+    attempt.end = endOfPod(pod, pod.metadata.deletionTimestamp === undefined ? undefined : "Cancelled");
     void this.#context.accounting
       .record([attemptRow(record, attempt, this.#timestamp())])
       .then(() => this.#discard(pod))

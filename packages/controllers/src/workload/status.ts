@@ -1,6 +1,6 @@
 /** The parts of a Workload's status that its life writes, as merge patches. Pure. */
 import type { FinalPhase, WorkloadPhase, WorkloadStatus } from "@berth/kinds";
-import { isFinal } from "@berth/kinds";
+import { isActive, isFinal } from "@berth/kinds";
 import type { Condition } from "@berth/machinery";
 import { noTask, type WorkloadRecord } from "../model/record.ts";
 import { waitSeconds } from "./rows.ts";
@@ -84,7 +84,8 @@ export function lifePatch(record: WorkloadRecord, now: string, message?: string)
   }
   if (record.book === undefined) {
     patch.nodes = record.nodes.length === 0 ? null : record.nodes;
-    patch.attempts = record.endedAttempts + (record.live.size > 0 ? 1 : 0);
+    // One that is only being created is not told yet: a new leader would count it as ended.
+    patch.attempts = record.endedAttempts + (isActive(phase) ? 1 : 0);
     patch.restarts = record.restarts === 0 ? null : record.restarts;
   } else {
     patch.array = record.book.toStatus() as WorkloadStatus["array"];
