@@ -134,7 +134,7 @@ class StrategicMerge {
     if (replaces) return additions;
     for (const one of additions) {
       const index = merged.findIndex((item) => ownValue(item, mergeKey) === one[mergeKey]);
-      if (index === -1) merged.push(withoutDirectives(one) as JsonObject);
+      if (index === -1) merged.push(withoutDirectives(one, false) as JsonObject);
       else merged[index] = this.mergeObject(merged[index]!, one, rule.items);
     }
     return ordered(merged, additions, original, mergeKey);
@@ -174,15 +174,20 @@ function retained(original: JsonObject, patch: JsonObject): JsonObject {
   return Object.fromEntries(Object.entries(original).filter(([key]) => list.includes(key)));
 }
 
-/** What a patch value means where nothing was: nulls and whatever carries a directive are left out. */
-function withoutDirectives(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutDirectives).filter((one) => one !== undefined);
+/**
+ * What a patch value means where nothing was: without nulls and directives. Objects with `$patch` are left out, too, but not
+ * inside items that are new in their list: there Kubernetes takes no notice of the directive.
+ */
+function withoutDirectives(value: unknown, dropMarked = true): unknown {
+  if (Array.isArray(value))
+    return value.map((one) => withoutDirectives(one, dropMarked)).filter((one) => one !== undefined);
   if (!isObject(value)) return value;
-  if (Object.hasOwn(value, directive)) return undefined;
+  if (dropMarked && Object.hasOwn(value, directive)) return undefined;
   const result: JsonObject = {};
   for (const [key, one] of Object.entries(value)) {
-    if (one === null || key === retainKeys || key.startsWith(orderPrefix) || key.startsWith(deletePrefix)) continue;
-    const clean = withoutDirectives(one);
+    if (one === null || key === directive || key === retainKeys) continue;
+    if (key.startsWith(orderPrefix) || key.startsWith(deletePrefix)) continue;
+    const clean = withoutDirectives(one, dropMarked);
     if (clean !== undefined) setValue(result, key, clean);
   }
   return result;

@@ -312,7 +312,6 @@ export interface SacctQuery extends Common {
   users?: string[];
   allUsers: boolean;
   accounts?: string[];
-  groups?: string[];
   partitions?: string[];
   qos?: string[];
   jobNames?: string[];
@@ -330,7 +329,6 @@ export interface SacctQuery extends Common {
   delimiter?: string;
   helpFormat: boolean;
   units?: string;
-  truncate: boolean;
   timeFormat?: string;
 }
 
@@ -378,7 +376,6 @@ export function readSacctCommandLine(
       array: given.has("array"),
       brief: given.has("brief"),
       helpFormat: given.has("helpformat"),
-      truncate: given.has("truncate"),
     },
     {
       format: given.get("format") ?? environment.SACCT_FORMAT,
@@ -387,7 +384,6 @@ export function readSacctCommandLine(
         : undefined,
       users: names(given.get("uid")),
       accounts: names(given.get("accounts")),
-      groups: names(given.get("group")),
       partitions: names(given.get("partition")),
       qos: names(given.get("qos")),
       jobNames: names(given.get("name")),

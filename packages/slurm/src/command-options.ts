@@ -37,8 +37,8 @@ export const scancelOptions: readonly OptionDefinition[] = [
     "account|A= help me jobname,name|n= nodelist|w= partition|p= qos|q= quiet|Q signal|s= state|t= user|u=",
   ),
   ...options("honoured", "batch|b full|f verbose|v version|V usage"),
-  ...options("accepted", "ctld hurry|H interactive|i"),
-  ...options("refused", "clusters|M= cron|c reservation|R= sibling|S= wckey="),
+  ...options("accepted", "ctld hurry|H"),
+  ...options("refused", "clusters|M= cron|c interactive|i reservation|R= sibling|S= wckey="),
 ];
 
 export const sinfoOptions: readonly OptionDefinition[] = [
@@ -56,15 +56,15 @@ export const sacctOptions: readonly OptionDefinition[] = [
     "honoured",
     "accounts,account|A= allocations|X allusers|a array brief|b delimiter= duplicates|D endtime|E= format|o=",
   ),
-  ...options(
-    "honoured",
-    "group,gid|g= help|h helpformat|e jobs|j= long|l name= noheader|n parsable|p parsable2|P partition|r=",
-  ),
-  ...options("honoured", "nodelist|N= qos|q= starttime|S= state|s= truncate|T uid,user|u= units= version|V usage"),
+  ...options("honoured", "help|h helpformat|e jobs|j= long|l name= noheader|n parsable|p parsable2|P partition|r="),
+  ...options("honoured", "nodelist|N= qos|q= starttime|S= state|s= uid,user|u= units= version|V usage"),
   ...options("accepted", "completion|c local noconvert verbose|v federation"),
   ...options(
     "refused",
     "batch-script|B env-vars clusters|M= constraints|C= flags|F= json=? nnodes|i= ncpus|I= reason|R= timelimit-max|K=",
   ),
-  ...options("refused", "timelimit-min|k= use-local-uid wckeys|W= whole-hetjob=? yaml=? associations|x= file|f="),
+  ...options(
+    "refused",
+    "group,gid|g= timelimit-min|k= truncate|T use-local-uid wckeys|W= whole-hetjob=? yaml=? associations|x= file|f=",
+  ),
 ];

@@ -53,7 +53,7 @@ export { formatSinfo, type SinfoLayout } from "./sinfo-format.ts";
 export { formatJobId, formatSqueue, type SqueueLayout } from "./squeue-format.ts";
 export { formatSacct, sacctFieldNames, type SacctLayout } from "./sacct-format.ts";
 export { selectJobs, sortJobs } from "./select-jobs.ts";
-export { sbatchDocument, sbatchSummaries } from "./sbatch-reference.ts";
+export { commandsDocument, sbatchDocument, sbatchSummaries } from "./sbatch-reference.ts";
 export {
   readSbatchCommandLine,
   type ResolveContext,

@@ -1,5 +1,13 @@
 /** From Workloads to the rows of squeue. */
-import { formatIndexList, type IndexSet, parseIndexList, type Pod, type Workload } from "@berth/kinds";
+import {
+  type ArrayStatus,
+  formatIndexList,
+  type IndexSet,
+  isFinal,
+  parseIndexList,
+  type Pod,
+  type Workload,
+} from "@berth/kinds";
 import { elementId, podSetCpus } from "./environment.ts";
 import { jobFiles } from "./file-names.ts";
 import { slurmReason } from "./reasons.ts";
@@ -39,7 +47,8 @@ function memoryBytes(quantity: string | number | undefined): number | undefined 
 
 /**
  * The lines of one Workload: of an array the packed rest that waits, and each element that runs; otherwise the job.
- * Ended elements of an array have none: they are accounting's.
+ * Ended elements of an array that goes on have none: they are
+ * accounting's; of one that has ended they are packed by how they ended.
  * @param running what runs of an array; elements that `status` says run, and that are not in it, are shown without node
  */
 export function jobRows(workload: Workload, nowSeconds: number, running: readonly RunningElement[] = []): JobRow[] {
@@ -94,6 +103,33 @@ export function jobRows(workload: Workload, nowSeconds: number, running: readonl
   for (const element of running) add(element);
   for (const task of status?.array ? parseIndexList(status.array.running) : []) {
     if (!known.has(task)) add({ task, nodes: [] });
+  }
+  if (isFinal(status?.phase)) rows.push(...endedRows(workload, base, nowSeconds));
+  return rows;
+}
+
+const endStates: [keyof ArrayStatus, JobState][] = [
+  ["succeeded", "COMPLETED"],
+  ["failed", "FAILED"],
+  ["timedOut", "TIMEOUT"],
+  ["outOfMemory", "OUT_OF_MEMORY"],
+  ["nodeFailed", "NODE_FAIL"],
+  ["cancelled", "CANCELLED"],
+];
+
+/** Of an array that has ended as a whole: its elements packed by how they ended. */
+function endedRows(workload: Workload, base: JobRow, nowSeconds: number): JobRow[] {
+  const { status } = workload;
+  const arrayJobId = elementId(workload, undefined);
+  const rows: JobRow[] = [];
+  for (const [key, state] of endStates) {
+    const tasks = parseIndexList(String(status?.array?.[key] ?? ""));
+    if (tasks.size === 0) continue;
+    const arrayTasks = formatIndexList(tasks);
+    const row: JobRow = { ...base, jobId: arrayJobId, arrayJobId, arrayTasks, state, reason: "None" };
+    setTimes(row, seconds(status?.startTime), seconds(status?.endTime), nowSeconds);
+    setFiles(row, workload, undefined);
+    rows.push(row);
   }
   return rows;
 }

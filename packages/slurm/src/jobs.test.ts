@@ -6,7 +6,7 @@ import { compressCounts, jobEnvironment } from "./environment.ts";
 import { expandFileName, jobFiles } from "./file-names.ts";
 import { jobRows, runningElements } from "./job-rows.ts";
 import { reasons, reasonsDocument, slurmReason } from "./reasons.ts";
-import { sbatchDocument, sbatchSummaries } from "./sbatch-reference.ts";
+import { commandsDocument, sbatchDocument, sbatchSummaries } from "./sbatch-reference.ts";
 import { sbatchOptions } from "./options.ts";
 import { formatJobId } from "./squeue-format.ts";
 import { formatExitCode, jobStateOf, parseJobState, phaseOf } from "./states.ts";
@@ -208,9 +208,15 @@ test("rows of squeue from Workloads", () => {
   assert.deepEqual(fresh.map(formatJobId), ["354_[1-3]"]);
   const ended = workload(["-a", "1-3", "--wrap", "x"], {
     phase: "Succeeded",
-    array: { pending: "", running: "", succeeded: "1-3", failed: "" },
+    array: { pending: "", running: "", succeeded: "1,3", failed: "2" },
   });
-  assert.deepEqual(jobRows(ended, now), []);
+  assert.deepEqual(
+    jobRows(ended, now).map((entry) => [formatJobId(entry), entry.state]),
+    [
+      ["241_[1,3]", "COMPLETED"],
+      ["241_[2]", "FAILED"],
+    ],
+  );
 });
 
 test("running elements from pods: the last attempt, nodes in order", () => {
@@ -266,6 +272,11 @@ test("every honoured option says what it does, and the reference page is current
   const honoured = sbatchOptions.filter(({ status }) => status === "honoured").map(({ name }) => name);
   assert.deepEqual(Object.keys(sbatchSummaries).toSorted(), honoured.toSorted());
   assert.equal(page("sbatch"), sbatchDocument(), "write the output of sbatchDocument() to docs/reference/sbatch.md");
+  assert.equal(
+    page("slurm-commands"),
+    commandsDocument(),
+    "write commandsDocument() to docs/reference/slurm-commands.md",
+  );
 });
 
 function page(name: string): string {

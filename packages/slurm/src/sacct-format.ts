@@ -1,4 +1,5 @@
 /** sacct's table. */
+import { parseIndexList } from "@berth/kinds";
 import { formatCpuTime, formatFullDuration, formatLimit } from "./durations.ts";
 import { SlurmError } from "./errors.ts";
 import { compressHostlist } from "./hostlist.ts";
@@ -15,6 +16,8 @@ export interface SacctLayout {
   long?: boolean;
   /** -X: no line for the batch step. */
   allocationsOnly?: boolean;
+  /** --array: one line an element, also of those that were never split. */
+  array?: boolean;
   /** `|` behind every field (`ended`), or between them (`between`). */
   parsable?: "ended" | "between";
   delimiter?: string;
@@ -218,7 +221,7 @@ export function formatSacct(rows: readonly AccountingRow[], layout: SacctLayout)
   const format = layout.format ?? (layout.brief ? briefFormat : layout.long ? longFormat : standardFormat);
   const columns = readFormat(format);
   const lines: Line[] = [];
-  for (const row of rows) {
+  for (const row of layout.array ? rows.flatMap(expandElements) : rows) {
     lines.push({ row, batch: false });
     if (!layout.allocationsOnly && row.startTime !== undefined) lines.push({ row, batch: true });
   }
@@ -238,6 +241,15 @@ export function formatSacct(rows: readonly AccountingRow[], layout: SacctLayout)
     text += `${columns.map((column) => cell(column.field.value(line, layout), column.width)).join("")}\n`;
   }
   return text;
+}
+
+function expandElements(row: AccountingRow): AccountingRow[] {
+  if (row.arrayTasks === undefined) return [row];
+  const { arrayTasks, arrayMaxRunning: _maxRunning, ...rest } = row;
+  const first = row.arrayJobId ?? row.jobId;
+  return [...parseIndexList(arrayTasks)].map((task) =>
+    Object.assign({}, rest, { jobId: first + task, arrayJobId: first, arrayTaskId: task }),
+  );
 }
 
 function cell(text: string, width: number): string {

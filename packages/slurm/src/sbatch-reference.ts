@@ -1,4 +1,5 @@
 /** The reference of sbatch's options: what each means here. */
+import { sacctOptions, scancelOptions, sinfoOptions, squeueOptions } from "./command-options.ts";
 import { type OptionDefinition, sbatchOptions } from "./options.ts";
 
 /** Of every honoured option: its value's form, and what it does. */
@@ -103,4 +104,32 @@ export function sbatchDocument(): string {
     lines.push(`- ${heading(definition)}${definition.note === undefined ? "" : `: ${definition.note}`}`);
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** The reference page of the other commands' options; docs/reference/slurm-commands.md is its output. */
+export function commandsDocument(): string {
+  const lines = [
+    "# squeue, scancel, sinfo, sacct",
+    "",
+    "They take Slurm's options and print in Slurm's layouts. An option that Slurm knows and Berth does not honour yet is an error that",
+    "says so. (This page is made from the tables in `packages/slurm`.)",
+    "",
+  ];
+  const tables = { squeue: squeueOptions, scancel: scancelOptions, sinfo: sinfoOptions, sacct: sacctOptions };
+  for (const [command, options] of Object.entries(tables)) {
+    lines.push(`## ${command}`, "");
+    for (const [title, status] of [
+      ["Honoured", "honoured"],
+      ["Accepted, without effect here", "accepted"],
+      ["Refused", "refused"],
+    ] as const) {
+      const names = options.filter((definition) => definition.status === status).map(plainName);
+      lines.push(`${title}: ${names.join(", ")}.`, "");
+    }
+  }
+  return lines.join("\n");
+}
+
+function plainName({ name, short }: OptionDefinition): string {
+  return short === undefined ? `\`--${name}\`` : `\`-${short}\` \`--${name}\``;
 }

@@ -244,7 +244,10 @@ function makeGroups(
   shown: readonly GroupField[],
   layout: SinfoLayout,
 ): Group[] {
-  const relevant = layout.listReasons ? nodes.filter((row) => row.reason !== undefined) : nodes;
+  const inPartitions = new Set(partitions.flatMap((partition) => partition.nodes));
+  const relevant = nodes.filter(
+    (row) => inPartitions.has(row.name) && (!layout.listReasons || row.reason !== undefined),
+  );
   const byName = new Map(relevant.map((row) => [row.name, row]));
   const perPartition = layout.listReasons ? false : shown.some((field) => field.of === "partition");
   const keyFields = shown.filter((field) => field.of === "node");
@@ -253,7 +256,7 @@ function makeGroups(
         partition,
         nodes: partition.nodes.map((name) => byName.get(name)).filter((row) => row !== undefined),
       }))
-    : [{ partition: undefined, nodes: [...relevant] }];
+    : [{ partition: undefined, nodes: relevant }];
   const groups: Group[] = [];
   for (const { partition, nodes: members } of sets) {
     if (members.length === 0) {

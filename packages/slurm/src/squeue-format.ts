@@ -222,6 +222,7 @@ function jobFields(layout: SqueueLayout): { codes: Fields; names: Fields } {
     timeused: all.time,
     "tres-alloc": all.tresAllocated,
     "tres-per-node": all.tresPerNode,
+    gres: all.tresPerNode,
     userid: all.uid,
     username: all.user,
     wckey: all.wckey,

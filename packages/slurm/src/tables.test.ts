@@ -276,6 +276,7 @@ debug*|up|1:00:00|1|alloc|n3|4/0/0/4|(null)|4000|4|1:4:1|cpu|none
 `,
   );
   assert.equal(formatSinfo(debug, nodes, { ...when, format: "%D" }), "NODES\n4\n");
+  assert.equal(formatSinfo(partitions.slice(1, 2), nodes, { ...when, format: "%D %N" }), "NODES NODELIST\n2 n[1-2]\n");
   assert.equal(
     formatSinfo(partitions.slice(1, 2), [], when),
     "PARTITION AVAIL  TIMELIMIT  NODES  STATE NODELIST\ngpu          up    1:00:00      0    n/a \n",
@@ -360,6 +361,16 @@ test("sacct prints as Slurm does", () => {
                348_2    CANCELLED by 1001      0:0 
      348_[2-3,6,9%2]    CANCELLED by 1001      0:0 
 `,
+  );
+  assert.equal(
+    formatSacct(rows.slice(3), {
+      nowSeconds,
+      array: true,
+      noHeader: true,
+      parsable: "between",
+      format: "jobid,jobidraw",
+    }),
+    "348_2|350\n348_3|351\n348_6|354\n348_9|357\n",
   );
   assert.equal(
     formatSacct(rows.slice(0, 1), { nowSeconds, parsable: "between", format: "JobID,MaxRSS,Elapsed,Start" }),

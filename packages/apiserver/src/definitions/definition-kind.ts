@@ -2,6 +2,9 @@ import type { FieldError, KubernetesObject } from "@berth/machinery";
 import {
   checkDns1035Label,
   checkDns1123Subdomain,
+  compileCelRules,
+  compileCustomSchema,
+  compileJsonPath,
   fieldInvalid,
   fieldNotSupported,
   fieldRequired,
@@ -43,6 +46,7 @@ function validate(object: KubernetesObject): FieldError[] {
   if (versions.length > 0 && storage !== 1) {
     errors.push(fieldInvalid("spec.versions", storage, "must have exactly one version marked as storage version"));
   }
+  errors.push(...validateSchemas(spec));
   versions.forEach((version, index) => {
     if (version.schema?.openAPIV3Schema === undefined) {
       errors.push(fieldRequired(`spec.versions[${index}].schema.openAPIV3Schema`, "schemas are required"));
@@ -55,6 +59,35 @@ function validate(object: KubernetesObject): FieldError[] {
         ),
       );
     }
+  });
+  return errors;
+}
+
+/** Schemas that cannot be compiled, rules that are no CEL, columns whose path cannot be read. */
+function validateSchemas(spec: DefinitionSpec): FieldError[] {
+  const errors: FieldError[] = [];
+  (spec.versions ?? []).forEach((version, index) => {
+    const path = `spec.versions[${index}]`;
+    const schema = version.schema?.openAPIV3Schema;
+    if (schema === undefined) return;
+    try {
+      errors.push(...compileCelRules(compileCustomSchema(schema), `${path}.schema.openAPIV3Schema`).errors);
+    } catch (error) {
+      errors.push(fieldInvalid(`${path}.schema.openAPIV3Schema`, "", (error as Error).message));
+    }
+    (version.additionalPrinterColumns ?? []).forEach((column, place) => {
+      try {
+        compileJsonPath(column.jsonPath);
+      } catch (error) {
+        errors.push(
+          fieldInvalid(
+            `${path}.additionalPrinterColumns[${place}].jsonPath`,
+            column.jsonPath,
+            (error as Error).message,
+          ),
+        );
+      }
+    });
   });
   return errors;
 }
@@ -93,7 +126,8 @@ export function definitionKind(registry: Registry): Kind {
       },
       admit: (object, old, context) => {
         const spec = specOf(object);
-        if (validate(object).length > 0) return;
+        // What is not valid is refused after this.
+        if (spec?.names?.plural === undefined || !(spec.versions ?? []).some((version) => version.storage)) return;
         if (object.metadata.deletionTimestamp !== undefined) return;
         if (!(object.metadata.finalizers ?? []).includes(cleanupFinalizer)) {
           object.metadata.finalizers = [...(object.metadata.finalizers ?? []), cleanupFinalizer];

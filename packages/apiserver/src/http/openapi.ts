@@ -1,4 +1,4 @@
-import type { Definitions, Resource } from "@berth/machinery";
+import type { Resource, Schema } from "@berth/machinery";
 import { customKindDefinitions, notAcceptable, openApiDocument } from "@berth/machinery";
 import { createHash } from "node:crypto";
 import type { Kind } from "../registry/kind.ts";
@@ -92,10 +92,10 @@ export class OpenApi {
   private document(path: Path): Buffer {
     let document = this.documents.get(path.hash);
     if (document === undefined) {
-      let extra: Definitions = {};
+      const extra: Record<string, Schema> = {};
       for (const kind of path.kinds) {
         if (kind.customSchema !== undefined) {
-          extra = { ...extra, ...customKindDefinitions(path, kind.kind, kind.customSchema) };
+          Object.assign(extra, customKindDefinitions(path, kind.kind, kind.customSchema));
         }
       }
       document = Buffer.from(JSON.stringify(openApiDocument(path, path.kinds.map(resourceOf), extra)));

@@ -11,6 +11,7 @@ import type { Registry } from "../registry/registry.ts";
 import type { IncludeObject, Renderer } from "../registry/render.ts";
 import { rendererOf } from "../registry/render.ts";
 import { selectionOf, selects } from "../registry/selection.ts";
+import { getScale, updateScale } from "../registry/scale.ts";
 import { isTrue, Watcher, watchRequest } from "../registry/watch.ts";
 import type { Subresource, WriteOptions, Written } from "../registry/write.ts";
 import { create, strictDecodingError, update } from "../registry/write.ts";
@@ -68,6 +69,7 @@ export async function serveResource(server: ResourceServer, exchange: Exchange, 
   }
   if (path.subresource !== "" && !isServed(kind, path.subresource)) throw pathNotFound();
   if (path.rest !== "") throw pathNotFound();
+  if (path.subresource === "scale") return serveScale(server, exchange, kind, path, context);
   switch (exchange.method) {
     case "GET":
     case "HEAD":
@@ -89,6 +91,7 @@ export async function serveResource(server: ResourceServer, exchange: Exchange, 
 
 function isServed(kind: Kind, subresource: string): boolean {
   if (subresource === "status") return kind.status;
+  if (subresource === "scale") return kind.scale !== undefined;
   return plainSubresources.has(subresource) && kind.subresources.some((one) => one.name === subresource);
 }
 
@@ -207,6 +210,30 @@ async function serveUpdate(
   const subresource = path.subresource as Subresource;
   const written = await update(server.store, kind, path.namespace, path.name, subresource, change, options, context);
   sendWritten(server, exchange, kind, written);
+}
+
+async function serveScale(
+  server: ResourceServer,
+  exchange: Exchange,
+  kind: Kind,
+  path: ResourcePath,
+  context: WriteContext,
+): Promise<void> {
+  const { store } = server;
+  if (exchange.method === "GET") {
+    sendJson(exchange, 200, getScale(store, kind, path.namespace, path.name));
+    return;
+  }
+  if (exchange.method !== "PUT" && exchange.method !== "PATCH")
+    throw methodNotSupported(kind, exchange.method.toLowerCase());
+  const options = writeOptions(exchange);
+  context.dryRun = isDryRun(exchange.query.getAll("dryRun"));
+  const change =
+    exchange.method === "PATCH"
+      ? await readPatch(exchange, kind)
+      : await readReplacement(exchange, kind, server.decodeProtobuf, options, context);
+  const { scale } = await updateScale(store, kind, path.namespace, path.name, change, options, context);
+  sendJson(exchange, 200, scale);
 }
 
 async function readPatch(exchange: Exchange, kind: Kind): Promise<(current: KubernetesObject) => unknown> {

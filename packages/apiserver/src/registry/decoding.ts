@@ -1,5 +1,5 @@
 import type { CompiledSchema, JsonObject, KubernetesObject, Schema } from "@berth/machinery";
-import { compileCustomSchema, compiledBuiltInSchema } from "@berth/machinery";
+import { compileCelRules, compileCustomSchema, compiledBuiltInSchema } from "@berth/machinery";
 import type { Decoding } from "./kind.ts";
 
 const json = (object: KubernetesObject): JsonObject => object as unknown as JsonObject;
@@ -31,12 +31,17 @@ export function builtinDecoding(
 /** Custom kinds: all by their structural schema. */
 export function customDecoding(schema: Schema): Decoding {
   const compiled = compileCustomSchema(schema);
+  const rules = compileCelRules(compiled);
   return {
     prune: (object) => {
       const pruned = compiled.prune(json(object));
       return { object: objectOf(pruned.object), unknownFields: pruned.unknownFields };
     },
     default: (object) => objectOf(compiled.setDefaults(json(object))),
-    validate: (object) => compiled.validate(json(object)),
+    validate: (object, old) => {
+      const errors = compiled.validate(json(object));
+      // Rules may rely on the types that the schema has.
+      return errors.length > 0 ? errors : rules.validate(json(object), old === undefined ? undefined : json(old));
+    },
   };
 }
