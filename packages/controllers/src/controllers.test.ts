@@ -213,6 +213,11 @@ test("whoever waits is told why, and the Secret of a submission is adopted", asy
     ({ status }) => (status?.reason ?? "None") !== "None" || isFinal(status?.phase),
   );
   assert.equal(waiting?.status?.reason, "Resources");
+  assert.match(
+    waiting.status.message ?? "",
+    /^needs 2 cpus on one node; at most 0 cpus are free, n1 has room at .* when job \d+ ends$/,
+  );
+  assert.notEqual(waiting.status.estimatedStart, undefined);
   const [done] = await waitFor(cluster.client, ["behind"]);
   assert.equal(done?.status?.reason, undefined);
   const adopted = await cluster.client.get(resources.secrets, "behind", { namespace: "ada" });

@@ -7,6 +7,8 @@ import {
   createClusterState,
   decide,
   type Decisions,
+  explain,
+  forecast,
   type Start,
 } from "@berth/scheduling";
 import { fileEnvironment, jobEnvironment, jobFiles } from "@berth/slurm";
@@ -19,6 +21,7 @@ import { type Amounts, effectiveRequests, podRequests } from "../model/requests.
 import type { Stores } from "../stores.ts";
 import type { AttemptLife, LifeEvents } from "../workload/life.ts";
 import type { Writer } from "../writer.ts";
+import { waitMessage } from "./messages.ts";
 import { recordOutcome } from "./outcomes.ts";
 import { plannedPods } from "./pods.ts";
 import { matchesClass } from "./selectors.ts";
@@ -36,6 +39,10 @@ import {
 } from "./snapshot.ts";
 import { WaitingReports } from "./waiting.ts";
 
+/** A forecast is played not more often than this, and takes not more than this part of one core. */
+const forecastIntervalMs = 2000;
+const forecastCostFactor = 20;
+const forecastStarts = 2000;
 /** The whole SLURM_* environment is made for jobs of at most so many pods; its node list grows with them. */
 const largestListedGang = 2048;
 
@@ -56,6 +63,7 @@ export class Scheduling implements LifeEvents {
   #lastNow = 0;
   #costMs = 0;
   #forecastTimer: NodeJS.Timeout | undefined;
+  #forecastCostMs = 0;
   /** Told of Workloads whose final status is written. */
   readonly #finished: (record: WorkloadRecord) => void;
 
@@ -442,10 +450,24 @@ export class Scheduling implements LifeEvents {
 
   #messageOf(record: WorkloadRecord): string | undefined {
     if (record.blocked !== undefined) return record.blocked;
-    return undefined;
+    const explanation = explain(this.#core, record.jobId!, this.#now());
+    return explanation === undefined ? undefined : waitMessage(explanation, this.#resources, this.#now());
   }
 
-  #forecastSoon(): void {}
+  #forecastSoon(): void {
+    if (this.#forecastTimer !== undefined || this.#core.counts().pendingJobs === 0) return;
+    const pause = Math.max(forecastIntervalMs, this.#forecastCostMs * forecastCostFactor);
+    this.#forecastTimer = setTimeout(() => {
+      this.#forecastTimer = undefined;
+      const began = performance.now();
+      const { starts } = forecast(this.#core, this.#now(), { maxStarts: forecastStarts });
+      for (const { job, time } of starts) {
+        const record = this.#ledger.byJobId(job)?.record;
+        if (record !== undefined) this.#reports.estimate(record, time);
+      }
+      this.#forecastCostMs = performance.now() - began;
+    }, pause);
+  }
 }
 
 function taskOf(attempt: Attempt): number | undefined {
