@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nextSteps } from "./pipeline.ts";
+import { nextSteps, stepArguments } from "./pipeline.ts";
 
 test("steps are read from the head, relative to the script", () => {
   const script =
@@ -15,4 +15,12 @@ test("steps are read from the head, relative to the script", () => {
 test("what is no step is refused with its line", () => {
   assert.throws(() => nextSteps("#!/bin/sh\n#BERTH after x", "a.sh"), /a\.sh: line 2.*#BERTH then FILE/);
   assert.throws(() => nextSteps("#!/bin/sh\n#BERTH then", "a.sh"), /line 2/);
+});
+
+test("%j stands for the job before", () => {
+  assert.deepEqual(stepArguments({ script: "/r.sh", arguments: ["%j", "part-%j.txt", "x"] }, 42), [
+    "42",
+    "part-42.txt",
+    "x",
+  ]);
 });

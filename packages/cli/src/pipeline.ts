@@ -6,6 +6,7 @@ import { dirname, resolve } from "node:path";
 export interface NextStep {
   /** Absolute path. */
   script: string;
+  /** `%j` stands for the id of the job before. */
   arguments: string[];
 }
 
@@ -24,4 +25,9 @@ export function nextSteps(script: string, path: string): NextStep[] {
     steps.push({ script: resolve(dirname(path), file), arguments: words });
   }
   return steps;
+}
+
+/** The arguments of a step that follows this job. */
+export function stepArguments(step: NextStep, previousJobId: number): string[] {
+  return step.arguments.map((word) => word.replaceAll("%j", String(previousJobId)));
 }

@@ -74,11 +74,7 @@ function findScript(name: string): string {
 }
 
 /** The objects that stand for the request on this cluster. */
-export async function objectsOf(
-  cluster: Cluster,
-  request: Request,
-  environment: Record<string, string | undefined> = process.env,
-): Promise<SubmissionObjects> {
+export async function objectsOf(cluster: Cluster, request: Request): Promise<SubmissionObjects> {
   const { commandLine, resolved } = request;
   const { options } = resolved;
   const user = userInfo().username;
@@ -92,7 +88,7 @@ export async function objectsOf(
     namespace: namespaceOf(user),
     workingDirectory: process.cwd(),
     host: hostname(),
-    environment,
+    environment: process.env,
     nowSeconds: Math.floor(Date.now() / 1000),
     umask: process.umask(),
     script: request.script,

@@ -6,7 +6,7 @@ import { CommandError, NoClusterError } from "../command-error.ts";
 import { connect, connectData, type Cluster } from "../connect.ts";
 import { exitCodeOf } from "../job-end.ts";
 import { followFiles, outputFilesOf } from "../output-files.ts";
-import { nextSteps, type NextStep } from "../pipeline.ts";
+import { nextSteps, stepArguments, type NextStep } from "../pipeline.ts";
 import { objectsOf, readRequest, submit, type Request } from "../submit.ts";
 import { paint } from "../table.ts";
 import { formatTime, formatWait } from "../times.ts";
@@ -52,13 +52,12 @@ async function connectOrStart(): Promise<{ cluster: Cluster; started?: string }>
 }
 
 function requestOf(step: NextStep, before: Workload): Request {
-  return readRequest([`--dependency=afterok:${before.status!.jobId}`, step.script, ...step.arguments], "berth run");
+  const id = before.status!.jobId!;
+  return readRequest([`--dependency=afterok:${id}`, step.script, ...stepArguments(step, id)], "berth run");
 }
 
 async function submitOne(cluster: Cluster, request: Request, before?: Workload): Promise<Workload> {
-  const environment =
-    before === undefined ? process.env : { ...process.env, BERTH_PREVIOUS_JOB_ID: String(before.status!.jobId) };
-  const objects = await objectsOf(cluster, request, environment);
+  const objects = await objectsOf(cluster, request);
   for (const note of new Set([...request.resolved.notes, ...objects.notes])) tell(note);
   const workload = await submit(cluster, objects);
   const after = before === undefined ? "" : `, to start after job ${before.status!.jobId}`;
