@@ -212,3 +212,14 @@ export function podsThroughout(node: NodeRecord, group: Group, start: Time, seco
   }
   return count;
 }
+
+/** As {@link podsThroughout}, from the first step of the timeline. */
+export function podsFromNow(node: NodeRecord, group: Group, seconds: number): number {
+  const { times } = node.timeline;
+  const end = times[0]! + seconds;
+  let count = podsAtStep(node, 0, group, group.perNode);
+  for (let step = 1; count > 0 && step < times.length && times[step]! < end; step += 1) {
+    count = podsAtStep(node, step, group, count);
+  }
+  return count;
+}

@@ -4,7 +4,7 @@ import { placeEarliest } from "./earliest.ts";
 import { Heap } from "./heap.ts";
 import { mayImprove } from "./improve.ts";
 import { obstacleOf } from "./obstacles.ts";
-import { applyCharges, longestSlot, place } from "./place.ts";
+import { applyCharges, longestSlot, mayFitNow, place } from "./place.ts";
 import { compareJobs, pendingTasks } from "./records.ts";
 import type { JobRecord, Levels, Placement, ReservationRecord } from "./records.ts";
 import { ClusterStore, reservationOf } from "./store.ts";
@@ -116,11 +116,14 @@ class Pass {
     const behind: JobClass[] = [];
     const heap = new Heap<JobClass>((a, b) => compareJobs(a.at(a.cursor)!, b.at(b.cursor)!) < 0, open);
     let ahead = store.reserved.size;
+    const queues = new Set(open.flatMap((jobClass) => jobClass.open.map(({ queue }) => queue)));
     for (let jobClass = heap.pop(); jobClass !== undefined; jobClass = heap.pop()) {
       const job = jobClass.at(jobClass.cursor)!;
       if (!jobClass.open.some((variant) => this.#mayHold(variant.queue))) {
         behind.push(jobClass);
-        continue;
+        if ([...queues].some((queue) => this.#mayHold(queue))) continue;
+        behind.push(...heap.items());
+        break;
       }
       if (job.reservation !== undefined) {
         ahead -= 1;
@@ -138,6 +141,10 @@ class Pass {
         ahead = 0;
       }
       this.#visited.add(job);
+      if (job.reservation !== undefined && this.#startAsReserved(job, job.reservation)) {
+        if (jobClass.cursor < jobClass.end) heap.push(jobClass);
+        continue;
+      }
       const kept = job.reservation ?? job.lifted;
       store.liftReservation(job);
       if (this.#tryStart(job)) {
@@ -174,7 +181,9 @@ class Pass {
       if (order === "Priority") return compareJobs(first, second);
       return first.input.submitTime - second.input.submitTime || first.id - second.id;
     };
-    const heap = new Heap<JobClass>((a, b) => compare(a, b) < 0, behind);
+    // Nothing becomes free from here on, so a class that finds no room now finds none later in the pass.
+    const fitting = behind.filter((jobClass) => mayFitNow(this.#store, jobClass));
+    const heap = new Heap<JobClass>((a, b) => compare(a, b) < 0, fitting);
     for (let jobClass = heap.pop(); jobClass !== undefined; jobClass = heap.pop()) {
       const job = jobClass.at(jobClass.cursor)!;
       // What one of a class is refused, all are refused: the next of the class is not tried.
@@ -185,6 +194,7 @@ class Pass {
   #tryStart(job: JobRecord): boolean {
     const store = this.#store;
     const jobClass = job.class;
+    if (!mayFitNow(store, jobClass)) return false;
     const now = this.#now;
     for (const variant of jobClass.open) {
       const { slotSeconds, minSlotSeconds } = jobClass;
@@ -223,6 +233,20 @@ class Pass {
     const limit = this.#store.queue(variant.queue)?.maxWallTimeSeconds ?? Infinity;
     const untilDeadline = (job.input.deadline ?? Infinity) - this.#now;
     return Math.max(job.class.minSlotSeconds, Math.min(limit, untilDeadline) + overhead);
+  }
+
+  /** A reservation whose time has come is the start, if it is all that the job can get. */
+  #startAsReserved(job: JobRecord, reservation: ReservationRecord): boolean {
+    if (reservation.start !== this.#now) return false;
+    const isElastic = job.class.podSets.some((set) => (set.minCount ?? set.count) < set.count);
+    const late =
+      job.input.deadline !== undefined && reservation.end > job.input.deadline + (job.input.overheadSeconds ?? 0);
+    const variant = job.class.open.find(({ queue }) => queue === reservation.queue);
+    if (isElastic || late || variant === undefined) return false;
+    if (reservation.end - reservation.start > this.#longest(job, variant)) return false;
+    this.#store.claimReservation(job);
+    this.#start(job, reservation, reservation.end);
+    return true;
   }
 
   #start(job: JobRecord, placement: Placement, end: Time): void {

@@ -41,6 +41,11 @@ export class Heap<T> {
     return top;
   }
 
+  /** What is left, in no order. */
+  items(): readonly T[] {
+    return this.#items;
+  }
+
   /** Keeps only the items for which `keep` holds. */
   retain(keep: (item: T) => boolean): void {
     const kept = this.#items.filter(keep);

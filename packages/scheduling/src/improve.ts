@@ -26,22 +26,24 @@ export function mayImprove(store: ClusterStore, job: JobRecord, reservation: Res
   const gained = store.table.gains.since(reservation.testedAt);
   reservation.testedAt = store.table.gains.end;
   for (const [node, before] of gained) {
+    node.timeline.advance(store.now);
+    before.advance(store.now);
+    if (node.timeline.equals(before)) continue;
     if (!mayUse(node, jobClass, variant, group, store)) continue;
-    const now = withoutOwn(node, node.timeline, reservation, store.now);
+    const now = withoutOwn(node, node.timeline, reservation);
     if (group.minPods === 1) {
       if (firstWindow(now, group, 1, jobClass.slotSeconds, store.now, reservation.start) < reservation.start)
         return true;
       continue;
     }
-    const then = withoutOwn(node, before, reservation, store.now);
+    const then = withoutOwn(node, before, reservation);
     if (raise(reservation.levels!, now, then, group, jobClass.slotSeconds, store.now, reservation.start)) return true;
   }
   return false;
 }
 
 /** The node with a timeline in which the reservation itself takes nothing. */
-function withoutOwn(node: NodeRecord, timeline: Timeline, reservation: ReservationRecord, now: Time): NodeRecord {
-  timeline.advance(now);
+function withoutOwn(node: NodeRecord, timeline: Timeline, reservation: ReservationRecord): NodeRecord {
   const own = reservation.charges.filter((charge) => charge.node === node);
   if (own.length === 0 && timeline === node.timeline) return node;
   const copy = own.length === 0 ? timeline : timeline.copy();

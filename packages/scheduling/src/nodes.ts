@@ -36,6 +36,8 @@ export class ChangeLog {
   }
 }
 
+const noGains: ReadonlyMap<NodeRecord, Timeline> = new Map();
+
 /**
  * What nodes gained (something ended, a reservation moved), with their timelines as they were before: whether a reservation may
  * move to the front is answered from these alone. Recorded only while something is reserved.
@@ -55,7 +57,8 @@ export class GainLog {
   }
 
   /** Each node that gained since a position, with its timeline as it was then. */
-  since(position: number): Map<NodeRecord, Timeline> {
+  since(position: number): ReadonlyMap<NodeRecord, Timeline> {
+    if (position >= this.end) return noGains;
     const result = new Map<NodeRecord, Timeline>();
     for (let index = Math.max(0, position - this.#first); index < this.#entries.length; index += 1) {
       const { node, before } = this.#entries[index]!;
@@ -116,6 +119,9 @@ export class NodeTable {
   readonly shapes = new ChangeLog();
   readonly gains = new GainLog();
   readonly width: number;
+  /** What of each node is free now, by node and resource: the first step of the timelines, close together for quick refusals. */
+  freeNow: Float64Array = new Float64Array(0);
+  #isStale: Uint8Array = new Uint8Array(0);
 
   constructor(width: number) {
     this.width = width;
@@ -156,6 +162,28 @@ export class NodeTable {
     return { node: existing, changed: true };
   }
 
+  /** Where in {@link freeNow} the node stands, brought up to date. */
+  freeNowOf(node: NodeRecord, now: Time): number {
+    const { index } = node;
+    const { width } = this;
+    const offset = index * width;
+    if (index >= this.#isStale.length) {
+      const size = Math.max(64, 2 * this.nodes.length);
+      const [free, stale] = [new Float64Array(size * width), new Uint8Array(size).fill(1)];
+      free.set(this.freeNow);
+      stale.set(this.#isStale);
+      this.freeNow = free;
+      this.#isStale = stale;
+    }
+    if (this.#isStale[index] === 1) {
+      this.#isStale[index] = 0;
+      node.timeline.advance(now);
+      const { free } = node.timeline;
+      for (let resource = 0; resource < width; resource += 1) this.freeNow[offset + resource] = free[resource]!;
+    }
+    return offset;
+  }
+
   /** Every reader looks at every node again. */
   invalidate(): void {
     for (const log of [this.changes, this.shapes]) log.cut();
@@ -163,6 +191,7 @@ export class NodeTable {
 
   touch(node: NodeRecord): void {
     node.score = Number.NaN;
+    if (node.index < this.#isStale.length) this.#isStale[node.index] = 1;
     this.changes.push(node.index, this.nodes.length);
   }
 

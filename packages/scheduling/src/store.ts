@@ -259,7 +259,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   /** A job begins on a placement that is taken out of the timelines already. */
   begin(job: JobRecord, task: number | undefined, placement: Placement, start: Time, end: Time): Run {
-    const run: Run = { ...placement, job, task, start, slotEnd: end, end, alive: true };
+    const { charges, nodes, queue } = placement;
+    const run: Run = { charges, nodes, queue, job, task, start, slotEnd: end, end, alive: true };
     job.reported = undefined;
     if (job.reservation !== undefined || job.lifted !== undefined) this.dropReservation(job);
     if (task !== undefined) {
@@ -310,7 +311,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.running -= 1;
     job.runs!.delete(run.task ?? -1);
     for (const { node } of run.charges) node.runs.delete(run);
-    applyCharges(this.table, run.charges, this.now, run.end, 1);
+    if (run.end > this.now) applyCharges(this.table, run.charges, this.now, run.end, 1);
+    else for (const { node } of run.charges) this.table.touch(node);
     this.gained = true;
     this.touched.add(job);
     if (ending.requeue === true) {
@@ -505,6 +507,16 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.reserved.delete(job);
     this.lifted.add(job);
     this.touched.add(job);
+  }
+
+  /** Takes the mark of a reservation away and leaves what it takes in the timelines, for the run that it becomes. */
+  claimReservation(job: JobRecord): ReservationRecord {
+    const reservation = job.reservation!;
+    for (const { node } of reservation.charges) node.reserved.delete(job);
+    job.reservation = undefined;
+    this.reserved.delete(job);
+    this.touched.add(job);
+    return reservation;
   }
 
   dropReservation(job: JobRecord): void {

@@ -19,6 +19,7 @@ export class Timeline {
   /** Forgets the past. */
   advance(now: Time): void {
     const { times, free, width } = this;
+    if (times[0]! >= now) return;
     let gone = 0;
     while (gone + 1 < times.length && times[gone + 1]! <= now) gone += 1;
     if (gone > 0) {
@@ -54,6 +55,14 @@ export class Timeline {
       else high = middle - 1;
     }
     return low;
+  }
+
+  equals(other: Timeline): boolean {
+    const { times, free } = this;
+    if (times.length !== other.times.length) return false;
+    for (let step = 0; step < times.length; step += 1) if (times[step] !== other.times[step]) return false;
+    for (let index = 0; index < free.length; index += 1) if (free[index] !== other.free[index]) return false;
+    return true;
   }
 
   copy(): Timeline {
