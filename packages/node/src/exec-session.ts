@@ -115,9 +115,20 @@ function entering({ pod, worker, container, query, tasks }: ExecRequest): {
   if (depth === 1) return { words: entered, environment };
   if (tools.nsenter === undefined)
     throw new ApiError(501, "NotImplemented", "exec: nsenter of util-linux is not installed");
-  const user = process.getuid?.() === 0 ? [] : ["--user", "--preserve-credentials"];
-  const namespaces = [...user, "--mount", "--uts", "--ipc", "--pid"];
-  return { words: [tools.nsenter, "--target", String(first), ...namespaces, "--", ...entered], environment };
+  const enter = (pid: number, ...namespaces: string[]): string[] => [
+    tools.nsenter!,
+    "--target",
+    String(pid),
+    ...namespaces,
+    "--",
+  ];
+  if (process.getuid?.() === 0) {
+    return { words: [...enter(first, "--mount", "--uts", "--ipc", "--pid"), ...entered], environment };
+  }
+  // The launcher's user namespace owns host name and IPC, the task's own one mounts and processes: one after the other.
+  const outer = enter(launcher, "--user", "--preserve-credentials", "--mount", "--uts", "--ipc");
+  const inner = enter(first, "--user", "--preserve-credentials", "--mount", "--pid");
+  return { words: [...outer, ...inner, ...entered], environment };
 }
 
 function inTerminal(command: string[]): string[] {

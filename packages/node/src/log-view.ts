@@ -1,4 +1,5 @@
 import { constants, watch, type FSWatcher } from "node:fs";
+import { once } from "node:events";
 import { open, type FileHandle } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
@@ -82,8 +83,8 @@ async function copy(
       for (let chunk = await file.next(); chunk.length > 0 && left > 0; chunk = await file.next()) {
         const part = chunk.subarray(0, Math.min(chunk.length, left));
         left -= part.length;
-        if (!response.write(part))
-          await new Promise<void>((resolve) => response.once("drain", resolve).once("close", resolve));
+        // Rejects when the asker has gone.
+        if (!response.write(part)) await once(response, "drain", { signal }).catch(() => {});
         if (signal.aborted) return;
       }
     }
