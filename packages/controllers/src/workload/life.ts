@@ -2,9 +2,9 @@
  * The life of attempts: from the creation of their pods to the row of their end. What it decides rests on pods alone, so that a
  * new leader goes on where the last one stopped; every step may be repeated.
  */
-import { type AnyObject, isReason, resources } from "@berth/client";
+import { type AnyObject, isReason, resourcePath, resources } from "@berth/client";
 import type { FinalPhase, Pod } from "@berth/kinds";
-import { accountingFinalizer, annotations, attemptOf, isFinal, workloads } from "@berth/kinds";
+import { accountingFinalizer, annotations, attemptOf, isFinal, labels, workloads } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
 import { type AttemptEnd, endOfPod, isTerminal, startOf, worseEnd } from "../model/ends.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -46,6 +46,10 @@ export interface PlannedPod {
 /** How long a start may go unseen before status tells of it: most are running by then, which saves a write. */
 const startingDelayMs = 200;
 const arrayIntervalMs = 1000;
+/** So many tasks' pods are removed by one request; their indices stand in its query. */
+const tasksPerDeletion = 200;
+/** The answer is a list of all that was removed, of which nothing is needed. */
+const namesOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 /** An array's lists may take this part of one core at most. */
 const arrayCostFactor = 20;
 
@@ -497,11 +501,7 @@ export class AttemptLife {
         if (!isReason(error, "NotFound", "Conflict")) throw error;
       }
     });
-    for (const attempt of taken!.attempts) {
-      for (const { pod, state } of attempt.pods) {
-        if (pod !== undefined && (state !== "Gone" || attempt.end?.phase === "NodeFailed")) this.#discard(pod);
-      }
-    }
+    this.#discardAll(record, taken!.attempts);
     if (taken!.isLast) this.#events.finished(record);
   }
 
@@ -544,6 +544,58 @@ export class AttemptLife {
       .record([attemptRow(record, attempt, this.#timestamp())])
       .then(() => this.#discard(pod))
       .catch((error: unknown) => this.#failed("accounting a leftover pod", record, error));
+  }
+
+  /** Removes the pods of accounted attempts; tasks of an array whose lone pod ended by itself go many at a time. */
+  #discardAll(record: WorkloadRecord, attempts: readonly Attempt[]): void {
+    const together = new Map<number, Attempt[]>();
+    for (const attempt of attempts) {
+      const [first] = attempt.pods;
+      const isPlain =
+        record.book !== undefined &&
+        attempt.pods.length === 1 &&
+        first?.state === "Terminal" &&
+        first.pod?.metadata.deletionTimestamp === undefined &&
+        (first.pod?.metadata.finalizers?.length ?? 0) === 0;
+      if (isPlain) {
+        const group = together.get(attempt.number);
+        if (group === undefined) together.set(attempt.number, [attempt]);
+        else group.push(attempt);
+        continue;
+      }
+      for (const { pod, state } of attempt.pods) {
+        if (pod !== undefined && (state !== "Gone" || attempt.end?.phase === "NodeFailed")) this.#discard(pod);
+      }
+    }
+    for (const [number, group] of together) {
+      for (let at = 0; at < group.length; at += tasksPerDeletion) {
+        this.#discardTasks(record, number, group.slice(at, at + tasksPerDeletion));
+      }
+    }
+  }
+
+  /** One request for the pods of many tasks, chosen by their labels. */
+  #discardTasks(record: WorkloadRecord, number: number, attempts: readonly Attempt[]): void {
+    const { client } = this.#context;
+    const { namespace } = record;
+    const keys = attempts.map(({ pods }) => `${namespace}/${pods[0]!.name}`);
+    for (const key of keys) this.#discarding.add(key);
+    const tasks = attempts.map(({ task }) => task).join(",");
+    const labelSelector = `${labels.workload}=${record.name},${labels.attempt}=${number},${labels.task} in (${tasks})`;
+    this.#writer
+      .run(() =>
+        client.request({
+          method: "DELETE",
+          path: resourcePath(resources.pods, namespace),
+          query: { labelSelector },
+          body: { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 },
+          accept: namesOnly,
+        }),
+      )
+      .catch((error: unknown) => {
+        for (const key of keys) this.#discarding.delete(key);
+        this.#failed("removing pods of tasks", record, error);
+      });
   }
 
   /** Removes a pod that holds nothing any more: its finalizer, if it has ours, and then itself, without grace. */
