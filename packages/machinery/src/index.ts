@@ -111,3 +111,5 @@ export {
 } from "./status-error.ts";
 export type { GroupKind, GroupResource, Status, StatusCause, StatusDetails } from "./status-error.ts";
 export { applyStrategicMergePatch } from "./strategic-patch.ts";
+export { managedFieldsAfterUpdate, serverSideApply } from "./managed-fields.ts";
+export type { Applied, FieldManagerOptions, ManagedFieldsEntry } from "./managed-fields.ts";
