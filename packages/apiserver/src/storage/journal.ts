@@ -75,7 +75,7 @@ export function openJournal(path: string): Journal {
       await ask({ type: "commit", writes, resourceVersion });
     },
     async close() {
-      if (dead === undefined) await ask({ type: "close" });
+      if (dead === undefined) await ask({ type: "close" }).catch(() => {});
       await worker.terminate();
     },
   };

@@ -45,10 +45,20 @@ export class Store {
   /** Reads the whole journal. Fails in words when it is damaged, of a newer format, or in use. */
   static async open(journal: Journal): Promise<Store> {
     const store = new Store(journal);
+    try {
+      await store.load();
+    } catch (error) {
+      await journal.close();
+      throw error;
+    }
+    return store;
+  }
+
+  private async load(): Promise<void> {
     const rows: [string, string][] = [];
-    const last = await journal.load((key, value) => rows.push([key, value]));
-    store.assigned = last;
-    store.visible = last;
+    const last = await this.journal.load((key, value) => rows.push([key, value]));
+    this.assigned = last;
+    this.visible = last;
     for (const [path, value] of rows) {
       const slash = path.indexOf("/");
       let object: KubernetesObject;
@@ -57,9 +67,8 @@ export class Store {
       } catch {
         throw new Error(`the stored object ${path} cannot be read: the store is damaged, restore it from a backup`);
       }
-      store.bucket(path.slice(0, slash)).restore(entryOf(path.slice(slash + 1), object, value));
+      this.bucket(path.slice(0, slash)).restore(entryOf(path.slice(slash + 1), object, value));
     }
-    return store;
   }
 
   /** The resource version up to which everything is durable, visible and published. */
