@@ -75,6 +75,25 @@ export class GainLog {
   }
 }
 
+interface Bar {
+  usable: Int32Array;
+  free: Float64Array;
+  width: number;
+  request: readonly number[];
+  asked: readonly number[];
+}
+
+function isBarred(bar: Bar, node: number): boolean {
+  if (bar.usable[node] === 0) return true;
+  const offset = node * bar.width;
+  const { asked, request, free } = bar;
+  for (let index = 0; index < asked.length; index += 1) {
+    const resource = asked[index]!;
+    if (free[offset + resource]! < request[resource]!) return true;
+  }
+  return false;
+}
+
 /** A whole number for each node (pods that fit) and their sum, brought up to date from a change log. */
 export class FitCache {
   counts: Int32Array = new Int32Array(0);
@@ -82,23 +101,36 @@ export class FitCache {
   #epoch = -1;
   #read = 0;
 
-  refresh(log: ChangeLog, nodes: readonly NodeRecord[], fit: (node: NodeRecord) => number): void {
-    if (this.#epoch !== log.epoch || this.counts.length < nodes.length) {
-      if (this.counts.length < nodes.length) this.counts = new Int32Array(nodes.length);
+  /** At most so many changes are unread; Infinity: all nodes must be looked at. */
+  unread(log: ChangeLog): number {
+    return this.#epoch === log.epoch ? log.entries.length - this.#read : Infinity;
+  }
+
+  /**
+   * Looks at the nodes that changed since the last time. `bar`, if given, refuses most nodes cheaply: 0 stays for nodes where
+   * `usable` is 0, and for those with less than `request` of a resource `asked` in `free`.
+   */
+  refresh(log: ChangeLog, nodes: readonly NodeRecord[], fit: (node: NodeRecord) => number, bar?: Bar): void {
+    const isNew = this.#epoch !== log.epoch || this.counts.length < nodes.length;
+    if (this.counts.length < nodes.length) this.counts = new Int32Array(nodes.length);
+    const { counts } = this;
+    if (isNew) {
       let total = 0;
-      for (const node of nodes) {
-        const count = fit(node);
-        this.counts[node.index] = count;
+      for (let node = 0; node < nodes.length; node += 1) {
+        const count = bar !== undefined && isBarred(bar, node) ? 0 : fit(nodes[node]!);
+        counts[node] = count;
         total += count;
       }
       this.total = total;
       this.#epoch = log.epoch;
     } else {
-      const entries = log.entries;
+      const { entries, last } = log;
       for (let index = this.#read; index < entries.length; index += 1) {
-        const node = nodes[entries[index]!]!;
+        const node = entries[index]!;
         // A node that changed again later is looked at once.
-        if (log.last[node.index] === index) this.set(node.index, fit(node));
+        if (last[node] !== index) continue;
+        const count = bar !== undefined && isBarred(bar, node) ? 0 : fit(nodes[node]!);
+        if (count !== counts[node]) this.set(node, count);
       }
     }
     this.#read = log.entries.length;
@@ -122,6 +154,7 @@ export class NodeTable {
   /** What of each node is free now, by node and resource: the first step of the timelines, close together for quick refusals. */
   freeNow: Float64Array = new Float64Array(0);
   #isStale: Uint8Array = new Uint8Array(0);
+  readonly #stale: number[] = [];
 
   constructor(width: number) {
     this.width = width;
@@ -162,26 +195,27 @@ export class NodeTable {
     return { node: existing, changed: true };
   }
 
-  /** Where in {@link freeNow} the node stands, brought up to date. */
-  freeNowOf(node: NodeRecord, now: Time): number {
-    const { index } = node;
-    const { width } = this;
-    const offset = index * width;
-    if (index >= this.#isStale.length) {
-      const size = Math.max(64, 2 * this.nodes.length);
-      const [free, stale] = [new Float64Array(size * width), new Uint8Array(size).fill(1)];
+  /** Brings {@link freeNow} up to date. */
+  freshen(now: Time): void {
+    const { nodes, width } = this;
+    if (this.#isStale.length < nodes.length) {
+      const size = Math.max(64, 2 * nodes.length);
+      const [free, stale] = [new Float64Array(size * width), new Uint8Array(size)];
       free.set(this.freeNow);
       stale.set(this.#isStale);
+      for (let index = this.#isStale.length; index < nodes.length; index += 1) this.#stale.push(index);
       this.freeNow = free;
       this.#isStale = stale;
     }
-    if (this.#isStale[index] === 1) {
+    for (const index of this.#stale) {
       this.#isStale[index] = 0;
-      node.timeline.advance(now);
-      const { free } = node.timeline;
-      for (let resource = 0; resource < width; resource += 1) this.freeNow[offset + resource] = free[resource]!;
+      const { timeline } = nodes[index]!;
+      timeline.advance(now);
+      for (let resource = 0; resource < width; resource += 1) {
+        this.freeNow[index * width + resource] = timeline.free[resource]!;
+      }
     }
-    return offset;
+    this.#stale.length = 0;
   }
 
   /** Every reader looks at every node again. */
@@ -191,7 +225,10 @@ export class NodeTable {
 
   touch(node: NodeRecord): void {
     node.score = Number.NaN;
-    if (node.index < this.#isStale.length) this.#isStale[node.index] = 1;
+    if (this.#isStale[node.index] === 0) {
+      this.#isStale[node.index] = 1;
+      this.#stale.push(node.index);
+    }
     this.changes.push(node.index, this.nodes.length);
   }
 

@@ -24,18 +24,17 @@ export function applyCharges(table: NodeTable, charges: readonly Charge[], start
 export function refreshWindow(context: PlacementContext, job: JobClass, variant: Variant, group: Group): void {
   const { table, now } = context;
   refreshEmpty(context, job, variant, group);
-  const { counts } = group.empty;
+  table.freshen(now);
   const { asked, request } = group;
-  group.window.refresh(table.changes, table.nodes, (node) => {
-    if (counts[node.index] === 0) return 0;
-    // Most nodes are refused here, most of the time.
-    const offset = table.freeNowOf(node, now);
-    for (let index = 0; index < asked.length; index += 1) {
-      if (table.freeNow[offset + asked[index]!]! < request[asked[index]!]!) return 0;
-    }
-    node.timeline.advance(now);
-    return podsFromNow(node, group, job.minSlotSeconds);
-  });
+  group.window.refresh(
+    table.changes,
+    table.nodes,
+    (node) => {
+      node.timeline.advance(now);
+      return podsFromNow(node, group, job.minSlotSeconds);
+    },
+    { usable: group.empty.counts, free: table.freeNow, width: table.width, request, asked },
+  );
 }
 
 /** False only if one of the groups finds no room now: the cheap answer for most classes at most times. */
@@ -43,6 +42,9 @@ export function mayFitNow(context: PlacementContext, job: JobClass): boolean {
   return job.open.some((variant) =>
     variant.groups.every((group) => {
       if (group.exclusive && variant.groups.length > 1) return true;
+      // If all that changed had room for as many pods as ever go on one node, would it do?
+      const { total } = group.window;
+      if (total + group.window.unread(context.table.changes) * group.perNode < group.minPods) return false;
       refreshWindow(context, job, variant, group);
       return group.window.total >= group.minPods;
     }),
