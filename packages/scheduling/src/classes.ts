@@ -17,6 +17,8 @@ export interface Group {
   readonly exclusive: boolean;
   /** Pods that would fit on each node from now for a slot: an upper bound, as time only takes away between changes. */
   readonly window: FitCache;
+  /** The node that took its last single pod, and how far the log of changes had come. */
+  last: { node: number; epoch: number; position: number };
   /** Pods that would fit on each node if it were empty; 0 where they may not go. */
   readonly empty: FitCache;
 }
@@ -81,6 +83,7 @@ export class JobClass {
           selector: sets[0]!.selector,
           perNode: Math.min(pods, input.podsPerNode ?? pods),
           exclusive: input.exclusive ?? false,
+          last: { node: 0, epoch: -1, position: 0 },
           window: new FitCache(),
           empty: new FitCache(),
         };

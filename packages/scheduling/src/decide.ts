@@ -2,7 +2,8 @@ import { mayUse } from "./classes.ts";
 import type { JobClass, Variant } from "./classes.ts";
 import { placeEarliest } from "./earliest.ts";
 import { Heap } from "./heap.ts";
-import { mayImprove } from "./improve.ts";
+import { improvableOn } from "./improve.ts";
+import type { NodeRecord } from "./nodes.ts";
 import { obstacleOf } from "./obstacles.ts";
 import { applyCharges, longestSlot, mayFitNow, place } from "./place.ts";
 import { compareJobs, pendingTasks } from "./records.ts";
@@ -125,11 +126,14 @@ class Pass {
         behind.push(...heap.items());
         break;
       }
+      let where: readonly NodeRecord[] | "Anywhere" = "Anywhere";
       if (job.reservation !== undefined) {
         ahead -= 1;
         this.#visited.add(job);
-        const stays = job.reservation.start > this.#now && !(store.gained && mayImprove(store, job, job.reservation));
-        if (stays) {
+        if (job.reservation.start > this.#now) {
+          where = store.gained ? improvableOn(store, job, job.reservation) : [];
+        }
+        if (where.length === 0) {
           this.#hold(job, job.reservation.queue);
           jobClass.cursor += 1;
           if (jobClass.cursor < jobClass.end) heap.push(jobClass);
@@ -151,7 +155,7 @@ class Pass {
         if (jobClass.cursor < jobClass.end) heap.push(jobClass);
         continue;
       }
-      const reservation = store.policy.reservationDepth === 0 ? undefined : this.#reserve(job, kept);
+      const reservation = store.policy.reservationDepth === 0 ? undefined : this.#reserve(job, kept, where);
       this.#hold(job, reservation?.queue ?? jobClass.open[0]!.queue);
       jobClass.cursor += 1;
       if (jobClass.cursor < jobClass.end) heap.push(jobClass);
@@ -264,7 +268,11 @@ class Pass {
   }
 
   /** Gives the job the earliest start there is, never later than the one it had if that still holds. */
-  #reserve(job: JobRecord, kept: ReservationRecord | undefined): ReservationRecord | undefined {
+  #reserve(
+    job: JobRecord,
+    kept: ReservationRecord | undefined,
+    where: readonly NodeRecord[] | "Anywhere",
+  ): ReservationRecord | undefined {
     const store = this.#store;
     const holds = kept !== undefined && kept.start > this.#now && this.#stillFits(job, kept);
     if (holds && !store.gained) return this.#restore(job, kept);
@@ -273,7 +281,8 @@ class Pass {
     for (const variant of job.class.open) {
       if (best !== undefined) applyCharges(store.table, best.charges, best.start, best.end, 1);
       const before = best?.start ?? (holds ? kept.start : Infinity);
-      const found = placeEarliest(store, job.class, variant, before, levels);
+      const only = holds && where !== "Anywhere" ? where : undefined;
+      const found = placeEarliest(store, job.class, variant, before, { levels, only });
       if (found !== undefined) best = { ...found, end: found.start + job.class.slotSeconds, testedAt: 0 };
       else if (best !== undefined) applyCharges(store.table, best.charges, best.start, best.end, -1);
     }

@@ -7,6 +7,13 @@ import type { PlacementContext } from "./place.ts";
 import type { Levels, Placement } from "./records.ts";
 import type { Time } from "./types.ts";
 
+export interface Search {
+  /** Filled for a gang of one group on several nodes. */
+  levels?: Levels;
+  /** Nothing else is looked at. */
+  only?: readonly NodeRecord[];
+}
+
 /** Earliest time from `from` and before `before` at which `pods` of the group fit throughout `seconds`; Infinity: never. */
 function earliest(
   context: PlacementContext,
@@ -17,12 +24,12 @@ function earliest(
   seconds: number,
   from: Time,
   before: Time,
-  levels?: Levels,
+  search: Search,
 ): Time {
   refreshEmpty(context, job, variant, group);
   if (group.empty.total < pods) return Infinity;
   const nodes: NodeRecord[] = [];
-  for (const node of context.table.nodes) {
+  for (const node of search.only ?? context.table.nodes) {
     if (!group.empty.counts[node.index]) continue;
     node.timeline.advance(context.now);
     nodes.push(node);
@@ -32,7 +39,7 @@ function earliest(
     for (const node of nodes) best = Math.min(best, firstWindow(node, group, pods, seconds, from, best));
     return best < before ? best : Infinity;
   }
-  return earliestTogether(nodes, group, pods, seconds, from, before, levels);
+  return earliestTogether(nodes, group, pods, seconds, from, before, search.levels);
 }
 
 export function firstWindow(
@@ -120,14 +127,14 @@ function nextChange(context: PlacementContext, group: Group, time: Time): Time {
 
 /**
  * The earliest placement of a job (its smallest gang, its full slot) that starts at `now` or later and before `before`, taken out
- * of the timelines; undefined if there is none. `levels` is filled for a gang of one group.
+ * of the timelines; undefined if there is none.
  */
 export function placeEarliest(
   context: PlacementContext,
   job: JobClass,
   variant: Variant,
   before: Time,
-  levels?: Levels,
+  search: Search = {},
 ): (Placement & { start: Time }) | undefined {
   let from = context.now;
   for (let attempt = 0; attempt < 10_000; attempt += 1) {
@@ -135,7 +142,7 @@ export function placeEarliest(
     for (let settled = false; !settled;) {
       settled = true;
       for (const group of variant.groups) {
-        const time = earliest(context, job, variant, group, group.minPods, job.slotSeconds, start, before, levels);
+        const time = earliest(context, job, variant, group, group.minPods, job.slotSeconds, start, before, search);
         if (time === Infinity) return undefined;
         if (time > start) {
           start = time;
@@ -143,7 +150,7 @@ export function placeEarliest(
         }
       }
     }
-    const placement = place(context, job, variant, start, job.slotSeconds, "Minimum");
+    const placement = place(context, job, variant, start, job.slotSeconds, "Minimum", search.only);
     if (placement !== undefined) return { ...placement, start };
     // Room for each group alone, or on more nodes than the queue gives to one job: look on from the next change.
     from = Math.min(...variant.groups.map((group) => nextChange(context, group, start)));

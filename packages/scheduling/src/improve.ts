@@ -9,11 +9,15 @@ import type { Timeline } from "./timeline.ts";
 import type { Time } from "./types.ts";
 
 /**
- * False only if planning the reservation anew could not give an earlier start. Nothing earlier was possible when it was planned;
- * since then only the nodes that gained can have made it so. For a job of one node that is one look at each of these; for a
- * gang, at every earlier time the pods that fitted then and what was gained since must reach the size of the gang.
+ * The nodes that can give a reserved job an earlier start; none: planning it anew would be in vain. Nothing earlier was possible
+ * when it was planned; since then only the nodes that gained can have made it so. For a job of one node that is one look at each
+ * of these; a gang may move anywhere if at some earlier time the pods that fitted then and what was gained since reach its size.
  */
-export function mayImprove(store: ClusterStore, job: JobRecord, reservation: ReservationRecord): boolean {
+export function improvableOn(
+  store: ClusterStore,
+  job: JobRecord,
+  reservation: ReservationRecord,
+): readonly NodeRecord[] | "Anywhere" {
   const { class: jobClass } = job;
   const variant = jobClass.variants[0]!;
   const group = variant.groups[0]!;
@@ -22,24 +26,27 @@ export function mayImprove(store: ClusterStore, job: JobRecord, reservation: Res
     variant.groups.length === 1 &&
     jobClass.minSlotSeconds === jobClass.slotSeconds &&
     store.queue(variant.queue)?.maxNodesPerJob === undefined;
-  if (store.unsure || !isSimple || (group.minPods > 1 && reservation.levels === undefined)) return true;
+  if (store.unsure || !isSimple || (group.pods > 1 && reservation.levels === undefined)) return "Anywhere";
   const gained = store.table.gains.since(reservation.testedAt);
   reservation.testedAt = store.table.gains.end;
+  const found: NodeRecord[] = [];
   for (const [node, before] of gained) {
     node.timeline.advance(store.now);
     before.advance(store.now);
     if (node.timeline.equals(before)) continue;
     if (!mayUse(node, jobClass, variant, group, store)) continue;
     const now = withoutOwn(node, node.timeline, reservation);
-    if (group.minPods === 1) {
-      if (firstWindow(now, group, 1, jobClass.slotSeconds, store.now, reservation.start) < reservation.start)
-        return true;
+    if (group.pods === 1) {
+      const earlier = firstWindow(now, group, 1, jobClass.slotSeconds, store.now, reservation.start);
+      if (earlier < reservation.start) found.push(node);
       continue;
     }
     const then = withoutOwn(node, before, reservation);
-    if (raise(reservation.levels!, now, then, group, jobClass.slotSeconds, store.now, reservation.start)) return true;
+    if (raise(reservation.levels!, now, then, group, jobClass.slotSeconds, store.now, reservation.start)) {
+      return "Anywhere";
+    }
   }
-  return false;
+  return found.sort((a, b) => a.index - b.index);
 }
 
 /** The node with a timeline in which the reservation itself takes nothing. */

@@ -9,8 +9,6 @@ export interface NodeRecord {
   nodeClass: string;
   state: NodeInput["state"] | "Gone";
   timeline: Timeline;
-  /** Free share of it at this moment, by which nodes are packed or spread; NaN when it must be computed anew. */
-  score: number;
   readonly runs: Set<Run>;
   /** Jobs whose reservation has a part of this node. */
   readonly reserved: Set<JobRecord>;
@@ -153,6 +151,8 @@ export class NodeTable {
   readonly width: number;
   /** What of each node is free now, by node and resource: the first step of the timelines, close together for quick refusals. */
   freeNow: Float64Array = new Float64Array(0);
+  /** Free share of each node now, summed over its resources, by which nodes are packed or spread. */
+  score: Float64Array = new Float64Array(0);
   #isStale: Uint8Array = new Uint8Array(0);
   readonly #stale: number[] = [];
 
@@ -171,7 +171,6 @@ export class NodeTable {
         nodeClass: input.nodeClass,
         state: input.state,
         timeline: new Timeline(capacity, now),
-        score: Number.NaN,
         runs: new Set(),
         reserved: new Set(),
       };
@@ -195,25 +194,31 @@ export class NodeTable {
     return { node: existing, changed: true };
   }
 
-  /** Brings {@link freeNow} up to date. */
+  /** Brings {@link freeNow} and {@link score} up to date. */
   freshen(now: Time): void {
     const { nodes, width } = this;
     if (this.#isStale.length < nodes.length) {
       const size = Math.max(64, 2 * nodes.length);
-      const [free, stale] = [new Float64Array(size * width), new Uint8Array(size)];
+      const [free, score, stale] = [new Float64Array(size * width), new Float64Array(size), new Uint8Array(size)];
       free.set(this.freeNow);
+      score.set(this.score);
       stale.set(this.#isStale);
       for (let index = this.#isStale.length; index < nodes.length; index += 1) this.#stale.push(index);
       this.freeNow = free;
+      this.score = score;
       this.#isStale = stale;
     }
     for (const index of this.#stale) {
       this.#isStale[index] = 0;
-      const { timeline } = nodes[index]!;
+      const { timeline, capacity } = nodes[index]!;
       timeline.advance(now);
+      let score = 0;
       for (let resource = 0; resource < width; resource += 1) {
-        this.freeNow[index * width + resource] = timeline.free[resource]!;
+        const free = timeline.free[resource]!;
+        this.freeNow[index * width + resource] = free;
+        if (capacity[resource]! > 0) score += free / capacity[resource]!;
       }
+      this.score[index] = score;
     }
     this.#stale.length = 0;
   }
@@ -224,7 +229,6 @@ export class NodeTable {
   }
 
   touch(node: NodeRecord): void {
-    node.score = Number.NaN;
     if (this.#isStale[node.index] === 0) {
       this.#isStale[node.index] = 1;
       this.#stale.push(node.index);
@@ -236,18 +240,4 @@ export class NodeTable {
     this.touch(node);
     this.shapes.push(node.index, this.nodes.length);
   }
-}
-
-/** Free share of a node at this moment, 0 to the number of its resources. */
-export function scoreOf(node: NodeRecord, now: Time): number {
-  if (Number.isNaN(node.score)) {
-    node.timeline.advance(now);
-    const { free } = node.timeline;
-    let score = 0;
-    for (let index = 0; index < node.capacity.length; index += 1) {
-      if (node.capacity[index]! > 0) score += free[index]! / node.capacity[index]!;
-    }
-    node.score = score;
-  }
-  return node.score;
 }

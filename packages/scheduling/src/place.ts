@@ -1,7 +1,7 @@
 /** Which nodes: pods of a job onto nodes at a given time, and the earliest time at which there is room. */
 import { mayUse, podsFromNow, podsIn, podsThroughout } from "./classes.ts";
 import type { Eligibility, Group, JobClass, Variant } from "./classes.ts";
-import { scoreOf } from "./nodes.ts";
+import { Heap } from "./heap.ts";
 import type { NodeRecord, NodeTable } from "./nodes.ts";
 import type { Charge, Placement } from "./records.ts";
 import type { Time } from "./types.ts";
@@ -81,11 +81,12 @@ export function place(
   start: Time,
   seconds: number,
   count: "Full" | "Minimum" | "Most",
+  only?: readonly NodeRecord[],
 ): Placement | undefined {
-  const placed = placeGroups(context, job, variant, start, seconds, count, false);
+  const placed = placeGroups(context, job, variant, start, seconds, count, false, only);
   if (placed !== undefined || variant.groups.length === 1) return placed;
   // Pods of several shapes: where the queue's order finds no room, the fewest nodes may.
-  return placeGroups(context, job, variant, start, seconds, count, true);
+  return placeGroups(context, job, variant, start, seconds, count, true, only);
 }
 
 function placeGroups(
@@ -96,6 +97,7 @@ function placeGroups(
   seconds: number,
   count: "Full" | "Minimum" | "Most",
   compact: boolean,
+  only: readonly NodeRecord[] | undefined,
 ): Placement | undefined {
   const charges: Charge[] = [];
   const nodesOfGroup: NodeRecord[][] = [];
@@ -103,7 +105,7 @@ function placeGroups(
   for (const group of tightestFirst(context, job, variant)) {
     const least = count === "Full" ? group.pods : group.minPods;
     const most = count === "Minimum" ? group.minPods : group.pods;
-    const picks = pick(context, job, variant, group, start, seconds, least, most, taken, compact);
+    const picks = pick(context, job, variant, group, start, seconds, least, most, taken, compact, only);
     if (picks === undefined) {
       applyCharges(context.table, charges, start, start + seconds, 1);
       return undefined;
@@ -227,12 +229,12 @@ function pick(
   most: number,
   taken: Taken,
   compact: boolean,
+  only: readonly NodeRecord[] | undefined,
 ): Pick[] | undefined {
   const { table, now } = context;
-  const { nodes } = table;
   const order = compact ? "Compact" : placementOf(context, job, variant);
   const maxNodes = context.queue(variant.queue)?.maxNodesPerJob;
-  let candidates: Uint32Array | Int32Array;
+  let candidates: Int32Array;
   if (start === now) {
     refreshWindow(context, job, variant, group);
     if (group.window.total < least && !group.exclusive) return undefined;
@@ -241,41 +243,94 @@ function pick(
     refreshEmpty(context, job, variant, group);
     candidates = group.empty.counts;
   }
+  const learns = start === now && seconds === job.minSlotSeconds;
   const fitting = (node: NodeRecord): number => {
     const usage = taken.get(node);
     if (usage !== undefined && group.exclusive) return podsIn(usage.left, 0, group, group.perNode - usage.pods);
     const pods = podsThroughout(node, group, start, seconds);
+    // Time has taken from what the cache says: it learns that.
+    if (learns && pods < group.window.counts[node.index]!) group.window.set(node.index, pods);
     return usage === undefined ? pods : Math.min(pods, group.perNode - usage.pods);
   };
 
-  if (most === 1 && taken.size === 0 && !compact) {
-    const spread = order === "Spread";
-    for (;;) {
-      let best: NodeRecord | undefined;
-      let bestScore = 0;
-      for (let index = 0; index < nodes.length; index += 1) {
-        if (!candidates[index]) continue;
-        const node = nodes[index]!;
-        if (start !== now && podsThroughout(node, group, start, seconds) === 0) continue;
-        const score = scoreOf(node, now);
-        if (best === undefined || (spread ? score > bestScore : score < bestScore)) {
-          best = node;
-          bestScore = score;
-        }
-      }
-      if (best === undefined) return undefined;
-      if (start !== now || fitting(best) > 0) return [[best, 1]];
-      if (seconds === job.minSlotSeconds) group.window.set(best.index, 0);
-      else return pickByOrder(context, group, candidates, fitting, order, maxNodes, least, most, taken);
-    }
+  table.freshen(now);
+  if (!compact && taken.size === 0) {
+    if (most === 1) return pickOne(table, group, candidates, fitting, order === "Spread", only);
+    if (order === "Pack" && maxNodes === undefined) return pickPacked(table, candidates, fitting, least, most);
   }
   return pickByOrder(context, group, candidates, fitting, order, maxNodes, least, most, taken);
+}
+
+/** The fullest (or emptiest) node that has room for one pod, the first of equals. */
+function pickOne(
+  table: NodeTable,
+  group: Group,
+  candidates: Int32Array,
+  fitting: (node: NodeRecord) => number,
+  spread: boolean,
+  only: readonly NodeRecord[] | undefined,
+): Pick[] | undefined {
+  const { nodes, score, changes } = table;
+  const { last } = group;
+  if (!spread && only === undefined && last.epoch === changes.epoch && candidates === group.window.counts) {
+    // Nothing but the node that was taken last changed since: it is still the fullest.
+    let position = last.position;
+    while (position < changes.entries.length && changes.entries[position] === last.node) position += 1;
+    const node = nodes[last.node]!;
+    if (position === changes.entries.length && candidates[last.node]! > 0 && fitting(node) > 0) {
+      last.position = position;
+      return [[node, 1]];
+    }
+  }
+  const sign = spread ? -1 : 1;
+  let best: NodeRecord | undefined;
+  let bestScore = Infinity;
+  const consider = (index: number): void => {
+    const value = sign * score[index]!;
+    // A cached count may be too high, never too low.
+    if (value < bestScore && fitting(nodes[index]!) > 0) {
+      best = nodes[index]!;
+      bestScore = value;
+    }
+  };
+  if (only !== undefined) for (const { index } of only) consider(index);
+  else {
+    for (let index = 0; index < nodes.length; index += 1) {
+      if (candidates[index]! > 0 && sign * score[index]! < bestScore) consider(index);
+    }
+  }
+  if (best === undefined) return undefined;
+  group.last = { node: best.index, epoch: changes.epoch, position: changes.entries.length };
+  return [[best, 1]];
+}
+
+/** The fullest nodes first, as many pods on each as fit. */
+function pickPacked(
+  table: NodeTable,
+  candidates: Int32Array,
+  fitting: (node: NodeRecord) => number,
+  least: number,
+  most: number,
+): Pick[] | undefined {
+  const { nodes, score } = table;
+  const options: number[] = [];
+  for (let index = 0; index < nodes.length; index += 1) if (candidates[index]! > 0) options.push(index);
+  const heap = new Heap<number>((a, b) => score[a]! < score[b]! || (score[a] === score[b] && a < b), options);
+  const picks: Pick[] = [];
+  let missing = most;
+  for (let index = heap.pop(); index !== undefined && missing > 0; index = heap.pop()) {
+    const pods = Math.min(missing, fitting(nodes[index]!));
+    if (pods <= 0) continue;
+    picks.push([nodes[index]!, pods]);
+    missing -= pods;
+  }
+  return most - missing >= least ? picks : undefined;
 }
 
 function pickByOrder(
   context: PlacementContext,
   group: Group,
-  candidates: Uint32Array | Int32Array,
+  candidates: Int32Array,
   fitting: (node: NodeRecord) => number,
   order: "Pack" | "Spread" | "Compact",
   maxNodes: number | undefined,
@@ -283,7 +338,7 @@ function pickByOrder(
   most: number,
   taken: Taken,
 ): Pick[] | undefined {
-  const { table, now } = context;
+  const { table } = context;
   const options: Pick[] = [];
   let total = 0;
   for (const node of table.nodes) {
@@ -298,7 +353,7 @@ function pickByOrder(
   if (total < least) return undefined;
   // Where nodes are counted, the ones that hold most come first; the rule is that of `nodesWhenEmpty`.
   const fewest = order === "Compact" || maxNodes !== undefined;
-  const score = new Map(fewest ? [] : options.map(([node]) => [node, scoreOf(node, now)]));
+  const score = new Map(fewest ? [] : options.map(([node]) => [node, table.score[node.index]!]));
   const sign = order === "Spread" ? -1 : 1;
   options.sort((a, b) => {
     const first = taken.has(a[0]);
