@@ -49,7 +49,8 @@ function memoryBytes(quantity: string | number | undefined): number | undefined 
  * The lines of one Workload: of an array the packed rest that waits, and each element that runs; otherwise the job.
  * Ended elements of an array that goes on have none: they are
  * accounting's; of one that has ended they are packed by how they ended.
- * @param running what runs of an array; elements that `status` says run, and that are not in it, are shown without node
+ * @param running what runs of an array; newer than `status`. Where it is empty, the elements that
+ *   `status` says run are shown without their nodes
  */
 export function jobRows(workload: Workload, nowSeconds: number, running: readonly RunningElement[] = []): JobRow[] {
   const { spec, status } = workload;
@@ -69,6 +70,8 @@ export function jobRows(workload: Workload, nowSeconds: number, running: readonl
   const rows: JobRow[] = [];
   const arrayJobId = elementId(workload, undefined);
   const pending = parseIndexList(status?.array?.pending ?? (status?.array ? "" : spec.array.indices));
+  // Pods are newer than the status, which follows them at leisure.
+  for (const { task } of running) pending.delete(task);
   if (pending.size > 0 && status?.phase !== "Cancelled") {
     const row: JobRow = {
       ...base,
@@ -82,9 +85,7 @@ export function jobRows(workload: Workload, nowSeconds: number, running: readonl
     setFiles(row, workload, undefined);
     rows.push(row);
   }
-  const known = new Set<number>();
   const add = (element: RunningElement) => {
-    known.add(element.task);
     const row: JobRow = {
       ...base,
       jobId: elementId(workload, element.task),
@@ -101,8 +102,8 @@ export function jobRows(workload: Workload, nowSeconds: number, running: readonl
     rows.push(row);
   };
   for (const element of running) add(element);
-  for (const task of status?.array ? parseIndexList(status.array.running) : []) {
-    if (!known.has(task)) add({ task, nodes: [] });
+  if (running.length === 0 && status?.array) {
+    for (const task of parseIndexList(status.array.running)) add({ task, nodes: [] });
   }
   if (isFinal(status?.phase)) rows.push(...endedRows(workload, base, nowSeconds));
   return rows;
@@ -216,7 +217,7 @@ function baseRow(workload: Workload): JobRow {
     memoryPerCpu: submission.memoryPerCpuBytes === undefined ? undefined : true,
     tresPerNode: gpus > 0 ? `gres/gpu:${gpus}` : undefined,
     comment: submission.comment,
-    dependency: spec.dependencies ? formatDependencies(spec.dependencies) : undefined,
+    dependency: dependencyText(workload),
     workingDirectory: submission.workingDirectory,
     command: submission.command,
     features: features.length > 0 ? features.join("&") : undefined,
@@ -227,6 +228,16 @@ function baseRow(workload: Workload): JobRow {
   };
   for (const [key, value] of Object.entries(optional)) if (value !== undefined) Object.assign(row, { [key]: value });
   return row;
+}
+
+/** What is left to wait for: nothing once the job waits for something else, or has begun. */
+function dependencyText({ spec, status }: Workload): string | undefined {
+  if (!spec.dependencies || (status?.phase ?? "Pending") !== "Pending") return undefined;
+  const reason = status?.reason ?? "None";
+  if (["Resources", "Priority", "ArrayTaskLimit", "UserJobLimit"].includes(reason)) return undefined;
+  return formatDependencies(spec.dependencies, () =>
+    reason === "DependencyNeverSatisfied" ? "failed" : "unfulfilled",
+  );
 }
 
 function setTimes(row: JobRow, start: number | undefined, end: number | undefined, nowSeconds: number): void {

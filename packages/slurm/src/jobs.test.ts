@@ -168,7 +168,7 @@ test("rows of squeue from Workloads", () => {
   const now = Date.UTC(2026, 10, 21, 23, 20, 20) / 1000;
   const pending = workload(["-N2", "-c2", "--mem=1G", "-d", "afterok:7", "--wrap", "x"], {
     phase: "Pending",
-    reason: "Resources",
+    reason: "Dependency",
     message: "needs 4 cpus",
     estimatedStart: "2026-11-21T23:30:00Z",
     wallTimeSeconds: 600,
@@ -176,9 +176,13 @@ test("rows of squeue from Workloads", () => {
   const [row] = jobRows(pending, now);
   assert.deepEqual(
     [row!.state, row!.reason, row!.nodeCount, row!.cpus, row!.memoryBytes, row!.dependency, row!.elapsedSeconds],
-    ["PENDING", "Resources", 2, 4, 1024 ** 3, "afterok:7(unfulfilled)", 0],
+    ["PENDING", "Dependency", 2, 4, 1024 ** 3, "afterok:7(unfulfilled)", 0],
   );
   assert.equal(row!.endTime! - row!.startTime!, 600);
+
+  // What has come true is no longer waited for.
+  pending.status!.reason = "Resources";
+  assert.equal(jobRows(pending, now)[0]!.dependency, undefined);
 
   const running = workload(["--wrap", "x"], {
     phase: "Running",
@@ -195,15 +199,19 @@ test("rows of squeue from Workloads", () => {
     reason: "ArrayTaskLimit",
     array: { pending: "2-9", running: "0-1", succeeded: "", failed: "" },
   });
-  const rows = jobRows(array, now, [{ task: 0, nodes: ["n3"], startSeconds: now - 2 }]);
+  const rows = jobRows(array, now, [
+    { task: 0, nodes: ["n3"], startSeconds: now - 2 },
+    { task: 2, nodes: ["n4"] },
+  ]);
   assert.deepEqual(
     rows.map((entry) => [formatJobId(entry), entry.jobId, entry.state, entry.reason, entry.nodes.join()]),
     [
-      ["348_[2-9%2]", 348, "PENDING", "JobArrayTaskLimit", ""],
+      ["348_[3-9%2]", 348, "PENDING", "JobArrayTaskLimit", ""],
       ["348_0", 348, "RUNNING", "None", "n3"],
-      ["348_1", 349, "RUNNING", "None", ""],
+      ["348_2", 350, "RUNNING", "None", "n4"],
     ],
   );
+  assert.deepEqual(jobRows(array, now).map(formatJobId), ["348_[2-9%2]", "348_0", "348_1"]);
   const fresh = jobRows(workload(["-a", "1-3", "--wrap", "x"], { jobId: 354, phase: "Pending" }), now);
   assert.deepEqual(fresh.map(formatJobId), ["354_[1-3]"]);
   const ended = workload(["-a", "1-3", "--wrap", "x"], {

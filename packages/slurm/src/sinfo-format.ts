@@ -285,10 +285,10 @@ function makeGroups(
   return groups;
 }
 
-/** In sinfo's own layouts names are never cut: the columns of partition and node grow with them. */
+/** In sinfo's own layouts names and limits are never cut: their columns grow with them. */
 function widen(layout: Layout<Group>, groups: readonly Group[]): void {
   for (const column of layout.columns) {
-    if (column.width === 0 || !["PARTITION", "NODELIST"].includes(column.field.header)) continue;
+    if (column.width === 0 || !["PARTITION", "NODELIST", "TIMELIMIT"].includes(column.field.header)) continue;
     for (const group of groups) column.width = Math.max(column.width, column.field.value(group).length);
   }
 }
