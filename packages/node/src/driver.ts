@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
+import { briefly } from "./briefly.ts";
 import type { Cgroups } from "./cgroups.ts";
 import { hostTools, type Tools } from "./host.ts";
 import type { LauncherSpec } from "./launcher-pool.ts";
@@ -55,42 +56,40 @@ function processDriver(): Driver {
 function bubblewrapDriver(tools: Tools, namespaces: "privileged" | "user"): Driver | string {
   if (tools.bwrap === undefined) return "bubblewrap (bwrap) is not installed";
   if (tools.unshare === undefined) return "unshare of util-linux is not installed";
-  return {
-    name: "sandbox",
-    namespaces,
-    launcher(nodeName, needs) {
-      const words = [
-        tools.bwrap!,
-        ...mountArguments(withEngines(needs)),
-        ...(namespaces === "user" ? ["--unshare-user"] : []),
-        "--unshare-ipc",
-        "--unshare-uts",
-        "--hostname",
-        nodeName,
-        // For the task's own namespaces; the task itself has none of these.
-        "--cap-add",
-        "ALL",
-        "--chdir",
-        "/",
-        "--",
-      ];
-      return { key: words.join("\0"), wrapping: words };
-    },
-  };
+  return sandbox(namespaces, (nodeName, needs) => [
+    tools.bwrap!,
+    ...mountArguments(needs),
+    ...(namespaces === "user" ? ["--unshare-user"] : []),
+    "--unshare-ipc",
+    "--unshare-uts",
+    "--hostname",
+    nodeName,
+    // For the task's own namespaces; the task itself has none of these.
+    "--cap-add",
+    "ALL",
+    "--chdir",
+    "/",
+    "--",
+  ]);
 }
 
 function unshareDriver(tools: Tools, namespaces: "privileged" | "user"): Driver | string {
   if (tools.unshare === undefined) return "unshare of util-linux is not installed";
-  return {
-    name: "sandbox",
-    namespaces,
-    launcher(nodeName, needs) {
-      const wrapping = unshareWrapping(nodeName, withEngines(needs), namespaces, tools);
-      if (wrapping === undefined)
-        throw new Error("no empty directory was found to build the sandbox on (/media, /mnt, /srv, …)");
-      return { key: wrapping.join("\0"), wrapping };
-    },
-  };
+  return sandbox(namespaces, (nodeName, needs) => {
+    const wrapping = unshareWrapping(nodeName, needs, namespaces, tools);
+    if (wrapping === undefined) {
+      throw new Error("no empty directory was found to build the sandbox on (/media, /mnt, /srv, …)");
+    }
+    return wrapping;
+  });
+}
+
+function sandbox(namespaces: "privileged" | "user", wrap: (nodeName: string, needs: MountNeeds) => string[]): Driver {
+  const launcher = briefly((text): LauncherSpec => {
+    const [nodeName, needs] = JSON.parse(text) as [string, MountNeeds];
+    return { key: text, wrapping: wrap(nodeName, withEngines(needs)) };
+  });
+  return { name: "sandbox", namespaces, launcher: (nodeName, needs) => launcher(JSON.stringify([nodeName, needs])) };
 }
 
 function withEngines(needs: MountNeeds): MountNeeds {

@@ -1,5 +1,6 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { briefly } from "./briefly.ts";
 
 export interface BindMount {
   source: string;
@@ -50,7 +51,7 @@ export function mayBeWritable(path: string): boolean {
 }
 
 /** The deepest directory on the way to `path` that exists, with links resolved; undefined where nothing may be written. */
-export function writableRoot(path: string): string | undefined {
+export const writableRoot = briefly((path): string | undefined => {
   let candidate = resolve(path);
   for (;;) {
     try {
@@ -62,7 +63,7 @@ export function writableRoot(path: string): string | undefined {
       candidate = dirname(candidate);
     }
   }
-}
+});
 
 /**
  * Arguments of bubblewrap for the file system. Where a volume's mount point does not exist on the machine, the deepest

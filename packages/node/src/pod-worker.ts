@@ -351,8 +351,9 @@ export class PodWorker {
       mounts = [];
     }
     const ownDirectories = [user?.home, container.workingDir, stated["BERTH_CHDIR"], ...outputDirectories(stated)];
+    const sandboxed = context.driver.namespaces !== "none";
     const writable = ownDirectories.flatMap((path) =>
-      path === undefined || path === "" ? [] : (writableRoot(path) ?? []),
+      !sandboxed || path === undefined || path === "" ? [] : (writableRoot(path) ?? []),
     );
     const milli = quantityToMilli(container.resources?.limits?.["cpu"] ?? container.resources?.requests?.["cpu"] ?? 0);
     const memory = container.resources?.limits?.["memory"];

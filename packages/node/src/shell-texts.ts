@@ -146,7 +146,7 @@ while :; do
   done
   if [ -z "$berth_any" ]; then
     kill -0 "$berth_agent" 2>/dev/null || exit 0
-    sleep 60 &
+    sleep 10 &
   else
     sleep 1 &
   fi

@@ -1,4 +1,5 @@
-import { mkdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, watch, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cgroups } from "./cgroups.ts";
 import { bootId, hostTools, uptimeSeconds } from "./host.ts";
@@ -59,6 +60,7 @@ export class Tasks {
   readonly #running = new Map<string, Running>();
   readonly #launcherCpu = new Map<string, number>();
   readonly #boot = bootId();
+  #removal: Promise<void> = Promise.resolve();
 
   constructor(options: TasksOptions) {
     this.#options = options;
@@ -158,8 +160,11 @@ export class Tasks {
     this.#adopt(task);
   }
 
+  /** Removes a pod's folder: in the background, for thousands of small files take their time. */
   forget(podUid: string): void {
-    rmSync(join(this.#pods, podUid), { recursive: true, force: true });
+    this.#removal = this.#removal
+      .then(() => rm(join(this.#pods, podUid), { recursive: true, force: true }))
+      .catch((error: unknown) => this.#options.log("warn", `the folder of pod ${podUid} stays: ${String(error)}`));
   }
 
   close(): void {

@@ -55,6 +55,7 @@ export class Volumes {
   readonly #directory: string;
   readonly #sources: VolumeSources;
   readonly #hidden: string;
+  readonly #ownFolders = new Set<string>();
   readonly #shared = new Map<string, { users: Set<string>; timer?: NodeJS.Timeout }>();
 
   /** `directory` is this agent's own; nothing at or below `hidden` (the data folder) may be mounted by `hostPath`. */
@@ -80,7 +81,8 @@ export class Volumes {
   }
 
   release(podUid: string): void {
-    rmSync(join(this.#directory, "pods", podUid), { recursive: true, force: true });
+    if (this.#ownFolders.delete(podUid))
+      rmSync(join(this.#directory, "pods", podUid), { recursive: true, force: true });
     for (const [path, use] of this.#shared) {
       if (!use.users.delete(podUid) || use.users.size > 0) continue;
       // The next task of the array may want it in a moment.
@@ -102,6 +104,7 @@ export class Volumes {
     if (volume["emptyDir"] !== undefined) {
       const path = join(this.#directory, "pods", uid, volume.name);
       mkdirSync(path, { recursive: true });
+      this.#ownFolders.add(uid);
       for (const above of [dirname(path), dirname(dirname(path))]) chmodSync(above, 0o711);
       chmodSync(path, 0o777);
       return path;

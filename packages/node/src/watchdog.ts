@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { hostTools } from "./host.ts";
 import { watchdogText } from "./shell-texts.ts";
@@ -14,11 +14,14 @@ export interface Watch {
   mark: string;
 }
 
+const pokeMs = 500;
+
 /** The sh process that ends tasks at their time, also when no Node.js process is there any more. One for each agent. */
 export class Watchdog {
   readonly #directory: string;
   readonly #pid: number;
   #watched: number;
+  #poke: NodeJS.Timeout | undefined;
 
   constructor(dataDirectory: string) {
     this.#directory = join(dataDirectory, "watch");
@@ -41,13 +44,22 @@ export class Watchdog {
     const path = this.#path(watch.run);
     const line = `${Math.floor(watch.atUptimeSeconds)} ${Math.ceil(watch.graceSeconds)} ${watch.stage} ${watch.depth} ${watch.mark} ${watch.run}\n`;
     writeFileSync(path, line);
-    // With nothing to watch it sleeps long.
-    if (this.#watched++ === 0) this.wake();
+    this.#watched += 1;
+    // With nothing to watch it sleeps long; many short jobs wake it once.
+    if (this.#poke !== undefined) return;
+    this.#poke = setTimeout(() => {
+      this.#poke = undefined;
+      if (this.#watched > 0) this.wake();
+    }, pokeMs).unref();
   }
 
   clear(run: string): void {
-    rmSync(this.#path(run), { force: true });
-    if (this.#watched > 0) this.#watched -= 1;
+    try {
+      unlinkSync(this.#path(run));
+      this.#watched -= 1;
+    } catch {
+      // It had no time set.
+    }
   }
 
   wake(): void {
