@@ -68,6 +68,9 @@ test("ranges set whole words and keep count", () => {
       for (let index = first; index <= first + length; index++) expected.add(index);
       assert.equal(set.size, expected.size);
       assert.deepEqual([...set], ascending(expected));
+      let missing = first;
+      while (expected.has(missing)) missing++;
+      assert.equal(set.firstMissing(first), missing);
       set.delete(first);
       assert.equal(set.size, expected.size - 1);
     }),

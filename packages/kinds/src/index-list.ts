@@ -142,6 +142,19 @@ export class IndexSet {
     return at * 32 + (31 - Math.clz32(word & -word));
   }
 
+  /** The lowest number not below `from` that is not in the set. */
+  firstMissing(from = 0): number {
+    const words = this.#words;
+    let at = from >>> 5;
+    if (at >= words.length) return from;
+    let gaps = ~words[at]! & (0xffffffff << (from & 31));
+    while (gaps === 0) {
+      if (++at >= words.length) return at * 32;
+      gaps = ~words[at]!;
+    }
+    return at * 32 + (31 - Math.clz32(gaps & -gaps));
+  }
+
   /** The highest index, or undefined. */
   last(): number | undefined {
     for (let at = this.#words.length - 1; at >= 0; at--) {
@@ -184,10 +197,13 @@ export class IndexSet {
   /** @throws RangeError where a bit stands for an index over 999,999 */
   static fromBitmap(bytes: Uint8Array): IndexSet {
     const set = new IndexSet(Math.min(bytes.length * 8, maximumArrayTasks));
+    const words = set.#words;
     for (let at = 0; at < bytes.length; at++) {
-      for (let bits = bytes[at]!; bits !== 0; bits &= bits - 1) {
-        set.add(at * 8 + 31 - Math.clz32(bits & -bits));
-      }
+      const byte = bytes[at]!;
+      if (byte === 0) continue;
+      checkIndex(at * 8 + 31 - Math.clz32(byte));
+      words[at >>> 2] = words[at >>> 2]! | (byte << ((at & 3) * 8));
+      set.#size += bitCount(byte);
     }
     return set;
   }
@@ -218,7 +234,9 @@ export class IndexSet {
 export function parseIndexList(text: string): IndexSet {
   if (text.startsWith(bitmapPrefix)) {
     const characters = atob(text.slice(bitmapPrefix.length));
-    return IndexSet.fromBitmap(Uint8Array.from(characters, (character) => character.charCodeAt(0)));
+    const bytes = new Uint8Array(characters.length);
+    for (let at = 0; at < bytes.length; at++) bytes[at] = characters.charCodeAt(at);
+    return IndexSet.fromBitmap(bytes);
   }
   const set = new IndexSet();
   if (text === "") return set;
@@ -247,23 +265,24 @@ export function formatIndexList(set: IndexSet, maximumLength = Infinity): string
   let text = "";
   let first = set.first();
   while (first !== undefined && text.length <= maximumLength) {
-    let last = first;
-    let next = set.first(first + 1);
-    let members = 1;
-    const step: number = next === undefined ? 1 : next - first;
-    while (next !== undefined && next - last === step) {
-      last = next;
-      members++;
-      next = set.first(last + 1);
-    }
-    // Two that are not neighbours are no run: the second may begin a longer one.
-    if (members === 2 && step > 1) {
-      next = last;
-      last = first;
-      members = 1;
+    let last = set.firstMissing(first) - 1;
+    let next = set.first(last + 1);
+    let step = 1;
+    if (last === first && next !== undefined) {
+      const distance = next - first;
+      while (next !== undefined && next - last === distance) {
+        last = next;
+        next = set.first(last + 1);
+      }
+      step = distance;
+      // Two that are not neighbours are no run: the second may begin a longer one.
+      if (last - first === distance) {
+        next = last;
+        last = first;
+      }
     }
     if (text !== "") text += ",";
-    text += members === 1 ? `${first}` : step === 1 ? `${first}-${last}` : `${first}-${last}:${step}`;
+    text += last === first ? `${first}` : step === 1 ? `${first}-${last}` : `${first}-${last}:${step}`;
     first = next;
   }
   return text;
