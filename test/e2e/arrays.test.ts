@@ -97,6 +97,17 @@ test(
   },
 );
 
+test("dependencies on what had ended already", { timeout: 60_000 }, async () => {
+  const submit = async (words: string[]): Promise<string> =>
+    (await cluster.berth(["sbatch", "--parsable", "--wait", ...small, "-o", "/dev/null", ...words])).stdout.trim();
+  const array = await submit(["--array=0-2", "--wrap", "true"]);
+  const bad = await submit(["--wrap", "exit 1"]);
+  const jobs = [];
+  for (const dependency of [`afterok:${array}`, `afterok:${array}_1`, `afternotok:${bad}`, `afterany:${bad}`])
+    jobs.push(await sbatch(cluster, [...small, "-o", "/dev/null", "-d", dependency, "--wrap", "true"]));
+  for (const row of await ended(cluster, jobs, ["State"])) assert.equal(row.State, "COMPLETED");
+});
+
 test("element after element, and one of a name at a time", { timeout: 90_000 }, async () => {
   const first = await sbatch(cluster, [
     ...small,

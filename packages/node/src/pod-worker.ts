@@ -367,7 +367,9 @@ export class PodWorker {
       );
     }
     const errorPath = stated["BERTH_ERROR"] || stated["BERTH_OUTPUT"];
-    const jobId = pod.metadata.labels?.[labels.jobId];
+    // Of all pods of a job the first one says what happened to it.
+    const { [labels.podSet]: podSet = "main", [labels.podIndex]: index = "0" } = pod.metadata.labels ?? {};
+    const jobId = podSet === "main" && index === "0" ? pod.metadata.labels?.[labels.jobId] : undefined;
     const asOther = process.getuid?.() === 0;
     return {
       run,

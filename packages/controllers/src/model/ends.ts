@@ -1,6 +1,6 @@
 /** What the end of a pod means for its attempt. Pure. */
 import type { ContainerTerminated, FinalPhase, Pod, TerminationReport } from "@berth/kinds";
-import { annotations } from "@berth/kinds";
+import { annotations, openFailureExitCode } from "@berth/kinds";
 
 export interface AttemptEnd {
   phase: FinalPhase;
@@ -80,6 +80,10 @@ export function endOfPod(pod: Pod, stopped?: FinalPhase): AttemptEnd {
   if (isReason("OOMKilled")) return { ...end, phase: "OutOfMemory" };
   if (reason !== undefined && nodeReasons.has(reason)) return { ...end, phase: "NodeFailed" };
   if (pod.status?.phase === "Succeeded") return end;
+  // Its files could not be opened, and its script never began: Slurm's 0:53.
+  if (report.failure === "output" || report.failure === "input") {
+    return { ...end, phase: "Failed", exitCode: 0, signal: openFailureExitCode };
+  }
   // A failed pod with no failed container never ran: exit code 1, as Slurm gives to launches that failed.
   return { ...end, phase: "Failed", exitCode: terminated === undefined ? 1 : end.exitCode };
 }

@@ -7,6 +7,7 @@ import { seconds } from "../context.ts";
 import { ArrayBook, runsOf } from "../model/array-book.ts";
 import type { Ledger } from "../model/ledger.ts";
 import type { WorkloadRecord } from "../model/record.ts";
+import { phaseOf } from "../workload/status.ts";
 
 function bookOf(record: WorkloadRecord): ArrayBook | undefined {
   const { array } = record.workload.spec;
@@ -16,13 +17,14 @@ function bookOf(record: WorkloadRecord): ArrayBook | undefined {
 
 /** Of a Workload that has ended; undefined while it has not: the core follows it by itself. */
 export function recordOutcome(record: WorkloadRecord): DependencyOutcome | undefined {
-  if (!isFinal(record.phase)) return undefined;
+  const phase = phaseOf(record);
+  if (!isFinal(phase)) return undefined;
   const book = bookOf(record);
   const okTasks: IndexSet | undefined = book?.succeeded;
   return {
     startTime: seconds(record.startTime ?? record.workload.status?.startTime),
     ended: true,
-    ok: record.phase === "Succeeded",
+    ok: phase === "Succeeded",
     ...(okTasks === undefined ? {} : { okTasks: runsOf(okTasks) }),
   };
 }

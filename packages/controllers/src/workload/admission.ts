@@ -1,5 +1,5 @@
 /** May this Workload in, and as what: pure, so that every refusal can be tested by its words. */
-import type { Account, Membership, Queue, Site, Workload } from "@berth/kinds";
+import type { Account, Membership, PodSpec, Queue, Site, Workload } from "@berth/kinds";
 import {
   annotations,
   defaultAccountName,
@@ -108,8 +108,41 @@ function ownership({ workload, owner, identity }: AdmissionInput): Refusal | und
   return undefined;
 }
 
-function unsupported({ workload }: AdmissionInput): Refusal | undefined {
-  const { spec } = workload;
+/** What a job may not ask for: to be another than its owner, or more than a process of its owner can be. In words, with its path. */
+function forbiddenRight(spec: PodSpec, identity: Identity | undefined): string | undefined {
+  for (const field of ["hostPID", "hostIPC", "hostNetwork"]) {
+    if (spec[field] === true) return `${field}: jobs have namespaces of their own`;
+  }
+  if (spec.serviceAccountName !== undefined) return "serviceAccountName: jobs have no account of the API";
+  const isOther = (wanted: unknown, own: number | undefined): boolean => wanted !== undefined && wanted !== own;
+  const otherIdentity = (context: Record<string, unknown> | undefined): string | undefined => {
+    if (isOther(context?.["runAsUser"], identity?.uid))
+      return `runAsUser: jobs run as their owner, uid ${identity?.uid}`;
+    if (isOther(context?.["runAsGroup"], identity?.gid))
+      return `runAsGroup: jobs run as their owner, gid ${identity?.gid}`;
+    return undefined;
+  };
+  const ofPod = otherIdentity(spec.securityContext);
+  if (ofPod !== undefined) return `securityContext.${ofPod}`;
+  for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {
+    const context = container.securityContext;
+    const path = `containers[${container.name}].securityContext`;
+    const other = otherIdentity(context);
+    if (other !== undefined) return `${path}.${other}`;
+    if (context?.["privileged"] === true) return `${path}.privileged: jobs have no more rights than their owner`;
+    const added = (context?.["capabilities"] as { add?: unknown[] } | undefined)?.add;
+    if (added !== undefined && added.length > 0)
+      return `${path}.capabilities.add: jobs have no more rights than their owner`;
+  }
+  // A mount leads past the folders above it, whoever may not enter those.
+  if (identity?.uid !== 0 && spec.volumes?.some((volume) => volume["hostPath"] !== undefined) === true) {
+    return "volumes: hostPath is for queues (podDefaults) and root; image host shows the machine's files where they are";
+  }
+  return undefined;
+}
+
+function unsupported(input: AdmissionInput): Refusal | undefined {
+  const { spec } = input.workload;
   if (spec.type === "Service") {
     return refuse("UnsupportedField", "spec.type Service is not supported yet; use Batch");
   }
@@ -123,6 +156,10 @@ function unsupported({ workload }: AdmissionInput): Refusal | undefined {
     return refuse("UnsupportedField", "spec.placement.topology Numa is not supported yet; leave it out");
   }
   for (const { name, template } of spec.podSets) {
+    const right = forbiddenRight(template.spec, input.identity);
+    if (right !== undefined) {
+      return refuse("UnsupportedField", `spec.podSets[${name}].template.spec.${right}; leave it out`);
+    }
     const { affinity } = template.spec;
     if (affinity === undefined) continue;
     const { nodeAffinity, ...others } = affinity as { nodeAffinity?: Record<string, unknown> };

@@ -22,7 +22,7 @@ import type { Writer } from "../writer.ts";
 import { admit, type Admission, type NodeKind, type Refusal, userOf } from "./admission.ts";
 import type { JobIds } from "./job-ids.ts";
 import type { AttemptLife } from "./life.ts";
-import { condition } from "./status.ts";
+import { condition, phaseOf } from "./status.ts";
 
 export interface AdmissionsParts {
   context: Context;
@@ -392,6 +392,7 @@ export class Admissions {
   /** To be called when a final status is written. */
   finished(record: WorkloadRecord): void {
     const { ledger } = this.#parts;
+    record.phase = phaseOf(record);
     if (record.jobId !== undefined) ledger.countJobs(record.workload.status?.identity?.user ?? "", -1);
     if (record.isGone) ledger.remove(record);
     else this.#letGo(record);
