@@ -1,13 +1,11 @@
 import assert from "node:assert/strict";
 import { before, test } from "node:test";
 import { parseArguments } from "./arguments.ts";
-import {
-  parseJobSelector,
-  readSacctCommandLine,
-  readScancelCommandLine,
-  readSinfoCommandLine,
-  readSqueueCommandLine,
-} from "./command-lines.ts";
+import { parseJobSelector } from "./command-line-parts.ts";
+import { readSacctCommandLine } from "./sacct-command-line.ts";
+import { readScancelCommandLine } from "./scancel-command-line.ts";
+import { readSinfoCommandLine } from "./sinfo-command-line.ts";
+import { readSqueueCommandLine } from "./squeue-command-line.ts";
 import { sacctOptions, scancelOptions, sinfoOptions, squeueOptions } from "./command-options.ts";
 import { SlurmError } from "./errors.ts";
 import { sbatchOptions } from "./options.ts";

@@ -1,17 +1,5 @@
 export { parseArguments, type ParsedArguments, type ParsedOption } from "./arguments.ts";
-export {
-  type JobFilter,
-  type JobSelector,
-  parseJobSelector,
-  readSacctCommandLine,
-  readScancelCommandLine,
-  readSinfoCommandLine,
-  readSqueueCommandLine,
-  type SacctQuery,
-  type ScancelRequest,
-  type SinfoQuery,
-  type SqueueQuery,
-} from "./command-lines.ts";
+export { type JobFilter, type JobSelector, parseJobSelector } from "./command-line-parts.ts";
 export { sacctOptions, scancelOptions, sinfoOptions, squeueOptions } from "./command-options.ts";
 export {
   cannotOpen,
@@ -49,9 +37,13 @@ export { formatMoment, parseMoment } from "./moments.ts";
 export { type OptionDefinition, sbatchOptions } from "./options.ts";
 export { type ReasonEntry, reasons, reasonsDocument, slurmReason } from "./reasons.ts";
 export type { AccountingRow, JobRow, NodeRow, NodeState, PartitionRow } from "./rows.ts";
+export { readSinfoCommandLine, type SinfoQuery } from "./sinfo-command-line.ts";
 export { formatSinfo, type SinfoLayout } from "./sinfo-format.ts";
+export { readSqueueCommandLine, type SqueueQuery } from "./squeue-command-line.ts";
 export { formatJobId, formatSqueue, type SqueueLayout } from "./squeue-format.ts";
+export { readSacctCommandLine, type SacctQuery } from "./sacct-command-line.ts";
 export { formatSacct, sacctFieldNames, type SacctLayout } from "./sacct-format.ts";
+export { readScancelCommandLine, type ScancelRequest } from "./scancel-command-line.ts";
 export { selectJobs, sortJobs } from "./select-jobs.ts";
 export { commandsDocument, sbatchDocument, sbatchSummaries } from "./sbatch-reference.ts";
 export {

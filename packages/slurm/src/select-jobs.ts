@@ -1,6 +1,6 @@
 /** Which rows squeue shows, and in what order. */
 import { parseIndexList } from "@berth/kinds";
-import type { JobFilter } from "./command-lines.ts";
+import type { JobFilter } from "./command-line-parts.ts";
 import { SlurmError } from "./errors.ts";
 import { expandArrayRow } from "./job-rows.ts";
 import type { JobRow } from "./rows.ts";
