@@ -322,7 +322,6 @@ class Pass {
     const store = this.#store;
     for (const job of this.#heads) if (!store.heads.has(job)) store.touched.add(job);
     for (const job of store.heads) if (!this.#heads.has(job)) store.touched.add(job);
-    for (const job of store.reserved) store.touched.add(job);
     store.heads = this.#heads;
     const reservations: Reservation[] = [];
     const unreserved: number[] = [];

@@ -79,6 +79,8 @@ interface Bar {
   width: number;
   request: readonly number[];
   asked: readonly number[];
+  /** The most that is free of each resource on any node that changed since a position of the log. */
+  roof: (since: number) => readonly number[];
 }
 
 function isBarred(bar: Bar, node: number): boolean {
@@ -92,7 +94,10 @@ function isBarred(bar: Bar, node: number): boolean {
   return false;
 }
 
-/** A whole number for each node (pods that fit) and their sum, brought up to date from a change log. */
+/**
+ * A whole number for each node (pods that fit) and their sum, brought up to date from a change log. With a bar it is an upper
+ * bound.
+ */
 export class FitCache {
   counts: Int32Array = new Int32Array(0);
   total = 0;
@@ -121,7 +126,7 @@ export class FitCache {
       }
       this.total = total;
       this.#epoch = log.epoch;
-    } else {
+    } else if (bar === undefined || !this.#isUnderRoof(bar.roof(this.#read), bar)) {
       const { entries, last } = log;
       for (let index = this.#read; index < entries.length; index += 1) {
         const node = entries[index]!;
@@ -132,6 +137,11 @@ export class FitCache {
       }
     }
     this.#read = log.entries.length;
+  }
+
+  /** None of the changed nodes has room for a pod: what the cache says of them may be too high, which it may. */
+  #isUnderRoof(roof: readonly number[], bar: Bar): boolean {
+    return bar.asked.some((resource) => roof[resource]! < bar.request[resource]!);
   }
 
   set(node: number, count: number): void {
@@ -155,6 +165,7 @@ export class NodeTable {
   score: Float64Array = new Float64Array(0);
   #isStale: Uint8Array = new Uint8Array(0);
   readonly #stale: number[] = [];
+  #roofs = { epoch: -1, end: -1, since: new Map<number, number[]>() };
 
   constructor(width: number) {
     this.width = width;
@@ -221,6 +232,26 @@ export class NodeTable {
       this.score[index] = score;
     }
     this.#stale.length = 0;
+  }
+
+  /** The most that is free now of each resource on any node that changed since a position of the log of changes. */
+  roofSince(position: number): readonly number[] {
+    const { entries, epoch } = this.changes;
+    if (this.#roofs.end !== entries.length || this.#roofs.epoch !== epoch) {
+      this.#roofs = { epoch, end: entries.length, since: new Map() };
+    }
+    let roof = this.#roofs.since.get(position);
+    if (roof === undefined) {
+      roof = Array.from({ length: this.width }, () => -Infinity);
+      for (let index = position; index < entries.length; index += 1) {
+        const offset = entries[index]! * this.width;
+        for (let resource = 0; resource < this.width; resource += 1) {
+          if (this.freeNow[offset + resource]! > roof[resource]!) roof[resource] = this.freeNow[offset + resource]!;
+        }
+      }
+      this.#roofs.since.set(position, roof);
+    }
+    return roof;
   }
 
   /** Every reader looks at every node again. */

@@ -33,7 +33,14 @@ export function refreshWindow(context: PlacementContext, job: JobClass, variant:
       node.timeline.advance(now);
       return podsFromNow(node, group, job.minSlotSeconds);
     },
-    { usable: group.empty.counts, free: table.freeNow, width: table.width, request, asked },
+    {
+      usable: group.empty.counts,
+      free: table.freeNow,
+      width: table.width,
+      request,
+      asked,
+      roof: (since) => table.roofSince(since),
+    },
   );
 }
 

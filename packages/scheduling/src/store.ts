@@ -493,6 +493,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     job.lifted = undefined;
     this.lifted.delete(job);
     this.reserved.add(job);
+    this.touched.add(job);
     for (const { node } of reservation.charges) node.reserved.add(job);
   }
 
