@@ -126,30 +126,29 @@ class Pass {
         behind.push(...heap.items());
         break;
       }
-      let where: readonly NodeRecord[] | "Anywhere" = "Anywhere";
-      if (job.reservation !== undefined) {
-        ahead -= 1;
-        this.#visited.add(job);
-        if (job.reservation.start > this.#now) {
-          where = store.gained ? improvableOn(store, job, job.reservation) : [];
-        }
-        if (where.length === 0) {
-          this.#hold(job, job.reservation.queue);
-          jobClass.cursor += 1;
-          if (jobClass.cursor < jobClass.end) heap.push(jobClass);
-          continue;
-        }
-      } else if (ahead > 0) {
+      if (job.reservation !== undefined) ahead -= 1;
+      else if (ahead > 0) {
         // All that are reserved and not yet visited come after this job and must not be in its way.
         for (const later of store.reserved) if (!this.#visited.has(later)) store.liftReservation(later);
         ahead = 0;
       }
       this.#visited.add(job);
+      const kept = job.reservation ?? job.lifted;
+      let where: readonly NodeRecord[] | "Anywhere" = "Anywhere";
+      if (kept !== undefined && kept.start > this.#now) {
+        where = store.gained || job.lifted !== undefined ? improvableOn(store, job, kept) : [];
+        if (where.length === 0 && (job.reservation !== undefined || this.#stillFits(job, kept))) {
+          if (job.reservation === undefined) this.#restore(job, kept);
+          this.#hold(job, kept.queue);
+          jobClass.cursor += 1;
+          if (jobClass.cursor < jobClass.end) heap.push(jobClass);
+          continue;
+        }
+      }
       if (job.reservation !== undefined && this.#startAsReserved(job, job.reservation)) {
         if (jobClass.cursor < jobClass.end) heap.push(jobClass);
         continue;
       }
-      const kept = job.reservation ?? job.lifted;
       store.liftReservation(job);
       if (this.#tryStart(job)) {
         if (jobClass.cursor < jobClass.end) heap.push(jobClass);
@@ -275,7 +274,6 @@ class Pass {
   ): ReservationRecord | undefined {
     const store = this.#store;
     const holds = kept !== undefined && kept.start > this.#now && this.#stillFits(job, kept);
-    if (holds && !store.gained) return this.#restore(job, kept);
     let best: ReservationRecord | undefined;
     const levels: Levels = { times: [], sums: [] };
     for (const variant of job.class.open) {

@@ -35,7 +35,8 @@ export function improvableOn(
     before.advance(store.now);
     if (node.timeline.equals(before)) continue;
     if (!mayUse(node, jobClass, variant, group, store)) continue;
-    const now = withoutOwn(node, node.timeline, reservation);
+    // One that was lifted takes nothing at the moment.
+    const now = job.reservation === undefined ? node : withoutOwn(node, node.timeline, reservation);
     if (group.pods === 1) {
       const earlier = firstWindow(now, group, 1, jobClass.slotSeconds, store.now, reservation.start);
       if (earlier < reservation.start) found.push(node);
