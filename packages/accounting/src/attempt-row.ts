@@ -78,7 +78,7 @@ export interface UsageRow {
 /** What reads and writes ended attempts. SQLite is the embedded one; the calls are asynchronous for those that are not. */
 export interface Accounting {
   /**
-   * Writes rows whose key is new, and resolves when they are durable. Calls of one turn of the event loop are one transaction.
+   * Writes rows whose key is new, and resolves when they are durable. Calls that come close together are one transaction.
    * @throws Error in words when the database cannot be written
    */
   record(rows: readonly AttemptRow[]): Promise<void>;

@@ -29,6 +29,9 @@ function usage(database: DatabaseSync, window: { since: string; until: string })
     .map((row) => Object.assign({} as UsageRow, row));
 }
 
+/** Each transaction waits for the disk, and its process with it: rows that come thick are written together. */
+const transactionIntervalMs = 25;
+
 /**
  * Opens the database for writing, making or migrating it. One writer at a time: the leading controllers.
  * @throws Error in words when it cannot be opened or was written by a newer Berth
@@ -44,11 +47,15 @@ export function openAccounting(path: string): Accounting {
     throw error;
   }
   const insert = database.prepare(insertStatement);
+  let lastFlush = -Infinity;
+  let isClosed = false;
   let waiting: { rows: readonly AttemptRow[]; resolve: () => void; reject: (error: unknown) => void }[] = [];
 
   function flush(): void {
+    if (isClosed) return;
     const group = waiting;
     waiting = [];
+    lastFlush = performance.now();
     try {
       database.exec("BEGIN IMMEDIATE");
       try {
@@ -68,14 +75,18 @@ export function openAccounting(path: string): Accounting {
     record(rows) {
       if (rows.length === 0) return Promise.resolve();
       return new Promise((resolve, reject) => {
-        if (waiting.length === 0) setImmediate(flush);
         waiting.push({ rows, resolve, reject });
+        if (waiting.length > 1) return;
+        const pause = lastFlush + transactionIntervalMs - performance.now();
+        if (pause > 0) setTimeout(flush, pause);
+        else setImmediate(flush);
       });
     },
     query: (filter) => Promise.resolve().then(() => query(database, filter)),
     usage: (window) => Promise.resolve().then(() => usage(database, window)),
     close() {
       if (waiting.length > 0) flush();
+      isClosed = true;
       database.close();
     },
   };

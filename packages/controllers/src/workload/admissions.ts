@@ -152,7 +152,7 @@ export class Admissions {
       context.defaultUser;
     const user = userOf(workload, owner);
     const identity = user === undefined ? undefined : await context.users.byName(user);
-    const groupNames = identity === undefined ? [] : ((await context.users.groupNames?.(identity)) ?? []);
+    const groupNames = identity === undefined ? [] : await this.#groupNames(identity);
     await fetchHistory(record, ledger, context.accounting);
     const verdict = admit({
       workload,
@@ -180,6 +180,15 @@ export class Admissions {
     }
     ledger.countJobs(identity!.name, 1);
     void this.#write(record, jobId, verdict, identity!, now);
+  }
+
+  /** To look up groups may start a program: only where a queue asks for them. */
+  async #groupNames(identity: Identity): Promise<readonly string[]> {
+    for (const { spec } of this.#parts.stores.queues.values()) {
+      if (spec.allow?.some((entry) => entry.startsWith("@")) !== true) continue;
+      return (await this.#parts.context.users.groupNames?.(identity)) ?? [];
+    }
+    return [];
   }
 
   async #write(
