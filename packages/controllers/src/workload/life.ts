@@ -44,7 +44,7 @@ export interface PlannedPod {
 }
 
 /** How long a start may go unseen before status tells of it: most are running by then, which saves a write. */
-const startingDelayMs = 200;
+const startingDelayMs = 1000;
 const arrayIntervalMs = 1000;
 /** So many tasks' pods are removed by one request; their indices stand in its query. */
 const tasksPerDeletion = 200;
@@ -447,7 +447,9 @@ export class AttemptLife {
   #flushLater(record: WorkloadRecord, milliseconds: number): void {
     record.flushTimer ??= setTimeout(() => {
       record.flushTimer = undefined;
-      this.#flush(record);
+      // Pods that still wait to be made are nothing to tell.
+      if ((record.live.get(noTask)?.creating ?? 0) > 0) this.#flushLater(record, startingDelayMs);
+      else this.#flush(record);
     }, milliseconds);
   }
 
