@@ -67,12 +67,13 @@ export function jobRows(workload: Workload, nowSeconds: number, running: readonl
     return [row];
   }
 
+  if (isFinal(status?.phase)) return endedRows(workload, base, nowSeconds);
   const rows: JobRow[] = [];
   const arrayJobId = elementId(workload, undefined);
   const pending = parseIndexList(status?.array?.pending ?? (status?.array ? "" : spec.array.indices));
   // Pods are newer than the status, which follows them at leisure.
   for (const { task } of running) pending.delete(task);
-  if (pending.size > 0 && status?.phase !== "Cancelled") {
+  if (pending.size > 0) {
     const row: JobRow = {
       ...base,
       jobId: arrayJobId,
@@ -105,7 +106,6 @@ export function jobRows(workload: Workload, nowSeconds: number, running: readonl
   if (running.length === 0 && status?.array) {
     for (const task of parseIndexList(status.array.running)) add({ task, nodes: [] });
   }
-  if (isFinal(status?.phase)) rows.push(...endedRows(workload, base, nowSeconds));
   return rows;
 }
 
