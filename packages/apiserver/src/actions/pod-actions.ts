@@ -152,6 +152,6 @@ export function tokenAction(store: Store, signer: TokenSigner): Action {
   };
 }
 
-export function requirePost(method: string, what: string): void {
+function requirePost(method: string, what: string): void {
   if (method !== "POST") throw new ApiError(405, "MethodNotAllowed", `${what} is created with POST`);
 }

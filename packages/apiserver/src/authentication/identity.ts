@@ -8,7 +8,7 @@ export interface Identity {
 
 export const anonymous: Identity = { name: "system:anonymous", groups: ["system:unauthenticated"] };
 export const mastersGroup = "system:masters";
-export const authenticatedGroup = "system:authenticated";
+const authenticatedGroup = "system:authenticated";
 
 /** The name and groups of a service account, as Kubernetes writes them. */
 export function serviceAccountIdentity(namespace: string, name: string, uid: string | undefined): Identity {

@@ -25,7 +25,7 @@ type RoleObject = KubernetesObject & {
 type BindingObject = KubernetesObject & { roleRef: RoleReference; subjects?: Subject[] };
 
 const group = "rbac.authorization.k8s.io";
-export const buckets = {
+const buckets = {
   roles: `roles.${group}`,
   clusterRoles: `clusterroles.${group}`,
   roleBindings: `rolebindings.${group}`,

@@ -5,7 +5,7 @@ import { allVerbs } from "../registry/kind.ts";
 import { timestamp } from "../registry/metadata.ts";
 import { customDecoding } from "../registry/decoding.ts";
 
-export interface DefinitionNames {
+interface DefinitionNames {
   plural: string;
   singular?: string;
   kind: string;
@@ -14,7 +14,7 @@ export interface DefinitionNames {
   categories?: string[];
 }
 
-export interface DefinitionVersion {
+interface DefinitionVersion {
   name: string;
   served: boolean;
   storage: boolean;
@@ -36,7 +36,7 @@ export interface DefinitionSpec {
 }
 
 /** `.spec.a.b` → `spec.a.b`: the paths of selectable fields and replicas are simple by rule. */
-export function simplePath(jsonPath: string): string {
+function simplePath(jsonPath: string): string {
   return jsonPath.replace(/^\./, "");
 }
 

@@ -39,7 +39,7 @@ function groupsOf(registry: Registry): GroupVersions[] {
 }
 
 /** Kubernetes' order of versions: v2 before v1 before v1beta1 before v1alpha1 before anything else. */
-export function compareVersions(a: string, b: string): number {
+function compareVersions(a: string, b: string): number {
   const parse = (version: string): [number, number, number] => {
     const match = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(version);
     if (match === null) return [-1, 0, 0];

@@ -110,7 +110,7 @@ function identify(dispatcher: Dispatcher, exchange: Pick<Exchange, "request" | "
 const verbOfMethod: Record<string, string> = { POST: "create", PUT: "update", PATCH: "patch" };
 
 /** The request as the authorizer sees it. */
-export function accessOf(
+function accessOf(
   exchange: Pick<Exchange, "method" | "path" | "query">,
   path: ResourcePath | undefined,
 ): AccessRequest {
@@ -135,7 +135,7 @@ function authorize(dispatcher: Dispatcher, exchange: Pick<Exchange, "identity">,
   throw refusal(exchange.identity, access);
 }
 
-export function refusal(identity: Identity, access: AccessRequest): Error {
+function refusal(identity: Identity, access: AccessRequest): Error {
   const user = `User "${identity.name}" cannot ${access.verb}`;
   if (access.resource === undefined) {
     return forbidden({ group: "", resource: "" }, "", `${user} path "${access.path ?? ""}"`);

@@ -20,7 +20,7 @@ export interface Exchange {
   warnings: string[];
 }
 
-export const largestBodyBytes = 3 << 20;
+const largestBodyBytes = 3 << 20;
 
 /** The whole body; 413 above the cap. */
 export function readBody(request: Request): Promise<Buffer> {

@@ -15,7 +15,7 @@ import { apiVersion, qualified } from "../registry/kind.ts";
 export type Printable = KubernetesObject & Record<string, any>;
 type Cell = (object: Printable, now: number) => unknown;
 
-export type PrintedColumn = Column & { cell: Cell };
+type PrintedColumn = Column & { cell: Cell };
 
 /** A built-in kind as its file writes it: what discovery knows comes from the generated table, the rest has the usual value. */
 export interface BuiltinDefinition {

@@ -14,11 +14,6 @@ import { defineBuiltin } from "./define.ts";
 
 type Json = Record<string, unknown>;
 
-export interface PodTemplateSpec {
-  metadata?: Json;
-  spec?: Json;
-}
-
 const list = (value: unknown): Json[] => (Array.isArray(value) ? (value as Json[]) : []);
 
 /** Defaults of a pod's spec that the OpenAPI documents do not tell (core/v1 defaults.go). */
@@ -250,7 +245,7 @@ function quality(spec: Json): string {
   return guaranteed ? "Guaranteed" : "Burstable";
 }
 
-export const podStrategy: Strategy = {
+const podStrategy: Strategy = {
   prepareForCreate(object) {
     object.status = { phase: "Pending" };
   },

@@ -11,7 +11,7 @@ export interface Column {
 }
 
 /** How a kind is shown as a table: columns, and the cells of one object. */
-export interface TableOf {
+interface TableOf {
   columns: readonly Column[];
   cells: (object: KubernetesObject, now: number) => unknown[];
 }
@@ -23,7 +23,7 @@ export interface ScalePaths {
 }
 
 /** What went past without an error but the client should hear: sent as Warning headers. */
-export type Warn = (message: string) => void;
+type Warn = (message: string) => void;
 
 /** How incoming objects of a kind are read: pruned, defaulted and checked against the schema. */
 export interface Decoding {

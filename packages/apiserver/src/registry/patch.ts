@@ -32,7 +32,7 @@ export function patchOf(kind: Kind, mediaType: string, body: unknown): (current:
   }
 }
 
-export function accepted(kind: Kind): string[] {
+function accepted(kind: Kind): string[] {
   const types: string[] = [patchMediaTypes.json, patchMediaTypes.merge];
   if (kind.patchSchema !== undefined) types.push(patchMediaTypes.strategic);
   return types;

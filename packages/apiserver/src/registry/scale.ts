@@ -6,7 +6,7 @@ import type { WriteOptions, Written } from "./write.ts";
 import { served, update } from "./write.ts";
 
 /** The autoscaling/v1 Scale of an object. */
-export function scaleOf(paths: ScalePaths, object: KubernetesObject): Record<string, unknown> {
+function scaleOf(paths: ScalePaths, object: KubernetesObject): Record<string, unknown> {
   const { name, namespace, uid, resourceVersion, creationTimestamp } = object.metadata;
   const selector = paths.labelSelector === undefined ? "" : fieldValue(object, paths.labelSelector);
   return {
