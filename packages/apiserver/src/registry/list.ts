@@ -95,22 +95,22 @@ export async function list(
   }
   const bucket = store.bucket(kind.bucket);
   const resourceVersion = at ?? store.resourceVersion;
-  const all = bucket.list({ namespace: selection.namespace, after, resourceVersion: at });
-  if (all === undefined) {
+  const plain = selectsAll(selection);
+  const page = bucket.page({
+    namespace: selection.namespace,
+    after,
+    resourceVersion: at,
+    ...(plain && limit > 0 ? { limit } : {}),
+  });
+  if (page === undefined) {
     if (after !== undefined) throw expired(tooOldToken, encodeToken(-1, after));
     throw expired("The resourceVersion for the provided list is too old.");
   }
-  if (selectsAll(selection)) {
-    if (limit === 0 || all.length <= limit) {
-      return { entries: all, resourceVersion, continueToken: undefined, remaining: undefined };
-    }
-    const entries = all.slice(0, limit);
-    return {
-      entries,
-      resourceVersion,
-      continueToken: encodeToken(resourceVersion, entries.at(-1)!.key),
-      remaining: all.length - limit,
-    };
+  const all = page.entries;
+  if (plain) {
+    if (page.remaining === 0) return { entries: all, resourceVersion, continueToken: undefined, remaining: undefined };
+    const continueToken = encodeToken(resourceVersion, all.at(-1)!.key);
+    return { entries: all, resourceVersion, continueToken, remaining: page.remaining };
   }
   const entries: Entry[] = [];
   for (const entry of all) {

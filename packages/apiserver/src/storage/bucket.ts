@@ -8,6 +8,13 @@ const historyBytes = 16 << 20;
 
 export type FieldsOf = (object: KubernetesObject) => Record<string, string>;
 
+export interface ListOptions {
+  namespace?: string;
+  after?: string;
+  resourceVersion?: number;
+  limit?: number;
+}
+
 export interface Subscription {
   /** Only events whose old or new state has this value of a field; absent: all. */
   trigger: { field: string; value: string } | undefined;
@@ -23,7 +30,8 @@ export class Bucket {
   bytes = 0;
   private sorted: string[] = [];
   private inserted: string[] = [];
-  private removed = 0;
+  /** Removed, but still in `sorted` or `inserted`. */
+  private readonly removed = new Set<string>();
   private history: StoreEvent[] = [];
   private historyStart = 0;
   private historySize = 0;
@@ -70,11 +78,15 @@ export class Bucket {
     if (previous !== undefined) this.bytes -= previous.bytes.length;
     if (event.type === "DELETED") {
       this.entries.delete(entry.key);
-      this.removed++;
+      this.removed.add(entry.key);
     } else {
       this.bytes += entry.bytes.length;
       this.entries.set(entry.key, entry);
-      if (previous === undefined) this.inserted.push(entry.key);
+      if (previous === undefined && !this.removed.delete(entry.key)) {
+        this.inserted.push(entry.key);
+        // In portions, so that no list has to sort all at once.
+        if (this.inserted.length > Math.max(1024, this.sorted.length >> 4)) this.keys();
+      }
     }
     this.history.push(event);
     this.historySize += entry.bytes.length;
@@ -110,9 +122,14 @@ export class Bucket {
 
   /**
    * Entries in key order, of one namespace or all, beginning after the key `after`, as of `resourceVersion`
-   * (absent: now). `undefined` when that state can no longer be told.
+   * (absent: now), at most `limit`. `undefined` when that state can no longer be told.
    */
-  list(options: { namespace?: string; after?: string; resourceVersion?: number }): Entry[] | undefined {
+  list(options: ListOptions): Entry[] | undefined {
+    return this.page(options)?.entries;
+  }
+
+  /** As `list`; also tells how many more there are. */
+  page(options: ListOptions): { entries: Entry[]; remaining: number } | undefined {
     let overlay: Map<string, Entry | undefined> | undefined;
     if (options.resourceVersion !== undefined) {
       const events = this.since(options.resourceVersion);
@@ -135,21 +152,28 @@ export class Bucket {
     }
     // "0" is the character after "/": the end of the namespace's range.
     const end = namespace === undefined ? keys.length : lowerBound(keys, `${namespace}0`);
-    const result: Entry[] = [];
+    const { limit = Number.POSITIVE_INFINITY } = options;
+    const entries: Entry[] = [];
+    let remaining = 0;
     for (let index = start; index < end; index++) {
       const key = keys[index]!;
+      if (overlay === undefined && entries.length === limit) {
+        remaining = end - index;
+        break;
+      }
       const entry = overlay?.has(key) ? overlay.get(key) : this.entries.get(key);
-      if (entry !== undefined) result.push(entry);
+      if (entry === undefined) continue;
+      if (entries.length < limit) entries.push(entry);
+      else remaining++;
     }
-    return result;
+    return { entries, remaining };
   }
 
   private keys(): string[] {
-    if (this.removed > 0) {
-      const present = new Set<string>();
-      this.sorted = this.sorted.filter((key) => this.entries.has(key) && !present.has(key) && present.add(key));
-      this.removed = 0;
-      this.inserted = [...new Set(this.inserted)].filter((key) => this.entries.has(key) && !present.has(key));
+    if (this.removed.size > 0) {
+      this.sorted = this.sorted.filter((key) => !this.removed.has(key));
+      this.inserted = this.inserted.filter((key) => !this.removed.has(key));
+      this.removed.clear();
     }
     if (this.inserted.length > 0) {
       this.sorted = mergeSorted(this.sorted, this.inserted.sort());
