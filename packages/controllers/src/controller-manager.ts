@@ -6,6 +6,7 @@ import { isReason } from "@berth/client";
 import type { Pod } from "@berth/kinds";
 import { attemptOf, isActive, isFinal, labels, systemNamespace } from "@berth/kinds";
 import type { Context } from "./context.ts";
+import { startJobController } from "./job/job-controller.ts";
 import { Ledger } from "./model/ledger.ts";
 import { noTask, type WorkloadRecord } from "./model/record.ts";
 import { NodeLifecycle } from "./node-lifecycle/node-lifecycle.ts";
@@ -21,7 +22,7 @@ import { Writer } from "./writer.ts";
 export interface ControllersOptions extends Context {
   /**
    * True where something else sees to it that there is one leader only, as the lock on the data folder of an embedded cluster
-   * does: the leader of before is then known to be dead, and its Lease is not waited for.
+   * does: the leader of before is then known to be dead, and its Lease is not waited for. Nobody else runs batch/v1 Jobs then.
    */
   isAlone?: boolean;
   /** Told each time this process has become the leader and has read everything. */
@@ -90,6 +91,8 @@ async function lead(options: ControllersOptions): Promise<void> {
   retention.begin(ledger.values());
   scheduling.start();
   nodeLifecycle.start();
+  // On a real cluster Jobs are kube-controller-manager's.
+  if (options.isAlone === true) startJobController(options, stores);
   options.onReady?.();
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();

@@ -226,3 +226,43 @@ test("whoever waits is told why, and the Secret of a submission is adopted", asy
     ["behind"],
   );
 });
+
+const job = (name: string, spec: Record<string, unknown>, command = "true"): AnyObject => ({
+  apiVersion: "batch/v1",
+  kind: "Job",
+  metadata: { name, namespace: "ada" },
+  spec: {
+    ...spec,
+    template: { spec: { restartPolicy: "Never", containers: [{ name: "main", image: "host", command: [command] }] } },
+  },
+});
+
+async function jobEnds(name: string): Promise<{ ends: string[]; status: Record<string, unknown> }> {
+  for (let tries = 0; tries < 400; tries++) {
+    const { status = {} } = (await cluster.client.get(resources.jobs, name, { namespace: "ada" })) as {
+      status?: { conditions?: { type: string; reason: string }[] };
+    };
+    const ends = (status.conditions ?? []).filter(({ type }) => type === "Complete" || type === "Failed");
+    if (ends.length > 0) return { ends: ends.map(({ type, reason }) => `${type} ${reason}`), status };
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  throw new Error(`Job ${name} did not end`);
+}
+
+test("batch/v1 Jobs: completions as an array, the end as Kubernetes tells it, refusals too", async () => {
+  await cluster.client.create(resources.jobs, job("plain", {}));
+  await cluster.client.create(resources.jobs, job("several", { completions: 5, parallelism: 2 }));
+  exitCodes.set("broken", 2);
+  await cluster.client.create(resources.jobs, job("broken", { backoffLimit: 0 }));
+  const refused = job("refused", {});
+  refused.metadata.labels = { "berth.dev/queue": "nope" };
+  await cluster.client.create(resources.jobs, refused);
+  assert.deepEqual((await jobEnds("plain")).ends, ["Complete CompletionsReached"]);
+  const several = await jobEnds("several");
+  assert.deepEqual(several.ends, ["Complete CompletionsReached"]);
+  assert.equal(several.status["succeeded"], 5);
+  const broken = await jobEnds("broken");
+  assert.deepEqual(broken.ends, ["Failed BackoffLimitExceeded"]);
+  assert.equal(broken.status["failed"], 1);
+  assert.deepEqual((await jobEnds("refused")).ends, ["Failed UnknownQueue"]);
+});

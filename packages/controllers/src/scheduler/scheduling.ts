@@ -403,7 +403,9 @@ export class Scheduling implements LifeEvents {
       });
       if (isSubmission) return { ...own, ...files };
       // What others put into a container is theirs: HOSTNAME, TMPDIR and the like stay as the image has them.
-      return Object.fromEntries(Object.entries(own).filter(([name]) => /^(?:SLURM|BERTH)_/.test(name)));
+      const kept = Object.fromEntries(Object.entries(own).filter(([name]) => /^(?:SLURM|BERTH)_/.test(name)));
+      if (task !== undefined) kept["JOB_COMPLETION_INDEX"] = String(task);
+      return kept;
     };
   }
 
