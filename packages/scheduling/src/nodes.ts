@@ -79,8 +79,16 @@ interface Bar {
   width: number;
   request: readonly number[];
   asked: readonly number[];
-  /** The most that is free of each resource on any node that changed since a position of the log. */
-  roof: (since: number) => readonly number[];
+  changesSince: (position: number) => Changes;
+}
+
+/** What changed since a position of the log. */
+interface Changes {
+  /** The most that is free of each resource on any of the nodes. */
+  roof: readonly number[];
+  /** The nodes, those with most of the first resource free first; made for the second reader. */
+  sorted: readonly number[] | undefined;
+  readers: number;
 }
 
 function isBarred(bar: Bar, node: number): boolean {
@@ -126,22 +134,38 @@ export class FitCache {
       }
       this.total = total;
       this.#epoch = log.epoch;
-    } else if (bar === undefined || !this.#isUnderRoof(bar.roof(this.#read), bar)) {
-      const { entries, last } = log;
-      for (let index = this.#read; index < entries.length; index += 1) {
-        const node = entries[index]!;
-        // A node that changed again later is looked at once.
-        if (last[node] !== index) continue;
-        const count = bar !== undefined && isBarred(bar, node) ? 0 : fit(nodes[node]!);
-        if (count !== counts[node]) this.set(node, count);
-      }
+    } else if (this.#read < log.entries.length) {
+      if (bar === undefined) this.#readAll(log, (node) => fit(nodes[node]!));
+      else this.#readBarred(log, nodes, fit, bar);
     }
     this.#read = log.entries.length;
   }
 
-  /** None of the changed nodes has room for a pod: what the cache says of them may be too high, which it may. */
-  #isUnderRoof(roof: readonly number[], bar: Bar): boolean {
-    return bar.asked.some((resource) => roof[resource]! < bar.request[resource]!);
+  #readAll(log: ChangeLog, fit: (node: number) => number): void {
+    const { entries, last } = log;
+    for (let index = this.#read; index < entries.length; index += 1) {
+      const node = entries[index]!;
+      // A node that changed again later is looked at once.
+      if (last[node] !== index) continue;
+      const count = fit(node);
+      if (count !== this.counts[node]) this.set(node, count);
+    }
+  }
+
+  #readBarred(log: ChangeLog, nodes: readonly NodeRecord[], fit: (node: NodeRecord) => number, bar: Bar): void {
+    const { roof, sorted } = bar.changesSince(this.#read);
+    // What the cache says of nodes without room may stay too high.
+    for (const resource of bar.asked) if (roof[resource]! < bar.request[resource]!) return;
+    if (sorted === undefined) {
+      this.#readAll(log, (node) => (isBarred(bar, node) ? 0 : fit(nodes[node]!)));
+      return;
+    }
+    const least = bar.request[0]!;
+    for (const node of sorted) {
+      if (bar.free[node * bar.width]! < least) return;
+      const count = isBarred(bar, node) ? 0 : fit(nodes[node]!);
+      if (count !== this.counts[node]) this.set(node, count);
+    }
   }
 
   set(node: number, count: number): void {
@@ -165,7 +189,7 @@ export class NodeTable {
   score: Float64Array = new Float64Array(0);
   #isStale: Uint8Array = new Uint8Array(0);
   readonly #stale: number[] = [];
-  #roofs = { epoch: -1, end: -1, since: new Map<number, number[]>() };
+  readonly #changesSince = { epoch: -1, end: -1, from: new Map<number, Changes>() };
 
   constructor(width: number) {
     this.width = width;
@@ -234,24 +258,37 @@ export class NodeTable {
     this.#stale.length = 0;
   }
 
-  /** The most that is free now of each resource on any node that changed since a position of the log of changes. */
-  roofSince(position: number): readonly number[] {
-    const { entries, epoch } = this.changes;
-    if (this.#roofs.end !== entries.length || this.#roofs.epoch !== epoch) {
-      this.#roofs = { epoch, end: entries.length, since: new Map() };
+  /** For the readers of the log of changes; most ask for the same position. {@link freeNow} must be fresh. */
+  changesSince(position: number): Changes {
+    const { width, freeNow } = this;
+    const { entries, epoch, last } = this.changes;
+    const known = this.#changesSince;
+    if (known.end !== entries.length || known.epoch !== epoch) {
+      known.epoch = epoch;
+      known.end = entries.length;
+      known.from.clear();
     }
-    let roof = this.#roofs.since.get(position);
-    if (roof === undefined) {
-      roof = Array.from({ length: this.width }, () => -Infinity);
+    let changes = known.from.get(position);
+    if (changes === undefined) {
+      const roof = Array.from({ length: width }, () => -Infinity);
       for (let index = position; index < entries.length; index += 1) {
-        const offset = entries[index]! * this.width;
-        for (let resource = 0; resource < this.width; resource += 1) {
-          if (this.freeNow[offset + resource]! > roof[resource]!) roof[resource] = this.freeNow[offset + resource]!;
+        const offset = entries[index]! * width;
+        for (let resource = 0; resource < width; resource += 1) {
+          if (freeNow[offset + resource]! > roof[resource]!) roof[resource] = freeNow[offset + resource]!;
         }
       }
-      this.#roofs.since.set(position, roof);
+      changes = { roof, sorted: undefined, readers: 0 };
+      known.from.set(position, changes);
     }
-    return roof;
+    changes.readers += 1;
+    if (changes.readers === 2) {
+      const nodes: number[] = [];
+      for (let index = position; index < entries.length; index += 1) {
+        if (last[entries[index]!] === index) nodes.push(entries[index]!);
+      }
+      changes.sorted = nodes.sort((a, b) => freeNow[b * width]! - freeNow[a * width]! || a - b);
+    }
+    return changes;
   }
 
   /** Every reader looks at every node again. */

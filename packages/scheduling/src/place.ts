@@ -39,7 +39,7 @@ export function refreshWindow(context: PlacementContext, job: JobClass, variant:
       width: table.width,
       request,
       asked,
-      roof: (since) => table.roofSince(since),
+      changesSince: (position) => table.changesSince(position),
     },
   );
 }

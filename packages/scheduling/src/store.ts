@@ -513,7 +513,11 @@ export class ClusterStore implements ClusterState, PlacementContext {
   /** Takes the mark of a reservation away and leaves what it takes in the timelines, for the run that it becomes. */
   claimReservation(job: JobRecord): ReservationRecord {
     const reservation = job.reservation!;
-    for (const { node } of reservation.charges) node.reserved.delete(job);
+    for (const { node } of reservation.charges) {
+      node.reserved.delete(job);
+      // Time alone changed what is free there now.
+      this.table.touch(node);
+    }
     job.reservation = undefined;
     this.reserved.delete(job);
     this.touched.add(job);
