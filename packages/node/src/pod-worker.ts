@@ -10,7 +10,8 @@ import { ConfigurationError, containerEnvironment, expandReferences, type Refere
 import { hostTools, uptimeSeconds, userOf } from "./host.ts";
 import { writableRoot, type BindMount } from "./mounts.ts";
 import { isFinished, timestamp, type ContainerState, type PodFacts } from "./pod-status.ts";
-import type { Identity } from "./task.ts";
+import type { LauncherSpec } from "./launcher-pool.ts";
+import { groupWords, type Identity } from "./task.ts";
 import type { TaskEnd, Tasks } from "./tasks.ts";
 import { containerMounts, VolumeError, type Volumes } from "./volumes.ts";
 
@@ -172,8 +173,10 @@ export class PodWorker {
         `the pod asks for user ${uid}, but this node belongs to user ${self} and can start jobs of that user only`,
       );
     }
-    if (self === 0 && hostTools().setpriv === undefined) {
-      throw new ConfigurationError("setpriv of util-linux is not installed, so that no job can be given its user");
+    if (self === 0 && (hostTools().setpriv === undefined || hostTools().unshare === undefined)) {
+      throw new ConfigurationError(
+        "setpriv and unshare of util-linux are not both installed, so that no job can be given its user",
+      );
     }
     return { uid, gid, groups: [...new Set(securityContext?.supplementalGroups ?? [])] };
   }
@@ -371,13 +374,14 @@ export class PodWorker {
     const { [labels.podSet]: podSet = "main", [labels.podIndex]: index = "0" } = pod.metadata.labels ?? {};
     const jobId = podSet === "main" && index === "0" ? pod.metadata.labels?.[labels.jobId] : undefined;
     const asOther = process.getuid?.() === 0;
+    const launcher = context.driver.launcher(context.nodeName, {
+      writable: [...new Set(writable)].sort(),
+      volumes: mounts,
+      hidden: [context.dataDirectory],
+    });
     return {
       run,
-      launcher: context.driver.launcher(context.nodeName, {
-        writable: [...new Set(writable)].sort(),
-        volumes: mounts,
-        hidden: [context.dataDirectory],
-      }),
+      launcher: asOther ? withGroups(launcher, prepared.identity) : launcher,
       plan: {
         command,
         environment,
@@ -424,6 +428,11 @@ export class PodWorker {
 interface Prepared {
   identity: Identity;
   folders: Map<string, string>;
+}
+
+function withGroups({ key, wrapping }: LauncherSpec, identity: Identity): LauncherSpec {
+  const words = [...groupWords(identity, hostTools()), "--"];
+  return { key: `${words.join(" ")}\0${key}`, wrapping: [...words, ...wrapping] };
 }
 
 class ImageError extends Error {

@@ -74,15 +74,18 @@ export function taskText(plan: TaskPlan, tools: Tools): string {
   lines.push(`exec 5>>${quoteForShell(`/proc/self/fd/8/${plan.run}/log`)} >&5`);
   lines.push(`cd ${quoteForShell(plan.workingDirectory)} 2>&5 || exit 125`);
   const words: string[] = [];
+  // `unshare` becomes the user as well, which is cheaper than a program of its own; the launcher has the groups already.
+  const user = plan.identity === undefined || plan.identity.uid === 0 ? [] : ["--setuid", String(plan.identity.uid)];
   if (plan.namespaces !== "none") {
     words.push(tools.unshare!);
     if (plan.namespaces === "user") words.push("--user", "--map-current-user");
-    words.push("--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--");
-  }
+    words.push("--pid", "--mount", "--fork", "--kill-child", "--mount-proc", ...user, "--");
+  } else if (user.length > 0) words.push(tools.unshare!, ...user, "--");
   if (plan.bindTo !== undefined && tools.taskset !== undefined) {
     words.push(tools.taskset, "-c", plan.bindTo.join(","));
   }
-  words.push(...identity, tools.shell, "-c", initText, "berth-init", ...sourced(plan.command));
+  if (plan.identity?.uid === 0) words.push(tools.setpriv!, ...withoutDangerousCapabilities);
+  words.push(tools.shell, "-c", initText, "berth-init", ...sourced(plan.command));
   lines.push(`exec ${words.map(quoteForShell).join(" ")} 6>&- 8>&-`);
   return `${lines.join("\n")}\n`;
 }
@@ -94,19 +97,24 @@ function sourced(command: string[]): string[] {
   return ["run", ...command];
 }
 
+const withoutDangerousCapabilities = [
+  "--bounding-set",
+  `-all,${keptCapabilities
+    .split(",")
+    .map((name) => `+${name}`)
+    .join(",")}`,
+  "--inh-caps",
+  "-all",
+];
+
 /** The words that make a command run as somebody; only root may. */
-export function identityWords({ uid, gid, groups }: Identity, tools: Tools): string[] {
-  const isRoot = uid === 0;
-  const groupWords = groups.length === 0 ? ["--clear-groups"] : ["--groups", groups.join(",")];
-  const words = [tools.setpriv!, "--reuid", String(uid), "--regid", String(gid), ...groupWords];
-  if (isRoot)
-    words.push(
-      "--bounding-set",
-      `-all,${keptCapabilities
-        .split(",")
-        .map((name) => `+${name}`)
-        .join(",")}`,
-    );
-  words.push("--inh-caps", "-all");
-  return words;
+export function identityWords(identity: Identity, tools: Tools): string[] {
+  const words = [...groupWords(identity, tools), "--reuid", String(identity.uid)];
+  return identity.uid === 0 ? [...words, ...withoutDangerousCapabilities] : [...words, "--inh-caps", "-all"];
+}
+
+/** The words that give a launcher the groups of those whose tasks it will hold. */
+export function groupWords({ gid, groups }: Identity, tools: Tools): string[] {
+  const others = groups.length === 0 ? ["--clear-groups"] : ["--groups", groups.join(",")];
+  return [tools.setpriv!, "--regid", String(gid), ...others];
 }
