@@ -52,6 +52,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
   const { client, signal, log = () => {} } = options;
   const names = new Set(options.nodes.map(({ name }) => name));
   const real = options.nodes.filter(({ driver }) => driver !== "simulated");
+  const simulated = new Set(options.nodes.filter(({ driver }) => driver === "simulated").map(({ name }) => name));
   const events = new EventRecorder(client, signal, log);
   const held = new Map<string, Held>();
   const deleting = new Set<string>();
@@ -118,8 +119,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
       void finishDeletion({ pod, finished: true, facts: { pod, startedAt: 0, init: [], main: [] } });
       return;
     }
-    const simulated = options.nodes.find(({ name }) => name === nodeName)?.driver === "simulated";
-    if (simulated) {
+    if (simulated.has(nodeName)) {
       const one: SimulatedPod = new SimulatedPod(pod, (urgency) => queueMicrotask(() => writer.changed(one, urgency)));
       held.set(uid, one);
     } else held.set(uid, new PodWorker(context(nodeName), pod));
@@ -174,7 +174,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
     client,
     resource: resources.pods,
     fieldSelector: single === undefined ? "spec.nodeName!=" : `spec.nodeName=${single.name}`,
-    transform: withoutManagedFields,
+    transform: (pod) => (simulated.has(pod.spec.nodeName!) ? simulatedPart(pod) : withoutManagedFields(pod)),
     handlers: [{ add, update: add, delete: remove }],
     onError,
     signal,
@@ -265,6 +265,33 @@ function endOrphans(tasks: Tasks, directory: string, held: Map<string, Held>, in
 function withoutManagedFields(pod: Pod): Pod {
   delete pod.metadata.managedFields;
   return pod;
+}
+
+/** Of tens of thousands of simulated pods only what their seeming needs is kept. */
+function simulatedPart({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
+  const { name, namespace, uid, resourceVersion, annotations, finalizers } = metadata;
+  const { deletionTimestamp, deletionGracePeriodSeconds } = metadata;
+  const { phase, startTime } = status ?? {};
+  return {
+    apiVersion,
+    kind,
+    metadata: {
+      name,
+      namespace,
+      uid,
+      resourceVersion,
+      annotations,
+      finalizers,
+      deletionTimestamp,
+      deletionGracePeriodSeconds,
+    },
+    spec: {
+      nodeName: spec.nodeName,
+      restartPolicy: spec.restartPolicy,
+      containers: spec.containers.map((container) => ({ name: container.name, image: container.image })),
+    },
+    status: { phase, startTime },
+  };
 }
 
 function words(error: unknown): string {

@@ -128,15 +128,18 @@ export async function renewLease(
 ): Promise<void> {
   const { durationSeconds, renewSeconds } = driver === "simulated" ? simulatedLease : realLease;
   const { name, uid } = node.metadata;
+  let known = false;
   while (!signal.aborted) {
     const spec = { holderIdentity: name, leaseDurationSeconds: durationSeconds, renewTime: microTime(Date.now()) };
     try {
-      await client.patch<Lease>(resources.leases, name, { spec }, { namespace: leaseNamespace, signal });
+      if (known) await client.patch<Lease>(resources.leases, name, { spec }, { namespace: leaseNamespace, signal });
+      else await makeLease(client, { name, uid: uid ?? "" }, spec, signal);
+      known = true;
     } catch (error) {
       if (signal.aborted) return;
-      if (isReason(error, "NotFound")) {
-        await makeLease(client, { name, uid: uid ?? "" }, spec, signal).catch(onError);
-      } else onError(error);
+      known = isReason(error, "AlreadyExists");
+      if (known) continue;
+      if (!isReason(error, "NotFound")) onError(error);
     }
     await delay(renewSeconds * 1000 * (0.9 + Math.random() / 5), undefined, { signal, ref: false }).catch(() => {});
   }
