@@ -58,7 +58,7 @@ test("squeue packs what waits, -r takes it apart, scancel takes elements", { tim
   );
   assert.equal((await cluster.berth(["scancel", String(id)])).code, 0);
   await waitFor("the array to go", async () =>
-    (await squeueField(cluster, `${id}_0`, "%T")) === undefined ? true : undefined,
+    (await cluster.berth(["squeue", "-h", "-j", String(id)])).stdout === "" ? true : undefined,
   );
 });
 

@@ -76,13 +76,13 @@ export async function connectData(data: string): Promise<Cluster> {
 }
 
 /** The data folder of this user's running cluster. */
-export function currentData(): string | undefined {
+function currentData(): string | undefined {
   const current = readJson(currentClusterFile()) as { data?: unknown } | undefined;
   return typeof current?.data === "string" && isRunning(current.data) ? current.data : undefined;
 }
 
 /** Whether a supervisor holds the lock of this data folder. */
-export function isRunning(data: string): boolean {
+function isRunning(data: string): boolean {
   const holder = asProcessIdentity(readJson(join(data, "supervisor.json")));
   return holder !== undefined && isAlive(holder);
 }

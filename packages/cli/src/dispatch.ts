@@ -2,7 +2,7 @@
 import { CommandError } from "./command-error.ts";
 
 /** A command: its arguments in, its exit code out. */
-export type Command = (words: string[]) => Promise<number>;
+type Command = (words: string[]) => Promise<number>;
 
 /** The commands with Slurm's own grammar of options; each is also a name of the program. */
 const slurmCommands: Record<string, () => Promise<Command>> = {

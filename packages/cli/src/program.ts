@@ -1,10 +1,6 @@
 /** The command line of `berth`: options and help; what each command does is loaded when it is chosen. */
 import { Command, CommanderError, Option } from "commander";
-import { outputFormats, type OutputFormat } from "./table.ts";
-
-export interface OutputOptions {
-  output?: OutputFormat;
-}
+import { outputFormats } from "./table.ts";
 
 /** Runs `berth WORDS…`; resolves to the exit code. */
 export async function runProgram(words: string[]): Promise<number> {
@@ -25,7 +21,7 @@ export async function runProgram(words: string[]): Promise<number> {
 }
 
 /** The tree of commands; `done` takes the exit code of the one that ran. Also the source of shell completion. */
-export function berthProgram(done: (exitCode: number) => void): Command {
+function berthProgram(done: (exitCode: number) => void): Command {
   const program = new Command("berth")
     .description("Berth, the research computing platform on Kubernetes: a place and a time for every job")
     .option(

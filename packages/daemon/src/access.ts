@@ -13,7 +13,7 @@ export const holders = {
 /** Group of everybody who proved to be a user of this machine. */
 export const usersGroup = "berth:users";
 /** Role of a user in the namespace that belongs to them. */
-export const userRole = "berth-user";
+const userRole = "berth-user";
 
 const rbac = "rbac.authorization.k8s.io";
 

@@ -2,7 +2,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 
-export type LogLevel = "debug" | "info" | "warn" | "error";
+type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** Writes one event: a sentence and what it is about (`job`, `pod`, `node`, …). */
 export type Log = (level: LogLevel, message: string, fields?: Record<string, unknown>) => void;

@@ -7,7 +7,7 @@ import { countRunningJobs } from "./running-jobs.ts";
 import { Supervisor, type Endpoint } from "./supervisor.ts";
 
 /** Said over the IPC channel of a supervisor that was started with `--detach`. */
-export type FromSupervisor = { type: "ready"; endpoint: Endpoint } | { type: "refused"; message: string };
+type FromSupervisor = { type: "ready"; endpoint: Endpoint } | { type: "refused"; message: string };
 
 interface CommandLine {
   data: string;
