@@ -266,3 +266,32 @@ test("batch/v1 Jobs: completions as an array, the end as Kubernetes tells it, re
   assert.equal(broken.status["failed"], 1);
   assert.deepEqual((await jobEnds("refused")).ends, ["Failed UnknownQueue"]);
 });
+
+test("the API holds the kinds to their rules, in their words", async () => {
+  const refused = async (object: Workload, words: RegExp): Promise<void> => {
+    await assert.rejects(create(object), (error: Error) => {
+      assert.match(error.message, words);
+      return true;
+    });
+  };
+  const worker = gang(1)[1]!;
+  await refused(workload("r", { podSets: [worker] }), /one pod set must have role Driver/);
+  await refused(workload("r", { podSets: [gang(1)[0]!, { ...worker, minCount: 2 }] }), /minCount must not be more/);
+  await refused(workload("r", { dependencies: { of: [{ type: "AfterOk" }] } }), /a dependency names a job/);
+  await refused(workload("r", { array: { indices: "1,x" } }), /spec.array.indices/);
+  await refused(workload("r", { wallTimeSeconds: 60, minWallTimeSeconds: 61 }), /minWallTimeSeconds must not be more/);
+  await refused(workload("r".repeat(64)), /not be longer than 63/);
+
+  const made = await create(workload("rules", { hold: "User", wallTimeSeconds: 600, jobName: "a" }));
+  assert.deepEqual(made.spec.requeue, { onNodeFailure: true, onPreemption: true, limit: 5 });
+  const patch = (spec: object): Promise<Workload> =>
+    cluster.client.patch(workloads, "rules", { spec }, { namespace: "ada" });
+  await assert.rejects(patch({ jobName: "b" }), /spec.jobName cannot be changed once the Workload is made/);
+  await assert.rejects(patch({ wallTimeSeconds: 601 }), /can only be made shorter/);
+  await patch({ wallTimeSeconds: 500, nice: 3, queue: "standard" });
+  await waitFor(cluster.client, ["rules"], ({ status }) => status?.reason === "HeldByUser");
+  await patch({ hold: null });
+  const [done] = await waitFor(cluster.client, ["rules"]);
+  assert.equal(done?.status?.phase, "Succeeded");
+  await assert.rejects(patch({ queue: "other" }), /can be changed only while the Workload is pending/);
+});
