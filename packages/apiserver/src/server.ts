@@ -103,7 +103,10 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const openapi = new OpenApi(registry);
 
   const nodeTokens = new TokenFile(tokenPath);
-  const credentials = { token: () => nodeTokens.tokenOf("berth:apiserver") ?? "" };
+  const credentials = {
+    token: () => nodeTokens.tokenOf("berth:apiserver") ?? "",
+    certificateAuthority: pki.authorityPem,
+  };
   ensureToken(tokenPath, { user: "berth:apiserver", groups: ["berth:apiserver"] });
   const actions = new Map<string, Action>([
     ...reviewActions(access, authenticator),

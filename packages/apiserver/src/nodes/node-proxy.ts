@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream";
 import type { IncomingMessage } from "node:http";
+import type { RequestOptions } from "node:https";
 import { request as httpsRequest } from "node:https";
 import { ApiError, badRequest } from "@berth/machinery";
 import { sendBytes } from "../http/exchange.ts";
@@ -12,6 +13,21 @@ import { endpointOfPod } from "./node-endpoint.ts";
 export interface NodeCredentials {
   /** Bearer token of user `berth:apiserver`, which nodes know. */
   token: () => string;
+  /** PEM of the cluster's CA: only who has a certificate of it gets the token. */
+  certificateAuthority: string;
+}
+
+/** How a node is reached: its certificate must be of the cluster's CA; whichever address it is reached by is right. */
+function nodeOptions(endpoint: NodeEndpoint, path: string, credentials: NodeCredentials): RequestOptions {
+  return {
+    host: endpoint.host,
+    port: endpoint.port,
+    path,
+    method: "GET",
+    ca: credentials.certificateAuthority,
+    checkServerIdentity: () => undefined,
+    agent: false,
+  };
 }
 
 const logParameters = ["follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes"];
@@ -42,14 +58,8 @@ function stream(exchange: Exchange, endpoint: NodeEndpoint, path: string, creden
   return new Promise((resolve, reject) => {
     const outgoing = httpsRequest(
       {
-        host: endpoint.host,
-        port: endpoint.port,
-        path,
-        method: "GET",
+        ...nodeOptions(endpoint, path, credentials),
         headers: { authorization: `Bearer ${credentials.token()}` },
-        // As a kube-apiserver without --kubelet-certificate-authority: nodes sign their own certificates.
-        rejectUnauthorized: false,
-        agent: false,
       },
       (incoming) => {
         const code = incoming.statusCode ?? 502;
@@ -159,13 +169,8 @@ export function proxyUpgrade(
     if (value !== undefined) headers[name] = String(value);
   }
   const outgoing = httpsRequest({
-    host: endpoint.host,
-    port: endpoint.port,
-    path,
-    method: "GET",
+    ...nodeOptions(endpoint, path, credentials),
     headers,
-    rejectUnauthorized: false,
-    agent: false,
   });
   const giveUp = (): void => {
     outgoing.destroy();
