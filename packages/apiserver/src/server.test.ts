@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import type { ApiServer } from "./server.ts";
 import { startApiServer } from "./server.ts";
+import { WebSocket } from "ws";
 import { HttpsClient } from "./testing/https-client.ts";
 
 const configMaps = "/api/v1/namespaces/default/configmaps";
@@ -262,6 +263,27 @@ describe("API server", () => {
     assert.equal(yaml.code, 201);
     const warned = await client.call("POST", configMaps, { metadata: { name: "warned" }, nonsense: 1 });
     assert.match(String(warned.headers.warning), /unknown field/);
+  });
+
+  it("watches over a WebSocket, one event a message", async () => {
+    const config = JSON.parse(readFileSync(server.adminKubeconfig, "utf8")) as { users: { user: { token: string } }[] };
+    const url = `${server.url.replace("https", "wss")}${configMaps}?watch=true&labelSelector=socket`;
+    const socket = new WebSocket(url, {
+      ca: server.certificateAuthority,
+      headers: { authorization: `Bearer ${config.users[0]!.user.token}` },
+    });
+    await new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
+    const message = new Promise<string>((resolve) =>
+      socket.on("message", (data) => resolve((data as Buffer).toString())),
+    );
+    await create("by-socket", { labels: { socket: "yes" } });
+    const event = JSON.parse(await message) as { type: string; object: { metadata: { name: string } } };
+    assert.deepEqual([event.type, event.object.metadata.name], ["ADDED", "by-socket"]);
+    socket.close();
+    const refused = new WebSocket(url, { ca: server.certificateAuthority });
+    const code = new Promise((resolve) => refused.on("unexpected-response", (_, answer) => resolve(answer.statusCode)));
+    refused.on("error", () => {});
+    assert.equal(await code, 403);
   });
 
   it("answers routes of other packages, metrics, and keeps its keys to itself", async () => {

@@ -201,7 +201,7 @@ function serveOther(dispatcher: Dispatcher, exchange: Exchange): void {
     case "/healthz":
     case "/livez":
     case "/readyz":
-      serveHealth(exchange, trimmed.slice(1));
+      serveHealth(exchange, trimmed.slice(1), dispatcher.resources.store.failure);
       return;
     case "/metrics": {
       const { metrics, store, registry } = dispatcher.resources;
@@ -213,9 +213,12 @@ function serveOther(dispatcher: Dispatcher, exchange: Exchange): void {
   }
 }
 
-function serveHealth(exchange: Exchange, name: string): void {
-  const text = exchange.query.has("verbose") ? `[+]ping ok\n[+]store ok\n${name} check passed\n` : "ok";
-  sendBytes(exchange, 200, Buffer.from(text), "text/plain; charset=utf-8");
+function serveHealth(exchange: Exchange, name: string, failure: string | undefined): void {
+  const good = failure === undefined;
+  const store = good ? "[+]store ok" : `[-]store failed: ${failure}`;
+  const verdict = `${name} check ${good ? "passed" : "failed"}`;
+  const text = good && !exchange.query.has("verbose") ? "ok" : `[+]ping ok\n${store}\n${verdict}\n`;
+  sendBytes(exchange, good ? 200 : 500, Buffer.from(text), "text/plain; charset=utf-8");
 }
 
 function serveRoots(dispatcher: Dispatcher, exchange: Exchange, core: boolean): void {

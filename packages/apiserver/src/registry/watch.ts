@@ -76,11 +76,36 @@ function parseTimeout(text: string | null): number {
   return seconds === 0 ? 1800 + Math.random() * 1800 : Math.min(seconds, 2_000_000);
 }
 
-/** Frames shared by all watchers of one commit: kept until the turn of the event loop ends. */
+/** Frames that watchers share: kept until all that have heard of a commit have written it. */
 const shared = new Map<Entry, Map<string, Buffer>>();
 
+/** Watchers with events to write. Many of them are served in slices, so that the event loop is not held. */
+const flushing = new Set<Watcher>();
+const sliceMilliseconds = 4;
+let flushScheduled = false;
+
+function scheduleFlush(watcher: Watcher): void {
+  flushing.add(watcher);
+  if (flushScheduled) return;
+  flushScheduled = true;
+  process.nextTick(flushSlice);
+}
+
+function flushSlice(): void {
+  const end = performance.now() + sliceMilliseconds;
+  for (const watcher of flushing) {
+    flushing.delete(watcher);
+    watcher.flush();
+    if (flushing.size > 0 && performance.now() > end) {
+      setImmediate(flushSlice);
+      return;
+    }
+  }
+  flushScheduled = false;
+  shared.clear();
+}
+
 function sharedFrame(kind: Kind, type: string, entry: Entry, make: () => Buffer): Buffer {
-  if (shared.size === 0) setImmediate(() => shared.clear());
   let frames = shared.get(entry);
   if (frames === undefined) shared.set(entry, (frames = new Map()));
   const key = `${type}/${kind.group}/${kind.version}`;
@@ -187,11 +212,12 @@ export class Watcher {
 
   private deliver(events: readonly StoreEvent[]): void {
     for (const event of events) this.waiting.push(event);
-    if (this.initialDone) this.flush();
+    if (this.initialDone) scheduleFlush(this);
     else if (this.waiting.length > 20_000) this.end();
   }
 
-  private flush(): void {
+  /** Writes the events that wait, in one piece. */
+  flush(): void {
     if (this.waiting.length === 0 || this.ended) return;
     const events = this.waiting;
     this.waiting = [];
@@ -218,7 +244,7 @@ export class Watcher {
 
   private eventFrame(type: string, entry: Entry, resourceVersion: number): Buffer {
     const { renderer } = this;
-    if (!renderer.shared || entry.resourceVersion !== resourceVersion) {
+    if (!renderer.shared || !flushScheduled || entry.resourceVersion !== resourceVersion) {
       return frame(type, renderer.event(entry, resourceVersion, this.takeFirst()));
     }
     return sharedFrame(this.kind, type, entry, () => frame(type, renderer.event(entry, resourceVersion, false)));

@@ -35,6 +35,8 @@ export class Store {
   private closed = false;
   private assigned = 0;
   private visible = 0;
+  /** Why the last commit failed; undefined when it went well. */
+  failure: string | undefined;
   /** Sizes of the batches committed, for metrics: count and sum. */
   readonly commits = { count: 0, writes: 0 };
 
@@ -168,9 +170,12 @@ export class Store {
           batch.at(-1)!.write.resourceVersion,
         );
       } catch (error) {
-        this.refuse(batch, error instanceof Error ? error : new Error(String(error)));
+        const refusal = error instanceof Error ? error : new Error(String(error));
+        this.failure = refusal.message;
+        this.refuse(batch, refusal);
         continue;
       }
+      this.failure = undefined;
       this.commits.count++;
       this.commits.writes += batch.length;
       this.publish(batch);
