@@ -31,9 +31,11 @@ export interface Capabilities {
 const isRoot = (): boolean => process.getuid?.() === 0;
 
 /** The best driver that works here; tried, not assumed, since kernels and distributions forbid namespaces in many ways. */
-export function chooseDriver(wanted: "sandbox" | "process" | undefined): { driver: Driver; whyNotSandbox?: string } {
+export function chooseDriver(
+  wanted: "sandbox" | "process" | undefined,
+  tools: Tools = hostTools(),
+): { driver: Driver; whyNotSandbox?: string } {
   if (wanted === "process") return { driver: processDriver(), whyNotSandbox: "the process driver was asked for" };
-  const tools = hostTools();
   const namespaces = isRoot() ? "privileged" : "user";
   const reasons: string[] = [];
   for (const make of [bubblewrapDriver, unshareDriver]) {

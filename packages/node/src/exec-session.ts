@@ -102,6 +102,8 @@ function entering({ pod, worker, container, query, tasks }: ExecRequest): {
   if (first === undefined) throw new ApiError(500, "InternalError", "exec: the job's first process cannot be found");
   const environment = environmentOf(first);
   const terminal = query.get("tty") === "true" || query.get("tty") === "1";
+  // `script` starts its command by this shell, and a service account's may be one that refuses.
+  if (terminal) environment["SHELL"] = tools.shell;
   const identity = (process.getuid?.() === 0 ? worker.identity : undefined) as Identity | undefined;
   const inside = [
     tools.shell,

@@ -93,7 +93,6 @@ berth_tree_of() {
 # berth_signal SIGNAL LAUNCHER DEPTH MARK RUN
 berth_signal() {
   berth_tree_of "$2" "$3"
-  [ -z "$berth_tree" ] || kill -s "$1" $berth_tree 2>/dev/null
   # Without a pid namespace some may have left the tree; the mark in their environment stays.
   if [ "$4" = environ ]; then
     for berth_file in $(grep -slF "BERTH_POD_UID=\${5%%/*}" /proc/[0-9]*/environ); do
@@ -102,6 +101,8 @@ berth_signal() {
       case " $berth_tree $berth_above $$ " in *" $berth_pid "*) ;; *) kill -s "$1" "$berth_pid" 2>/dev/null ;; esac
     done
   fi
+  # Last, for the launcher tells the end as soon as these are gone.
+  [ -z "$berth_tree" ] || kill -s "$1" $berth_tree 2>/dev/null
 }
 
 while :; do

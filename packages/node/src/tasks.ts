@@ -182,6 +182,7 @@ export class Tasks {
 
   #adopt(task: Running | undefined): void {
     if (task === undefined) return;
+    task.launcher = undefined;
     const look = (): boolean => {
       const state = this.state(task.run);
       const over =

@@ -1,0 +1,162 @@
+import assert from "node:assert/strict";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { chooseDriver, type Driver } from "./driver.ts";
+import { hostTools, uptimeSeconds } from "./host.ts";
+import { Tasks, type TaskEnd, type TaskRequest } from "./tasks.ts";
+import { groupWords } from "./task.ts";
+import { Watchdog } from "./watchdog.ts";
+
+const asRoot = process.getuid!() === 0;
+// Launchers do not keep a process alive, and nothing else does here.
+const alive = setInterval(() => {}, 1000);
+after(() => clearInterval(alive));
+
+const drivers: [string, ReturnType<typeof chooseDriver>][] = [
+  ["bubblewrap", chooseDriver(undefined)],
+  ["unshare alone", chooseDriver(undefined, { ...hostTools(), bwrap: undefined })],
+  ["no namespaces", chooseDriver("process")],
+];
+
+for (const [name, { driver, whyNotSandbox }] of drivers) {
+  const skip = name !== "no namespaces" && driver.name === "process" && `this machine has no sandbox: ${whyNotSandbox}`;
+  describe(`tasks with ${name}`, { skip }, () => suite(driver));
+}
+
+function suite(driver: Driver): void {
+  const directory = mkdtempSync(join(tmpdir(), "berth-tasks-"));
+  const outside = mkdtempSync(join(tmpdir(), "berth-outside-"));
+  chmodSync(outside, 0o777);
+  mkdirSync(join(directory, "volume"));
+  writeFileSync(join(directory, "volume", "run"), `echo "sourced $#"; exit 4\n`);
+  const watchdog = new Watchdog(directory);
+  const tasks = new Tasks({ directory, cgroups: undefined, watchdog, log: () => {} });
+  after(() => {
+    tasks.close();
+    rmSync(directory, { recursive: true, force: true });
+    rmSync(outside, { recursive: true, force: true });
+  });
+  const sandboxed = driver.name === "sandbox";
+  const identity = { uid: 65534, gid: 65534, groups: [] };
+  let count = 0;
+
+  function run(
+    command: string[],
+    more: Partial<TaskRequest> = {},
+    pod = `pod-${count++}`,
+    by = tasks,
+  ): Promise<TaskEnd & { log: string }> {
+    const source = join(directory, "volume");
+    const volumes = ["/berth", "/etc/of/berth"].map((target) => ({ source, target, readOnly: true }));
+    const launcher = driver.launcher("n1", { writable: [], volumes: sandboxed ? volumes : [], hidden: [directory] });
+    if (asRoot) launcher.wrapping = [...groupWords(identity, hostTools()), "--", ...launcher.wrapping];
+    const request: TaskRequest = {
+      run: `${pod}/main.0`,
+      launcher,
+      plan: {
+        command,
+        environment: { PATH: "/usr/bin:/bin", BERTH_INIT: "1", BERTH_POD_UID: pod },
+        workingDirectory: "/",
+        identity: asRoot ? identity : undefined,
+        namespaces: driver.namespaces,
+      },
+      graceSeconds: 1,
+      ...more,
+    };
+    return by.run(request).then((end) => ({
+      ...end,
+      log: readFileSync(join(directory, "pods", pod, "main.0", "log"), "utf8"),
+    }));
+  }
+  const sh = (script: string, more?: Partial<TaskRequest>) => run(["sh", "-c", script], more);
+
+  test("exit codes and signals are told apart", async () => {
+    for (const [script, exitCode, signal] of [
+      ["exit 0", 0, undefined],
+      ["exit 143", 143, undefined],
+      ["kill -TERM $$", 143, 15],
+      ["kill -USR1 $$", 138, 10],
+    ] as const) {
+      const end = await sh(script);
+      assert.deepEqual([end.exitCode, end.signal], [exitCode, signal], script);
+    }
+    assert.equal((await run(["/no/such/program"])).exitCode, 127);
+  });
+
+  test("SIGINT is not ignored", async () => {
+    assert.equal((await sh("kill -INT $$; exit 0")).exitCode, 130);
+  });
+
+  test("killing the own process group ends nothing but the job", async () => {
+    const end = await sh("trap 'kill 0' EXIT; exit 5");
+    assert.deepEqual([end.exitCode, end.signal], [143, 15]);
+    assert.equal((await sh("exit 6")).exitCode, 6);
+  });
+
+  test("nothing of the data folder and the machine is to be had", { skip: !sandboxed && "no sandbox" }, async () => {
+    const end = await sh(
+      `hostname; echo $$; ls ${directory}; ls /berth /etc/of/berth; test -e /etc/passwd && echo kept`,
+    );
+    assert.equal(end.log, "n1\n2\n/berth:\nrun\n\n/etc/of/berth:\nrun\nkept\n");
+    const escape = await sh(
+      `umount ${directory}; mount -o remount,rw /; touch /usr/made /etc/made /etc/of/made /made; ls ${directory}; true`,
+    );
+    assert.ok(!existsSync("/usr/made") && !existsSync("/etc/made") && !existsSync("/made"));
+    assert.ok(!escape.log.includes("volume"));
+    assert.match((await run(["/bin/sh", "/berth/run"])).log, /^sourced 0\n$/);
+  });
+
+  test("ends with all that it left behind", { skip: !sandboxed && "the agent's work without a sandbox" }, async () => {
+    await sh("setsid sleep 4244 >/dev/null 2>&1 & exit 0");
+    assert.ok(!commandLines().includes("sleep\u00004244\u0000"));
+  });
+
+  test("its time ends it, TERM ignored and processes gone astray", async () => {
+    const deadline = { uptimeSeconds: uptimeSeconds() + 1, stage: "timelimit" };
+    const end = await sh(`trap '' TERM; (setsid sleep 4245 &); while :; do sleep 0.2; done`, { deadline });
+    assert.deepEqual([end.ending, end.signal], ["timelimit", 9]);
+    assert.ok(!commandLines().includes("sleep\u00004245\u0000"));
+  });
+
+  test("TERM ends what does not ignore it, with its own exit code", async () => {
+    const deadline = { uptimeSeconds: uptimeSeconds(), stage: "timelimit" };
+    const end = await sh("trap 'exit 9' TERM; while :; do sleep 0.1; done", { deadline, graceSeconds: 20 });
+    assert.deepEqual([end.ending, end.exitCode, end.signal], ["timelimit", 9, undefined]);
+  });
+
+  test("a run is never begun twice, by whichever agent", async () => {
+    const other = new Tasks({ directory, cgroups: undefined, watchdog, log: () => {} });
+    const command = ["sh", "-c", `echo x >> ${outside}/once; sleep 0.2; exit 3`];
+    const ends = await Promise.all([run(command, {}, "once"), run(command, {}, "once", other)]);
+    assert.deepEqual(
+      ends.map(({ exitCode }) => exitCode),
+      [3, 3],
+    );
+    assert.equal((await run(command, {}, "once", other)).exitCode, 3);
+    assert.equal(readFileSync(join(outside, "once"), "utf8"), "x\n");
+    other.close();
+  });
+}
+
+function commandLines(): string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((name) => {
+      try {
+        return readFileSync(`/proc/${name}/cmdline`, "utf8");
+      } catch {
+        return "";
+      }
+    });
+}
