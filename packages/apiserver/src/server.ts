@@ -1,6 +1,7 @@
 import type { KubernetesObject } from "@berth/machinery";
 import { decodeProtobuf } from "@berth/machinery";
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { createServer, type Server } from "node:http";
 import { createSecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -46,6 +47,8 @@ export interface ApiServerOptions {
   host?: string;
   /** Default 0: a free one. */
   port?: number;
+  /** A second listener without TLS for this machine's own parts: a Unix socket that only this user may open. */
+  socketPath?: string;
   /** Created or brought up to date at start: CustomResourceDefinitions, default objects. */
   bootstrapObjects?: readonly KubernetesObject[];
   extraRoutes?: readonly ExtraRoute[];
@@ -164,12 +167,16 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     address: url.replace("https://", ""),
     log,
   };
-  server.on("request", (request, response) => {
-    void dispatch(dispatcher, request as unknown as Request, response as unknown as Response);
-  });
-  server.on("upgrade", (request: Request, socket: Duplex, head: Buffer) => {
-    void upgrade(dispatcher, credentials, request, socket, head);
-  });
+  const local = createServer({ keepAliveTimeout: 120_000, requestTimeout: 0, headersTimeout: 60_000 });
+  for (const listener of [server, local]) {
+    listener.on("request", (request: unknown, response: unknown) => {
+      void dispatch(dispatcher, request as Request, response as Response);
+    });
+    listener.on("upgrade", (request: Request, socket: Duplex, head: Buffer) => {
+      void upgrade(dispatcher, credentials, request, socket, head);
+    });
+  }
+  if (options.socketPath !== undefined) await listenLocally(local, options.socketPath);
   const adminKubeconfig = join(dataDirectory, "admin.kubeconfig");
   writeKubeconfig(adminKubeconfig, { url, certificateAuthority: pki.authorityPem, user: "admin", token: adminToken });
 
@@ -178,6 +185,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     closing ??= (async () => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       for (const socket of sockets) socket.destroy();
+      if (local.listening) local.close();
+      local.closeAllConnections();
       await closed;
       metrics.stop();
       for (const collector of collectors) collector.stop();
@@ -187,6 +196,13 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   };
   options.signal?.addEventListener("abort", () => void close(), { once: true });
   return { url, certificateAuthority: pki.authorityPem, adminKubeconfig, close };
+}
+
+/** The folder that holds the socket is the owner's alone (0700), and so is the file. A file left by a killed server is replaced. */
+async function listenLocally(local: Server, path: string): Promise<void> {
+  rmSync(path, { force: true });
+  await new Promise<void>((resolve, reject) => local.once("error", reject).listen(path, resolve));
+  chmodSync(path, 0o600);
 }
 
 function versionInfo(): Record<string, string> {

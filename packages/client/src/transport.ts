@@ -6,6 +6,8 @@ import { errorFromResponse } from "./errors.ts";
 export interface ConnectionOptions {
   /** `https://host:port`, with a path prefix where a proxy needs one. */
   server: string;
+  /** A Unix socket that leads to `server` (`http://…`), for parts on the API server's own machine. */
+  socketPath?: string;
   /** PEM; absent: the system's authorities. */
   ca?: string | Buffer;
   token?: string;
@@ -75,6 +77,10 @@ export function createTransport(options: ConnectionOptions): Transport {
     rejectUnauthorized: options.insecureSkipTlsVerify !== true,
   };
   const pool = { ...tls, keepAlive: true, keepAliveMsecs: 30_000, scheduling: "lifo" as const };
+  const address =
+    options.socketPath === undefined
+      ? { host: server.hostname.replace(/^\[(.*)\]$/, "$1"), port: server.port || (secure ? 443 : 80) }
+      : { socketPath: options.socketPath };
   const agent = new requester.Agent({ ...pool, maxSockets: options.maxConnections ?? 32 });
   const streamAgent = new requester.Agent({ ...pool, maxSockets: Infinity });
   const headers: Record<string, string> = { "User-Agent": options.userAgent ?? "berth" };
@@ -92,8 +98,7 @@ export function createTransport(options: ConnectionOptions): Transport {
       }
       const outgoing = requester.request(
         {
-          host: server.hostname.replace(/^\[(.*)\]$/, "$1"),
-          port: server.port || (secure ? 443 : 80),
+          ...address,
           method: request.method,
           path: `${prefix}${request.path}${queryString(request.query)}`,
           headers: sent,
@@ -109,7 +114,7 @@ export function createTransport(options: ConnectionOptions): Transport {
         }
         const stale = outgoing.reusedSocket && error.code === "ECONNRESET";
         const code = stale ? staleConnection : (error.code ?? "EUNKNOWN");
-        const words = code === "ECONNREFUSED" ? "nothing listens there" : error.message;
+        const words = refused(code) ? "nothing listens there" : error.message;
         reject(new ConnectionError(`no connection to ${server.origin}: ${words}`, code, error));
       });
       outgoing.end(body);
@@ -128,8 +133,7 @@ export function createTransport(options: ConnectionOptions): Transport {
       } catch (error) {
         if (error instanceof ConnectionError && error.code === staleConnection && request.method === "GET") continue;
         // Only a refused connection is known to have changed nothing, so that any method may be repeated.
-        const repeatable =
-          error instanceof ConnectionError && (error.code === "ECONNREFUSED" || request.method === "GET");
+        const repeatable = error instanceof ConnectionError && (refused(error.code) || request.method === "GET");
         if (!repeatable || Date.now() - begun + backoffMs > retryConnectionMs) throw error;
         await delay(backoffMs, undefined, { signal: request.signal });
         continue;
@@ -172,6 +176,11 @@ export function createTransport(options: ConnectionOptions): Transport {
   };
 }
 
+/** Nobody listens: of a Unix socket also when its file is not there (yet). */
+function refused(code: string): boolean {
+  return code === "ECONNREFUSED" || code === "ENOENT";
+}
+
 /** Between half and all of the given time, so that many clients do not come back at once. */
 export function jitter(milliseconds: number): number {
   return milliseconds * (0.5 + Math.random() / 2);
@@ -192,16 +201,13 @@ function encode(body: unknown): Buffer {
   return Buffer.from(typeof body === "string" ? body : JSON.stringify(body));
 }
 
-async function readText(response: http.IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  try {
-    for await (const chunk of response) chunks.push(chunk as Buffer);
-  } catch (error) {
-    throw new ConnectionError(
-      "the connection broke off within an answer",
-      (error as NodeJS.ErrnoException).code ?? "ECONNRESET",
-      error,
-    );
-  }
-  return Buffer.concat(chunks).toString("utf8");
+function readText(response: http.IncomingMessage): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    response.on("data", (chunk: Buffer) => chunks.push(chunk));
+    response.on("end", () => resolve((chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)).toString("utf8")));
+    response.on("error", (error: NodeJS.ErrnoException) => {
+      reject(new ConnectionError("the connection broke off within an answer", error.code ?? "ECONNRESET", error));
+    });
+  });
 }

@@ -10,6 +10,7 @@ import { accessObjects, holders } from "./access.ts";
 import type { RunningRole } from "./child.ts";
 import type { Log } from "./json-log.ts";
 import { loginRoute } from "./login-route.ts";
+import { apiSocketPath } from "./part-connection.ts";
 import type { RoleSettings } from "./messages.ts";
 
 export async function runApiserver(settings: RoleSettings, log: Log, signal: AbortSignal): Promise<RunningRole> {
@@ -43,6 +44,7 @@ export async function runApiserver(settings: RoleSettings, log: Log, signal: Abo
   const server = await startApiServer({
     dataDirectory: data,
     port: settings.port,
+    socketPath: apiSocketPath(data),
     bootstrapObjects: [
       namespace(systemNamespace),
       ...accessObjects,
