@@ -1,16 +1,17 @@
 import type { FieldError, KubernetesObject } from "@berth/machinery";
 import {
   checkDns1123Label,
+  compareQuantities,
   fieldDuplicate,
   fieldForbidden,
   fieldInvalid,
   fieldNotSupported,
   fieldRequired,
-  humanDuration,
   jsonEqual,
 } from "@berth/machinery";
 import type { Kind, Strategy } from "../registry/kind.ts";
 import { defineBuiltin } from "./define.ts";
+import { podSummary } from "./pod-summary.ts";
 
 type Json = Record<string, unknown>;
 
@@ -124,8 +125,11 @@ export function validatePodSpec(
   const policy = spec["restartPolicy"];
   if (!restartPolicies.includes(String(policy))) {
     errors.push(
-      policy === undefined
-        ? fieldRequired(`${path}.restartPolicy`)
+      policy === undefined || policy === "Always"
+        ? fieldRequired(
+            `${path}.restartPolicy`,
+            `valid values: ${restartPolicies.map((one) => JSON.stringify(one)).join(", ")}`,
+          )
         : fieldNotSupported(`${path}.restartPolicy`, policy, restartPolicies),
     );
   }
@@ -162,6 +166,24 @@ function validateContainer(
   if (typeof image !== "string" || image === "") errors.push(fieldRequired(`${path}.image`));
   else if (image !== image.trim())
     errors.push(fieldInvalid(`${path}.image`, image, "must not have leading or trailing whitespace"));
+  const { requests = {}, limits = {} } = (container["resources"] ?? {}) as { requests?: Json; limits?: Json };
+  for (const [resource, request] of Object.entries(requests)) {
+    const limit = limits[resource];
+    if (limit !== undefined && compareQuantities(request as string, limit as string) > 0) {
+      const detail = `must be less than or equal to ${resource} limit of ${String(limit)}`;
+      errors.push(fieldInvalid(`${path}.resources.requests`, String(request), detail));
+    }
+  }
+  list(container["ports"]).forEach((port, index) => {
+    for (const field of ["containerPort", "hostPort"]) {
+      const value = port[field];
+      if (value === undefined && field === "containerPort")
+        errors.push(fieldRequired(`${path}.ports[${index}].containerPort`));
+      else if (value !== undefined && ((value as number) < 1 || (value as number) > 65535)) {
+        errors.push(fieldInvalid(`${path}.ports[${index}].${field}`, value, "must be between 1 and 65535, inclusive"));
+      }
+    }
+  });
   list(container["volumeMounts"]).forEach((mount, index) => {
     const at = `${path}.volumeMounts[${index}]`;
     if (!volumes.has(String(mount["name"])))
@@ -287,81 +309,6 @@ const podStrategy: Strategy = {
     return asked ?? Number(object.spec["terminationGracePeriodSeconds"] ?? 30);
   },
 };
-
-interface ContainerStatus {
-  ready?: boolean;
-  restartCount?: number;
-  state?: {
-    waiting?: Json;
-    running?: Json;
-    terminated?: { reason?: string; exitCode?: number; signal?: number; finishedAt?: string };
-  };
-  lastState?: { terminated?: { finishedAt?: string } };
-  started?: boolean;
-}
-
-/** Ready, Status, Restarts as kubectl shows a pod. */
-function podSummary(object: KubernetesObject, now: number): { ready: string; reason: string; restarts: string } {
-  const status = (object.status ?? {}) as Json;
-  const spec = object.spec ?? {};
-  let reason = String(status["reason"] ?? status["phase"] ?? "");
-  const conditions = list(status["conditions"]);
-  if (conditions.some((one) => one["type"] === "PodScheduled" && one["reason"] === "SchedulingGated"))
-    reason = "SchedulingGated";
-  let restarts = 0;
-  let ready = 0;
-  let lastRestart = 0;
-  const finished = (container: ContainerStatus): void => {
-    const time = Date.parse(container.lastState?.terminated?.finishedAt ?? "");
-    if (time > lastRestart) lastRestart = time;
-  };
-  const terminated = (state: { reason?: string; exitCode?: number; signal?: number }): string =>
-    state.reason || (state.signal ? `Signal:${state.signal}` : `ExitCode:${state.exitCode ?? 0}`);
-  let initializing = false;
-  const initial = list(status["initContainerStatuses"]) as unknown as ContainerStatus[];
-  for (const [index, container] of initial.entries()) {
-    restarts += container.restartCount ?? 0;
-    finished(container);
-    const ended = container.state?.terminated;
-    if (ended !== undefined && (ended.exitCode ?? 0) === 0) continue;
-    if (ended !== undefined) reason = `Init:${terminated(ended)}`;
-    else if (container.state?.waiting?.["reason"] && container.state.waiting["reason"] !== "PodInitializing") {
-      reason = `Init:${String(container.state.waiting["reason"])}`;
-    } else reason = `Init:${index}/${list(spec["initContainers"]).length}`;
-    initializing = true;
-    break;
-  }
-  if (!initializing) {
-    restarts = 0;
-    let running = false;
-    for (const container of (list(status["containerStatuses"]) as unknown as ContainerStatus[]).toReversed()) {
-      restarts += container.restartCount ?? 0;
-      finished(container);
-      const { waiting, terminated: ended, running: runs } = container.state ?? {};
-      if (waiting?.["reason"]) reason = String(waiting["reason"]);
-      else if (ended !== undefined) reason = terminated(ended);
-      else if (container.ready === true && runs !== undefined) {
-        running = true;
-        ready++;
-      }
-    }
-    if (reason === "Completed" && running) {
-      reason = conditions.some((one) => one["type"] === "Ready" && one["status"] === "True") ? "Running" : "NotReady";
-    }
-  }
-  const { deletionTimestamp } = object.metadata;
-  const final = status["phase"] === "Succeeded" || status["phase"] === "Failed";
-  if (deletionTimestamp !== undefined && status["reason"] === "NodeLost") reason = "Unknown";
-  else if (deletionTimestamp !== undefined && !final) reason = "Terminating";
-  return {
-    ready: `${ready}/${list(spec["containers"]).length}`,
-    reason,
-    restarts:
-      restarts > 0 && lastRestart > 0
-        ? `${restarts} (${humanDuration((now - lastRestart) / 1000)} ago)`
-        : String(restarts),
-  };
-}
 
 export function podKind(): Kind {
   const none = "<none>";
