@@ -55,7 +55,7 @@ function timeOf(query: URLSearchParams, name: string): string | undefined {
  * `limit`.
  * @throws Error in words naming the parameter
  */
-export function filterOf(query: URLSearchParams): AttemptFilter {
+function filterOf(query: URLSearchParams): AttemptFilter {
   for (const name of query.keys()) {
     if (!known.has(name)) throw new Error(`unknown parameter ${name}; known are ${[...known].join(", ")}`);
   }

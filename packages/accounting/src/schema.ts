@@ -22,7 +22,7 @@ const migrations: readonly string[] = [
    CREATE INDEX attempts_by_end ON attempts (end_time, user);`,
 ];
 
-export const schemaVersion = migrations.length;
+const schemaVersion = migrations.length;
 
 function versionOf(database: DatabaseSync): number {
   return Number((database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version);

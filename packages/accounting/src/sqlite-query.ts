@@ -3,7 +3,7 @@ import type { SQLInputValue } from "node:sqlite";
 import type { AttemptFilter, AttemptRow } from "./attempt-row.ts";
 import { toSeconds } from "./sqlite-rows.ts";
 
-export const defaultLimit = 10_000;
+const defaultLimit = 10_000;
 
 /** SELECT of a filter and its values; the newest end first. Rows of task groups still need {@link holdsTask}. */
 export function selectOf(filter: AttemptFilter): { sql: string; values: SQLInputValue[] } {

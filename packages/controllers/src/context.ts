@@ -1,6 +1,7 @@
 /** What every controller is given. */
 import type { Accounting } from "@berth/accounting";
 import type { Client } from "@berth/client";
+import type { LocalUser } from "@berth/identity";
 
 export type Log = (
   level: "debug" | "info" | "warn" | "error",
@@ -15,14 +16,7 @@ export interface UserDirectory {
   groupNames?(user: Identity): Promise<readonly string[]>;
 }
 
-export interface Identity {
-  name: string;
-  uid: number;
-  gid: number;
-  groups: number[];
-  home: string;
-  shell: string;
-}
+export type Identity = LocalUser;
 
 export interface Context {
   client: Client;

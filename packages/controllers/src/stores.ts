@@ -1,11 +1,9 @@
 /** The shared informers: one copy of each collection that any controller needs, kept small. */
 import { type AnyObject, type Client, Informer, resources } from "@berth/client";
 import type { Account, Membership, Pod, Queue, Site, Workload } from "@berth/kinds";
-import { accounts, labels, memberships, queues, sites, workloads } from "@berth/kinds";
+import { accounts, annotations, labels, memberships, queues, sites, workloads } from "@berth/kinds";
 import type { Log } from "./context.ts";
 import type { Node } from "./scheduler/snapshot.ts";
-
-export type Namespace = AnyObject;
 
 export interface Stores {
   workloads: Informer<Workload>;
@@ -15,7 +13,7 @@ export interface Stores {
   accounts: Informer<Account>;
   memberships: Informer<Membership>;
   sites: Informer<Site>;
-  namespaces: Informer<Namespace>;
+  namespaces: Informer;
 }
 
 function withoutManagedFields<T extends AnyObject>(object: T): T {
@@ -23,21 +21,49 @@ function withoutManagedFields<T extends AnyObject>(object: T): T {
   return object;
 }
 
-/** Of Berth's own pods only what their life is told by; of foreign ones also what they ask for. */
-function slimPod(pod: Pod): Pod {
-  delete pod.metadata.managedFields;
-  const { containers, initContainers, nodeName, schedulerName } = pod.spec;
-  const isOwn = pod.metadata.labels?.[labels.workload] !== undefined;
-  if (isOwn) pod.spec = { nodeName, containers: [] };
-  else {
-    const slim = (list: typeof containers | undefined): typeof containers =>
-      (list ?? []).map(({ name, resources }) => ({ name, resources }));
-    pod.spec = {
-      ...(schedulerName === "berth" || nodeName === undefined ? pod.spec : { nodeName, schedulerName }),
-      containers: slim(containers),
-      initContainers: slim(initContainers),
-    };
+/** What the life of an attempt is told by; there may be tens of thousands of these. */
+function slimOwnPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
+  const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, finalizers } = metadata;
+  const has = metadata.annotations ?? {};
+  const kept: Record<string, string> = {};
+  for (const key of keptAnnotations) if (has[key] !== undefined) kept[key] = has[key];
+  const slim: Pod = {
+    apiVersion,
+    kind,
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp, labels: ownLabels(metadata.labels ?? {}) },
+    spec: { nodeName: spec.nodeName, containers: [] },
+  };
+  if (Object.keys(kept).length > 0) slim.metadata.annotations = kept;
+  if (deletionTimestamp !== undefined) slim.metadata.deletionTimestamp = deletionTimestamp;
+  if (finalizers !== undefined) slim.metadata.finalizers = finalizers;
+  slim.metadata.ownerReferences = metadata.ownerReferences?.filter(({ controller }) => controller === true);
+  if (status !== undefined) {
+    const { phase, reason, message, containerStatuses } = status;
+    slim.status = { phase };
+    if (reason !== undefined) slim.status.reason = reason;
+    if (message !== undefined) slim.status.message = message;
+    if (containerStatuses !== undefined) slim.status.containerStatuses = containerStatuses;
   }
+  return slim;
+}
+
+const keptAnnotations = [annotations.gate, annotations.gateOpenedAt, annotations.wallTimeSeconds];
+const keptLabels = [labels.workload, labels.task, labels.podSet, labels.podIndex, labels.attempt];
+
+function ownLabels(has: Record<string, string>): Record<string, string> {
+  const kept: Record<string, string> = {};
+  for (const key of keptLabels) if (has[key] !== undefined) kept[key] = has[key];
+  return kept;
+}
+
+/** Of foreign pods what they ask for, besides where they are. */
+export function slimPod(pod: Pod): Pod {
+  if (pod.metadata.labels?.[labels.workload] !== undefined) return slimOwnPod(pod);
+  delete pod.metadata.managedFields;
+  const slim = (list: Pod["spec"]["containers"] | undefined): Pod["spec"]["containers"] =>
+    (list ?? []).map(({ name, resources }) => ({ name, resources }));
+  const { containers, initContainers, nodeName, schedulerName } = pod.spec;
+  pod.spec = { nodeName, schedulerName, containers: slim(containers), initContainers: slim(initContainers) };
   return pod;
 }
 
@@ -60,7 +86,7 @@ export function startStores(client: Client, log: Log, signal: AbortSignal): Stor
       indexers: { user: (membership) => [membership.spec.user] },
     }),
     sites: new Informer<Site>({ ...common, resource: sites, transform: withoutManagedFields }),
-    namespaces: new Informer<Namespace>({ ...common, resource: resources.namespaces, transform: withoutManagedFields }),
+    namespaces: new Informer({ ...common, resource: resources.namespaces, transform: withoutManagedFields }),
   };
 }
 

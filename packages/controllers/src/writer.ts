@@ -13,7 +13,7 @@ export interface WriterOptions {
 }
 
 /** True for failures that another try may mend without anything being changed: no connection, or an overloaded server. */
-export function isPassing(error: unknown): boolean {
+function isPassing(error: unknown): boolean {
   return error instanceof ConnectionError || codeOf(error) === 429 || codeOf(error) >= 500;
 }
 

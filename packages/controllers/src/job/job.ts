@@ -4,7 +4,7 @@ import { annotations, apiVersion, group, isFinal, parseIndexList } from "@berth/
 import type { Condition, KubernetesObject } from "@berth/machinery";
 import { seconds, timestamp } from "../context.ts";
 
-export interface JobSpec {
+interface JobSpec {
   parallelism?: number;
   completions?: number;
   backoffLimit?: number;
@@ -60,7 +60,7 @@ function completionsOf({ spec }: Job): number {
 }
 
 /** The Workload of one round. Wall time is the Job's (or its pods') deadline, or the queue's default. */
-export function workloadOf(job: Job, round: number, indices: string, beginTime?: string): Workload {
+function workloadOf(job: Job, round: number, indices: string, beginTime?: string): Workload {
   const { metadata, spec } = job;
   const { nodeName, activeDeadlineSeconds, ...podSpec } = spec.template.spec;
   const wallTimeSeconds = spec.activeDeadlineSeconds ?? activeDeadlineSeconds;

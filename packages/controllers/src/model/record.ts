@@ -197,8 +197,3 @@ export function currentAttempt(record: WorkloadRecord, task: number): number {
 export function taskJobId(record: WorkloadRecord, task: number): number {
   return (record.jobId ?? 0) + (task === noTask ? 0 : task);
 }
-
-/** Anything that a user would call a job of this Workload is still to run, runs, or is still to be accounted. */
-export function isUnfinished(record: WorkloadRecord): boolean {
-  return !isFinal(record.phase);
-}

@@ -6,10 +6,10 @@ import { quantityToInteger, quantityToMilli } from "@berth/machinery";
 export type Amounts = Record<string, number>;
 
 /** cpu of a container that asks for none: without one, any number of jobs would share a core. */
-export const defaultMilliCpus = 1000;
+const defaultMilliCpus = 1000;
 
 /** Amount of a Kubernetes quantity in the unit of {@link Amounts}. */
-export function amountOf(resource: string, quantity: string | number): number {
+function amountOf(resource: string, quantity: string | number): number {
   return resource === "cpu" ? quantityToMilli(quantity) : quantityToInteger(quantity);
 }
 

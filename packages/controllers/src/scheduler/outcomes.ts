@@ -30,7 +30,7 @@ export function recordOutcome(record: WorkloadRecord): DependencyOutcome | undef
 }
 
 /** From the rows of the last attempts of a job that is no Workload any more. */
-export function rowsOutcome(rows: readonly AttemptRow[]): DependencyOutcome | undefined {
+function rowsOutcome(rows: readonly AttemptRow[]): DependencyOutcome | undefined {
   if (rows.length === 0) return undefined;
   const ok = rows.filter(({ state }) => state === "Succeeded");
   const starts = rows.flatMap(({ startTime }) => (startTime === null ? [] : [seconds(startTime)]));

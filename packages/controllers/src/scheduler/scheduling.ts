@@ -11,16 +11,16 @@ import {
   forecast,
   type Start,
 } from "@berth/scheduling";
-import { fileEnvironment, jobEnvironment, jobFiles } from "@berth/slurm";
 import { type Context, seconds } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import { isTerminal } from "../model/ends.ts";
 import type { Ledger } from "../model/ledger.ts";
 import { type Attempt, currentAttempt, noTask, type WorkloadRecord } from "../model/record.ts";
-import { type Amounts, effectiveRequests, podRequests } from "../model/requests.ts";
+import { type Amounts, podRequests } from "../model/requests.ts";
 import type { Stores } from "../stores.ts";
 import type { AttemptLife, LifeEvents } from "../workload/life.ts";
 import type { Writer } from "../writer.ts";
+import { attemptEnvironment } from "./attempt-environment.ts";
 import { waitMessage } from "./messages.ts";
 import { recordOutcome } from "./outcomes.ts";
 import { plannedPods } from "./pods.ts";
@@ -43,8 +43,6 @@ import { WaitingReports } from "./waiting.ts";
 const forecastIntervalMs = 2000;
 const forecastCostFactor = 20;
 const forecastStarts = 2000;
-/** The whole SLURM_* environment is made for jobs of at most so many pods; its node list grows with them. */
-const largestListedGang = 2048;
 
 export class Scheduling implements LifeEvents {
   readonly #context: Context;
@@ -340,8 +338,15 @@ export class Scheduling implements LifeEvents {
     const { workload } = record;
     const queue = this.#queueOf(record);
     const attempt = currentAttempt(record, task);
-    const nodes = start.nodes.flat();
-    const environment = this.#environment(record, queue, start.task, attempt, nodes);
+    const environment = attemptEnvironment({
+      workload,
+      queue,
+      task: start.task,
+      attempt,
+      nodes: start.nodes.flat(),
+      wholeNode: (name) => this.#amountsOf(name),
+      clusterName: this.#stores.sites.get(undefined, "site")?.spec.clusterName,
+    });
     const plan = plannedPods({
       workload,
       queue,
@@ -364,49 +369,6 @@ export class Scheduling implements LifeEvents {
     const amounts = { ...capacityOf(node) };
     addAmounts(amounts, this.#foreign.get(nodeName) ?? {}, -1);
     return amounts;
-  }
-
-  /** What the job finds in its environment, by pod. */
-  #environment(
-    record: WorkloadRecord,
-    queue: Queue,
-    task: number | undefined,
-    attempt: number,
-    nodes: readonly string[],
-  ): Parameters<typeof plannedPods>[0]["environment"] {
-    const { workload } = record;
-    if (nodes.length > largestListedGang) return () => ({});
-    const exclusive = workload.spec.placement?.exclusive === true;
-    const cpusPerNode = exclusive
-      ? nodes.map((node) => Math.floor((this.#amountsOf(node)?.["cpu"] ?? 1000) / 1000))
-      : workload.spec.podSets.flatMap(({ count, template }) => {
-          const cpus = Math.max(1, Math.ceil((effectiveRequests(template.spec, queue.spec)["cpu"] ?? 1000) / 1000));
-          return Array<number>(count).fill(cpus);
-        });
-    const firstOf = new Map<string, number>();
-    let before = 0;
-    for (const { name, count } of workload.spec.podSets) {
-      firstOf.set(name, before);
-      before += count;
-    }
-    const isSubmission = workload.spec.submission?.secretName !== undefined;
-    const files = isSubmission ? fileEnvironment(jobFiles(workload, task, nodes[0])) : {};
-    return (podSet, index) => {
-      const own = jobEnvironment(workload, {
-        task,
-        attempt,
-        nodes,
-        nodeIndex: (firstOf.get(podSet.name) ?? 0) + index,
-        cpusPerNode: cpusPerNode.slice(0, nodes.length),
-        defaultMemoryPerCpuBytes: queue.spec.defaultMemoryPerCpuBytes,
-        clusterName: this.#stores.sites.get(undefined, "site")?.spec.clusterName,
-      });
-      if (isSubmission) return { ...own, ...files };
-      // What others put into a container is theirs: HOSTNAME, TMPDIR and the like stay as the image has them.
-      const kept = Object.fromEntries(Object.entries(own).filter(([name]) => /^(?:SLURM|BERTH)_/.test(name)));
-      if (task !== undefined) kept["JOB_COMPLETION_INDEX"] = String(task);
-      return kept;
-    };
   }
 
   #expire(id: number): void {

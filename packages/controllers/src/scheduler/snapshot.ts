@@ -9,7 +9,6 @@ import type {
   NodeInput,
   PodSetInput,
   QueueInput,
-  ResourceVector,
 } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
@@ -17,11 +16,11 @@ import type { WorkloadRecord } from "../model/record.ts";
 import { type Amounts, amountsOf, effectiveRequests } from "../model/requests.ts";
 import { namedNodes, nodeClassOf, queueSelectorOf, selectorOf, type Taint } from "./selectors.ts";
 
-export interface NodeSpec {
+interface NodeSpec {
   unschedulable?: boolean;
   taints?: Taint[];
 }
-export interface NodeStatus {
+interface NodeStatus {
   allocatable?: Record<string, string>;
   capacity?: Record<string, string>;
   conditions?: { type: string; status: string; reason?: string; message?: string }[];
@@ -31,7 +30,7 @@ export type Node = KubernetesObject<NodeSpec, NodeStatus>;
 /** Resources that every state has, by index; extended ones (devices) follow. */
 export const basicResources = ["cpu", "memory", "pods"] as const;
 
-export function vectorOf(amounts: Amounts, resources: readonly string[]): number[] {
+function vectorOf(amounts: Amounts, resources: readonly string[]): number[] {
   return resources.map((resource) => amounts[resource] ?? 0);
 }
 
@@ -180,5 +179,3 @@ export function capacityOf(node: Node): Amounts {
 export function addAmounts(to: Amounts, amounts: Amounts, sign: 1 | -1): void {
   for (const [resource, amount] of Object.entries(amounts)) to[resource] = (to[resource] ?? 0) + sign * amount;
 }
-
-export type { ResourceVector };

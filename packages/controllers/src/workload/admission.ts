@@ -14,7 +14,7 @@ import { type Amounts, effectiveRequests } from "../model/requests.ts";
 import { matchesClass, selectorOf } from "../scheduler/selectors.ts";
 
 /** A closed list; `Admitted` is False with one of these, and a message that says what would be right. */
-export type RefusalReason =
+type RefusalReason =
   | "NoOwner"
   | "NotTheOwner"
   | "UnknownUser"

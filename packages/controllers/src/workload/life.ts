@@ -2,9 +2,9 @@
  * The life of attempts: from the creation of their pods to the row of their end. What it decides rests on pods alone, so that a
  * new leader goes on where the last one stopped; every step may be repeated.
  */
-import { type AnyObject, isReason, resourcePath, resources } from "@berth/client";
+import { isReason, resources } from "@berth/client";
 import type { FinalPhase, Pod } from "@berth/kinds";
-import { accountingFinalizer, annotations, attemptOf, isFinal, labels, workloads } from "@berth/kinds";
+import { annotations, attemptOf, isFinal, workloads } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
 import { type AttemptEnd, endOfPod, isTerminal, startOf, worseEnd } from "../model/ends.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -17,7 +17,9 @@ import {
   setState,
   type WorkloadRecord,
 } from "../model/record.ts";
+import { slimPod } from "../stores.ts";
 import type { Writer } from "../writer.ts";
+import { PodRemoval } from "./pod-removal.ts";
 import { attemptRow, pendingRow } from "./rows.ts";
 import { lifePatch, phaseOf } from "./status.ts";
 
@@ -46,10 +48,6 @@ export interface PlannedPod {
 /** How long a start may go unseen before status tells of it: most are running by then, which saves a write. */
 const startingDelayMs = 1000;
 const arrayIntervalMs = 1000;
-/** So many tasks' pods are removed by one request; their indices stand in its query. */
-const tasksPerDeletion = 200;
-/** The answer is a list of all that was removed, of which nothing is needed. */
-const namesOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 /** An array's lists may take this part of one core at most. */
 const arrayCostFactor = 20;
 
@@ -58,14 +56,14 @@ export class AttemptLife {
   readonly #ledger: Ledger;
   readonly #writer: Writer;
   readonly #events: LifeEvents;
-  /** Names of pods whose deletion is under way, by `namespace/name`. */
-  readonly #discarding = new Set<string>();
+  readonly #removal: PodRemoval;
 
   constructor(context: Context, ledger: Ledger, writer: Writer, events: LifeEvents) {
     this.#context = context;
     this.#ledger = ledger;
     this.#writer = writer;
     this.#events = events;
+    this.#removal = new PodRemoval(context, writer);
   }
 
   #timestamp(): string {
@@ -99,11 +97,11 @@ export class AttemptLife {
         // While it waited for its turn, the attempt may have been stopped.
         if (attempt.state === "TakingBack" || attempt.stopped !== undefined) return undefined;
         try {
-          return await client.create<Pod>(resources.pods, build());
+          return slimPod(await client.create<Pod>(resources.pods, build()));
         } catch (error) {
           if (!isReason(error, "AlreadyExists")) throw error;
           const found = await client.get<Pod>(resources.pods, entry.name, { namespace: record.namespace });
-          if (found.metadata.ownerReferences?.some(({ uid }) => uid === record.uid) === true) return found;
+          if (found.metadata.ownerReferences?.some(({ uid }) => uid === record.uid) === true) return slimPod(found);
           throw error;
         }
       });
@@ -124,7 +122,8 @@ export class AttemptLife {
   #takeBack(record: WorkloadRecord, attempt: Attempt, why?: string): void {
     if (attempt.state !== "TakingBack") {
       attempt.state = "TakingBack";
-      for (const entry of attempt.pods) if (entry.pod !== undefined && entry.state !== "Gone") this.#discard(entry.pod);
+      for (const entry of attempt.pods)
+        if (entry.pod !== undefined && entry.state !== "Gone") this.#removal.discard(entry.pod);
     }
     if (why !== undefined) record.blocked ??= why;
     if (attempt.pods.some(({ state }) => state !== "Gone") || record.live.get(attempt.task) !== attempt) return;
@@ -151,7 +150,7 @@ export class AttemptLife {
     const name = attemptOf(pod);
     if (name === undefined) return;
     const { namespace = "" } = pod.metadata;
-    if (isDeleted) this.#discarding.delete(`${namespace}/${pod.metadata.name}`);
+    if (isDeleted) this.#removal.isGone(pod);
     const record = this.#ledger.byName(namespace, name.workload);
     if (record === undefined || pod.metadata.ownerReferences?.some(({ uid }) => uid === record.uid) !== true) return;
     const task = name.task ?? noTask;
@@ -241,13 +240,13 @@ export class AttemptLife {
     const wasCreating = entry.state === "Creating";
     if (attempt.state === "TakingBack") {
       if (wasCreating) setState(attempt, entry, "Created");
-      this.#discard(pod);
+      this.#removal.discard(pod);
       return;
     }
     if (isTerminal(pod)) setState(attempt, entry, "Terminal");
     else if (entry.state !== "Gone") setState(attempt, entry, pod.status?.phase === "Running" ? "Running" : "Created");
     if (attempt.creating === 0 && attempt.pods.length === 1) record.book?.created(attempt.task);
-    if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal") void this.#stopPod(pod);
+    if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal") void this.#removal.stop(pod);
     this.#evaluate(record, attempt, entry);
   }
 
@@ -349,7 +348,7 @@ export class AttemptLife {
     if (attempt.state === "TakingBack") return;
     for (const entry of attempt.pods) {
       if (entry.pod !== undefined && (entry.state === "Created" || entry.state === "Running"))
-        void this.#stopPod(entry.pod);
+        void this.#removal.stop(entry.pod);
     }
     if (record.book === undefined) record.phase = "Completing";
     this.flushSoon(record);
@@ -359,25 +358,7 @@ export class AttemptLife {
     if (attempt.stopped !== undefined) return;
     for (const entry of attempt.pods) {
       if (entry.pod === undefined) continue;
-      if (entry.state === "Created" || entry.state === "Running") void this.#stopPod(entry.pod);
-    }
-  }
-
-  /** Deletes a pod that runs; the finalizer keeps its last status until that is accounted. */
-  async #stopPod(pod: Pod): Promise<void> {
-    const { name, namespace } = pod.metadata;
-    const { client } = this.#context;
-    if (pod.metadata.deletionTimestamp !== undefined) return;
-    try {
-      await this.#writer.run(async () => {
-        if (pod.metadata.finalizers?.includes(accountingFinalizer) !== true) {
-          const finalizers = [...(pod.metadata.finalizers ?? []), accountingFinalizer];
-          await client.patch(resources.pods, name, { metadata: { finalizers } }, { namespace });
-        }
-        await client.delete(resources.pods, name, { namespace, preconditions: { uid: pod.metadata.uid } });
-      });
-    } catch (error) {
-      if (!isReason(error, "NotFound", "Conflict")) this.#failed(`stopping pod ${name}`, undefined, error);
+      if (entry.state === "Created" || entry.state === "Running") void this.#removal.stop(entry.pod);
     }
   }
 
@@ -503,7 +484,7 @@ export class AttemptLife {
         if (!isReason(error, "NotFound", "Conflict")) throw error;
       }
     });
-    this.#discardAll(record, taken!.attempts);
+    this.#removal.accounted(record, taken!.attempts);
     if (taken!.isLast) this.#events.finished(record);
   }
 
@@ -526,12 +507,12 @@ export class AttemptLife {
 
   /** A pod whose attempt is over and accounted (or was none): it goes. Pods that ended are accounted once more, which is free. */
   #leftover(record: WorkloadRecord, pod: Pod, task: number, number: number): void {
-    if (this.#discarding.has(`${pod.metadata.namespace}/${pod.metadata.name}`)) return;
+    if (this.#removal.isUnderWay(pod)) return;
     const isOver =
       isFinal(record.phase) || record.book?.hasEnded(task) === true || number < currentAttempt(record, task);
     if (!isOver || record.toAccount.some((attempt) => attempt.task === task && attempt.number === number)) return;
     if (!isTerminal(pod) || !isDriver(record, pod)) {
-      this.#discard(pod);
+      this.#removal.discard(pod);
       return;
     }
     const attempt = newAttempt({
@@ -544,81 +525,8 @@ export class AttemptLife {
     attempt.end = endOfPod(pod, pod.metadata.deletionTimestamp === undefined ? undefined : "Cancelled");
     void this.#context.accounting
       .record([attemptRow(record, attempt, this.#timestamp())])
-      .then(() => this.#discard(pod))
+      .then(() => this.#removal.discard(pod))
       .catch((error: unknown) => this.#failed("accounting a leftover pod", record, error));
-  }
-
-  /** Removes the pods of accounted attempts; tasks of an array whose lone pod ended by itself go many at a time. */
-  #discardAll(record: WorkloadRecord, attempts: readonly Attempt[]): void {
-    const together = new Map<number, Attempt[]>();
-    for (const attempt of attempts) {
-      const [first] = attempt.pods;
-      const isPlain =
-        record.book !== undefined &&
-        attempt.pods.length === 1 &&
-        first?.state === "Terminal" &&
-        first.pod?.metadata.deletionTimestamp === undefined &&
-        (first.pod?.metadata.finalizers?.length ?? 0) === 0;
-      if (isPlain) {
-        const group = together.get(attempt.number);
-        if (group === undefined) together.set(attempt.number, [attempt]);
-        else group.push(attempt);
-        continue;
-      }
-      for (const { pod, state } of attempt.pods) {
-        if (pod !== undefined && (state !== "Gone" || attempt.end?.phase === "NodeFailed")) this.#discard(pod);
-      }
-    }
-    for (const [number, group] of together) {
-      for (let at = 0; at < group.length; at += tasksPerDeletion) {
-        this.#discardTasks(record, number, group.slice(at, at + tasksPerDeletion));
-      }
-    }
-  }
-
-  /** One request for the pods of many tasks, chosen by their labels. */
-  #discardTasks(record: WorkloadRecord, number: number, attempts: readonly Attempt[]): void {
-    const { client } = this.#context;
-    const { namespace } = record;
-    const keys = attempts.map(({ pods }) => `${namespace}/${pods[0]!.name}`);
-    for (const key of keys) this.#discarding.add(key);
-    const tasks = attempts.map(({ task }) => task).join(",");
-    const labelSelector = `${labels.workload}=${record.name},${labels.attempt}=${number},${labels.task} in (${tasks})`;
-    this.#writer
-      .run(() =>
-        client.request({
-          method: "DELETE",
-          path: resourcePath(resources.pods, namespace),
-          query: { labelSelector },
-          body: { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 },
-          accept: namesOnly,
-        }),
-      )
-      .catch((error: unknown) => {
-        for (const key of keys) this.#discarding.delete(key);
-        this.#failed("removing pods of tasks", record, error);
-      });
-  }
-
-  /** Removes a pod that holds nothing any more: its finalizer, if it has ours, and then itself, without grace. */
-  #discard(pod: Pod): void {
-    const { name, namespace, uid, finalizers = [] } = pod.metadata;
-    const key = `${namespace}/${name}`;
-    if (this.#discarding.has(key)) return;
-    this.#discarding.add(key);
-    const { client } = this.#context;
-    const remove = async (): Promise<void> => {
-      const rest = finalizers.filter((finalizer) => finalizer !== accountingFinalizer);
-      if (rest.length < finalizers.length || pod.metadata.deletionTimestamp !== undefined) {
-        const patch = { metadata: { uid, finalizers: rest.length === 0 ? null : rest } };
-        await client.patch<AnyObject>(resources.pods, name, patch, { namespace });
-      }
-      await client.delete(resources.pods, name, { namespace, gracePeriodSeconds: 0, preconditions: { uid } });
-    };
-    this.#writer.run(remove).catch((error: unknown) => {
-      this.#discarding.delete(key);
-      if (!isReason(error, "NotFound", "Conflict")) this.#failed(`removing pod ${name}`, undefined, error);
-    });
   }
 
   #failed(what: string, record: WorkloadRecord | undefined, error: unknown): void {

@@ -1,0 +1,61 @@
+/** What a job finds in its environment, pod by pod. Pure. */
+import type { PodSet, Queue, Workload } from "@berth/kinds";
+import { fileEnvironment, jobEnvironment, jobFiles } from "@berth/slurm";
+import { type Amounts, effectiveRequests } from "../model/requests.ts";
+
+/** The SLURM_* environment is made for jobs of at most so many pods; its node list grows with them, in each of them. */
+const largestListedGang = 2048;
+
+export interface AttemptPlace {
+  workload: Workload;
+  queue: Queue;
+  task: number | undefined;
+  attempt: number;
+  /** Of all pods, in their order. */
+  nodes: readonly string[];
+  /** What a node has for a job that takes it whole. */
+  wholeNode: (node: string) => Amounts | undefined;
+  clusterName: string | undefined;
+}
+
+function cpusPerNode({ workload, queue, nodes, wholeNode }: AttemptPlace): number[] {
+  if (workload.spec.placement?.exclusive === true) {
+    return nodes.map((node) => Math.floor((wholeNode(node)?.["cpu"] ?? 1000) / 1000));
+  }
+  return workload.spec.podSets
+    .flatMap(({ count, template }) => {
+      const cpus = Math.max(1, Math.ceil((effectiveRequests(template.spec, queue.spec)["cpu"] ?? 1000) / 1000));
+      return Array<number>(count).fill(cpus);
+    })
+    .slice(0, nodes.length);
+}
+
+/** Environment of each pod of an attempt. What others put into a container of their own (HOSTNAME, TMPDIR …) stays theirs. */
+export function attemptEnvironment(place: AttemptPlace): (podSet: PodSet, index: number) => Record<string, string> {
+  const { workload, queue, task, attempt, nodes, clusterName } = place;
+  if (nodes.length > largestListedGang) return () => ({});
+  const cpus = cpusPerNode(place);
+  const firstOf = new Map<string, number>();
+  let before = 0;
+  for (const { name, count } of workload.spec.podSets) {
+    firstOf.set(name, before);
+    before += count;
+  }
+  const isSubmission = workload.spec.submission?.secretName !== undefined;
+  const files = isSubmission ? fileEnvironment(jobFiles(workload, task, nodes[0])) : {};
+  return (podSet, index) => {
+    const own = jobEnvironment(workload, {
+      task,
+      attempt,
+      nodes,
+      nodeIndex: (firstOf.get(podSet.name) ?? 0) + index,
+      cpusPerNode: cpus,
+      defaultMemoryPerCpuBytes: queue.spec.defaultMemoryPerCpuBytes,
+      clusterName,
+    });
+    if (isSubmission) return { ...own, ...files };
+    const kept = Object.fromEntries(Object.entries(own).filter(([name]) => /^(?:SLURM|BERTH)_/.test(name)));
+    if (task !== undefined) kept["JOB_COMPLETION_INDEX"] = String(task);
+    return kept;
+  };
+}
