@@ -249,7 +249,7 @@ const sections: Record<string, () => unknown> = {
     taskLoop(30_000, 3000, 50),
     taskLoop(300_000, 3000, 500),
   ],
-  conservative: () => [625, 1250, 2500, 5000].map((pending) => live(pending, pending / 10, pending / 10, -1, 20)),
+  conservative: () => [600, 1200, 2500, 5000].map((pending) => live(pending, pending / 10, pending / 10, -1, 20)),
   memory: () => [memory(12_500, 500), memory(50_000, 500), memory(200_000, 500)],
 };
 

@@ -40,7 +40,7 @@ const noGains: ReadonlyMap<NodeRecord, Timeline> = new Map();
  * What nodes gained (something ended, a reservation moved), with their timelines as they were before: whether a reservation may
  * move to the front is answered from these alone. Recorded only while something is reserved.
  */
-export class GainLog {
+class GainLog {
   isRecording = false;
   #entries: { node: NodeRecord; before: Timeline }[] = [];
   #first = 0;

@@ -21,7 +21,7 @@ export function applyCharges(table: NodeTable, charges: readonly Charge[], start
 }
 
 /** Brings the cache of pods that fit from now throughout the shortest slot up to date. */
-export function refreshWindow(context: PlacementContext, job: JobClass, variant: Variant, group: Group): void {
+function refreshWindow(context: PlacementContext, job: JobClass, variant: Variant, group: Group): void {
   const { table, now } = context;
   refreshEmpty(context, job, variant, group);
   table.freshen(now);

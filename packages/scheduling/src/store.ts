@@ -25,7 +25,7 @@ import type {
 } from "./types.ts";
 import { checkJob, checkVector } from "./validation.ts";
 
-export const defaultPolicy: Policy = { reservationDepth: 1, backfill: "Arrival", overdue: "Extend" };
+const defaultPolicy: Policy = { reservationDepth: 1, backfill: "Arrival", overdue: "Extend" };
 
 /** The state behind {@link ClusterState}: public methods take events, the fields are for `decide`, `explain` and `forecast`. */
 export class ClusterStore implements ClusterState, PlacementContext {

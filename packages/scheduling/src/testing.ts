@@ -18,7 +18,7 @@ import type { ClusterStore } from "./store.ts";
 import { Timeline } from "./timeline.ts";
 
 /** A job and how long each attempt of it (each task) really runs, as a share of its wall time. */
-export interface ScriptedJob {
+interface ScriptedJob {
   input: JobInput;
   runShare: number;
   ok: boolean;
@@ -32,7 +32,7 @@ export interface Scenario {
   /** Operator's acts: at a time, on a job or node by index. */
   acts: { time: Time; act: Act; index: number }[];
 }
-export type Act = "Drain" | "Down" | "Up" | "Hold" | "Release" | "Remove" | "Raise" | "Lengthen";
+type Act = "Drain" | "Down" | "Up" | "Hold" | "Release" | "Remove" | "Raise" | "Lengthen";
 
 const resources = ["cpu", "memory", "pods"];
 
@@ -247,7 +247,7 @@ export class World {
 }
 
 /** The incremental timelines are those that the running and reserved jobs make anew. */
-export function checkTimelines(store: ClusterStore): void {
+function checkTimelines(store: ClusterStore): void {
   for (const node of store.table.nodes) {
     node.timeline.advance(store.now);
     const fresh = new Timeline(node.capacity, store.now);
@@ -267,7 +267,7 @@ const amount = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max }
 const maybe = <T>(value: fc.Arbitrary<T>, freq = 4): fc.Arbitrary<T | undefined> =>
   fc.option(value, { nil: undefined, freq });
 
-export const policies: fc.Arbitrary<Policy> = fc.record({
+const policies: fc.Arbitrary<Policy> = fc.record({
   reservationDepth: fc.constantFrom(1, 0, 2, 3, -1),
   backfill: fc.constantFrom("Arrival" as const, "Shortest" as const, "Priority" as const, "None" as const),
   overdue: fc.constant("Extend" as const),
