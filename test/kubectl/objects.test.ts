@@ -102,6 +102,16 @@ describe("kubectl on built-in kinds", { skip: withoutKubectl }, () => {
     assert.match(await cluster.refused("get pod p"), /pods "p" not found/);
   });
 
+  it("gives pods the priority of their class", async () => {
+    await cluster.ok("create priorityclass urgent --value=1000");
+    const pod = (priorityClass: string): string =>
+      `apiVersion: v1\nkind: Pod\nmetadata: {name: prio}\nspec: {priorityClassName: ${priorityClass}, containers: [{name: a, image: host}]}\n`;
+    assert.match(await cluster.refused("create -f -", pod("absent")), /no PriorityClass with name absent was found/);
+    await cluster.ok("create -f -", pod("urgent"));
+    assert.equal(await cluster.ok("get pod prio -o jsonpath={.spec.priority}"), "1000");
+    await cluster.ok("delete pod prio");
+  });
+
   it("waits, watches and ends watches", async () => {
     const watch = cluster.spawn("get", "configmaps", "-w", "-l", "watched=yes", "--no-headers");
     let seen = "";

@@ -83,7 +83,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   for (const kind of [
     ...coreKinds(),
     ...rbacKinds(() => access),
-    podKind(),
+    podKind(store),
     jobKind(),
     ...eventKinds(),
     ...reviewKinds(),

@@ -7,9 +7,12 @@ import {
   fieldInvalid,
   fieldNotSupported,
   fieldRequired,
+  forbidden,
   jsonEqual,
 } from "@berth/machinery";
 import type { Kind, Strategy } from "../registry/kind.ts";
+import { parseEntry } from "../storage/entry.ts";
+import type { Store } from "../storage/store.ts";
 import { defineBuiltin } from "./define.ts";
 import { podSummary } from "./pod-summary.ts";
 
@@ -310,7 +313,26 @@ const podStrategy: Strategy = {
   },
 };
 
-export function podKind(): Kind {
+/** Priority and preemption policy of a pod that names its class, as the Priority admission plugin sets them. */
+function prioritize(store: Store, object: KubernetesObject): void {
+  const spec = object.spec ?? {};
+  const name = spec["priorityClassName"];
+  if (typeof name !== "string" || name === "") return;
+  const entry = store.accepted("priorityclasses.scheduling.k8s.io", "", name);
+  if (entry === undefined) {
+    throw forbidden(
+      { group: "", resource: "pods" },
+      object.metadata.name,
+      `no PriorityClass with name ${name} was found`,
+    );
+  }
+  const { value, preemptionPolicy } = parseEntry(entry) as unknown as { value: number; preemptionPolicy?: string };
+  spec["priority"] = value;
+  spec["preemptionPolicy"] ??= preemptionPolicy ?? "PreemptLowerPriority";
+}
+
+/** Pods; `store` is where their priority classes are found. */
+export function podKind(store: Store): Kind {
   const none = "<none>";
   return defineBuiltin({
     resource: "pods",
@@ -350,6 +372,12 @@ export function podKind(): Kind {
       },
     ],
     default: (object) => defaultPodSpec((object.spec ??= {})),
-    strategy: podStrategy,
+    strategy: {
+      ...podStrategy,
+      admit: (object, old, context) => {
+        if (old === undefined) prioritize(store, object);
+        podStrategy.admit?.(object, old, context);
+      },
+    },
   });
 }
