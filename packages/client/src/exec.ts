@@ -102,7 +102,7 @@ function run(socket: WebSocket, options: ExecuteOptions): Promise<ExecuteResult>
 }
 
 /** Exit code in a Status of the error channel; throws where the command never ran. */
-export function exitCodeOf(status: Status): number {
+function exitCodeOf(status: Status): number {
   if (status.status === "Success") return 0;
   const code = status.details?.causes?.find((cause) => cause.reason === "ExitCode")?.message;
   if (status.reason === "NonZeroExitCode" && code !== undefined) return Number(code);

@@ -18,7 +18,7 @@ export interface Driver {
 }
 
 /** `true`, or a sentence that says why not. */
-export type Capability = true | string;
+type Capability = true | string;
 
 export interface Capabilities {
   ownNamespaces: Capability;

@@ -140,6 +140,6 @@ function resourceField(container: Container, reference: { resource: string; divi
 }
 
 /** Value of a quantity in its base unit (cores, bytes), as a number. */
-export function quantityValue(quantity: string | number): number {
+function quantityValue(quantity: string | number): number {
   return quantityToMilli(quantity) / 1000;
 }

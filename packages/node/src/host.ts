@@ -14,6 +14,7 @@ export interface Tools {
   bwrap?: string;
   taskset?: string;
   script?: string;
+  getent?: string;
 }
 
 const searchPath = ["/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"];
@@ -43,6 +44,7 @@ export function hostTools(): Tools {
     bwrap: find("bwrap"),
     taskset: find("taskset"),
     script: find("script"),
+    getent: find("getent"),
   };
   return tools;
 }
@@ -94,7 +96,9 @@ function passwdLine(uid: number): string | undefined {
   } catch {
     // A machine without /etc/passwd may still know its users by other means.
   }
-  const found = spawnSync("getent", ["passwd", String(uid)], { encoding: "utf8" });
+  const { getent } = hostTools();
+  if (getent === undefined) return undefined;
+  const found = spawnSync(getent, ["passwd", String(uid)], { encoding: "utf8" });
   return found.status === 0 ? found.stdout.trim() : undefined;
 }
 
