@@ -103,7 +103,8 @@ exit "$2"
     assert.ok(Date.now() < deadline, `jobs do not end: ${JSON.stringify(open(await states(cluster, submitted)))}`);
     await pause(1000);
   }
-  return judge(cluster, submitted, journal, { kills, began, submissionsRepeated, seed: options.seed });
+  // Awaited here: the cluster goes when this function returns.
+  return await judge(cluster, submitted, journal, { kills, began, submissionsRepeated, seed: options.seed });
 }
 
 interface AccountedAttempt {
