@@ -38,8 +38,8 @@ interface Held extends Launcher {
 }
 
 /** Idle launchers are kept this long for the next task of their kind. */
-const keepIdleMs = 5000;
-const mostIdle = 64;
+const keepIdleMs = 3000;
+const mostIdle = 16;
 
 /**
  * The sh processes that hold tasks. Each runs one task at a time, is given the next by a line on its input, and outlives
