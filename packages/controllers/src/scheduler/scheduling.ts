@@ -359,8 +359,8 @@ export class Scheduling implements LifeEvents {
       environment,
     });
     record.eligibleTime ??= workload.status?.submitTime;
-    this.#reports.reason(record, "None");
     this.#life.begin(record, task, start.wallTimeSeconds, plan);
+    if (record.book === undefined || record.book.pending.size === 0) this.#reports.reason(record, "None");
   }
 
   #amountsOf(nodeName: string): Amounts | undefined {

@@ -99,7 +99,6 @@ export class Admissions {
     record.isGone = true;
     if (!isFinal(record.phase) && record.jobId !== undefined) {
       // Its finalizer was taken away by someone: what waits goes with it, what runs is ended by the garbage collection of its pods.
-      ledger.countJobs(workload.status?.identity?.user ?? "", -1);
       scheduling.endPending(record, "Cancelled");
       record.phase = "Cancelled";
     }
@@ -367,7 +366,7 @@ export class Admissions {
       const words = tasks!.trim().split(/\s+/);
       const list = words.at(-1)!;
       const wanted = parseIndexList(list);
-      if (words.length > 1) record.cancelledBy = words[0];
+      record.cancelledBy = words.length > 1 ? words[0] : (record.cancelledBy ?? workload.status?.identity?.user);
       scheduling.endPending(record, "Cancelled", list);
       for (const attempt of record.live.values()) {
         if (attempt.task !== noTask && wanted.has(attempt.task)) life.stop(record, attempt, "Cancelled");

@@ -55,7 +55,7 @@ export class PodRemoval {
     for (const attempt of attempts) {
       const [first] = attempt.pods;
       const isPlain =
-        record.book !== undefined &&
+        record.workload.spec.array !== undefined &&
         attempt.pods.length === 1 &&
         first?.state === "Terminal" &&
         first.pod?.metadata.deletionTimestamp === undefined &&
