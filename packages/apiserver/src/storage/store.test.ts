@@ -166,7 +166,8 @@ describe("journal", () => {
   const folder = (): string => mkdtempSync(join(tmpdir(), "berth-store-"));
 
   it("gives back what was committed, with the last resource version", async () => {
-    const path = join(folder(), "store.db");
+    const directory = folder();
+    const path = join(directory, "store.db");
     const store = await Store.open(openJournal(path));
     await Promise.all(["x", "y", "z"].map((name) => store.put("configmaps", object(name, "ä\u0000\ud800"))));
     await store.remove("configmaps", "a", "y");
@@ -182,6 +183,7 @@ describe("journal", () => {
     assert.equal(again.bucket("configmaps").since(3), undefined);
     assert.deepEqual(again.bucket("configmaps").since(4), []);
     await again.close();
+    rmSync(directory, { recursive: true });
   });
 
   it("refuses a damaged file, a newer format, a foreign file and a second server, in words", async () => {
