@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, watch, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Cgroups } from "./cgroups.ts";
-import { bootId, hostTools, uptimeSeconds } from "./host.ts";
+import { bootId, hostTools, uptimeSeconds, usableCores } from "./host.ts";
 import { LauncherPool, type Launcher, type LauncherSpec } from "./launcher-pool.ts";
 import { parseState, type TaskState } from "./state-file.ts";
 import { generationsBelowLauncher, taskText, type TaskPlan, type TaskRecord } from "./task.ts";
@@ -60,6 +60,7 @@ export class Tasks {
   readonly #running = new Map<string, Running>();
   readonly #launcherCpu = new Map<string, number>();
   readonly #boot = bootId();
+  readonly #allCores = usableCores().length;
   #removal: Promise<void> = Promise.resolve();
 
   constructor(options: TasksOptions) {
@@ -113,6 +114,8 @@ export class Tasks {
       memoryBytes: request.memoryBytes,
       cores: bound === undefined ? undefined : [...bound],
     });
+    // To be bound to all cores there are is not to be bound, and costs the start of a program.
+    const binds = bound !== undefined && bound.length < this.#allCores;
     const byGroup = this.#options.cgroups?.bindsCores === true;
     const namespaces = request.plan.namespaces;
     const record: TaskRecord = {
@@ -128,7 +131,7 @@ export class Tasks {
       ...request.plan,
       run,
       record,
-      bindTo: byGroup || bound === undefined ? undefined : [...bound],
+      bindTo: byGroup || !binds ? undefined : [...bound],
     };
     writeFileSync(join(directory, "task"), taskText(plan, hostTools()), { mode: 0o600 });
     if (request.deadline !== undefined) {
