@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import type { AnyObject } from "./objects.ts";
-import { execute, type ExecuteOptions, type ExecuteResult } from "./exec.ts";
+import type { ExecuteOptions, ExecuteResult } from "./exec.ts";
 import { resourcePath, resources, type ResourceReference } from "./resources.ts";
 import { createTransport, type ConnectionOptions, type RequestOptions } from "./transport.ts";
 import { readWatch, type WatchEvent } from "./watch.ts";
@@ -246,8 +246,11 @@ export function createClient(connection: ConnectionOptions): Client {
         signal,
       });
     },
-    exec: (namespace, pod, options) =>
-      execute(transport, resourcePath(resources.pods, namespace, pod, "exec"), options),
+    async exec(namespace, pod, options) {
+      // WebSockets are loaded by who needs them: most commands are over before.
+      const { execute } = await import("./exec.ts");
+      return await execute(transport, resourcePath(resources.pods, namespace, pod, "exec"), options);
+    },
     request: (options) => transport.json(options),
     close: () => transport.close(),
   };

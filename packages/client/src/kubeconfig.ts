@@ -1,8 +1,11 @@
 import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { homedir } from "node:os";
+import type * as yaml from "js-yaml";
 import { delimiter, dirname, join, resolve } from "node:path";
-import { load } from "js-yaml";
 import type { ConnectionOptions } from "./transport.ts";
+
+const require = createRequire(import.meta.url);
 
 interface Cluster {
   server?: string;
@@ -125,6 +128,9 @@ function read(path: string, mayBeAbsent: boolean): Document {
     throw new Error(`${path}: the kubeconfig cannot be read: ${(error as Error).message}`, { cause: error });
   }
   try {
+    // What Berth itself writes is JSON, and read without the reader of YAML.
+    if (content.startsWith("{")) return JSON.parse(content) as Document;
+    const { load } = require("js-yaml") as typeof yaml;
     return (load(content) ?? {}) as Document;
   } catch (error) {
     throw new Error(`${path}: this is not YAML: ${(error as Error).message}`, { cause: error });
