@@ -41,6 +41,8 @@ export interface Cgroups {
   existing(name: string): Cgroup | undefined;
   /** Removes groups that nobody uses any more, those of `keep` left out. */
   tidy(keep: Set<string>): void;
+  /** Removes the agent's own group, if nothing is in it any more. */
+  leave(): void;
 }
 
 const mountPoint = "/sys/fs/cgroup";
@@ -102,6 +104,7 @@ function legacy(name: string, cores: number[]): Cgroups | undefined {
       return existsSync(join(memory, child)) ? this.group(child) : undefined;
     },
     tidy: (keep) => roots.forEach((root) => tidy(root, keep)),
+    leave: () => roots.forEach(removeDirectory),
     group(child) {
       const directories = roots.map((root) => join(root, child));
       for (const directory of directories) mkdirSync(directory, { recursive: true });
@@ -181,6 +184,7 @@ function unified(name: string): Cgroups | undefined {
       return existsSync(join(root, child)) ? this.group(child) : undefined;
     },
     tidy: (keep) => tidy(root, keep),
+    leave: () => removeDirectory(root),
     group(child) {
       const directory = join(root, child);
       mkdirSync(directory, { recursive: true });

@@ -82,10 +82,14 @@ export class LauncherPool {
     this.#rest(launcher as Held);
   }
 
-  /** Ends all idle launchers; those with a task end after it. */
-  close(): void {
+  /** Ends all idle launchers, and resolves when they have gone; those with a task end after it. */
+  async close(): Promise<void> {
     clearTimeout(this.#sweep);
+    const idle = [...this.#all].filter(({ run }) => run === undefined);
+    const gone = idle.map((launcher) => new Promise((resolve) => launcher.process.once("close", resolve)));
     for (const launcher of this.#all) launcher.process.stdin!.end();
+    for (const { process } of idle) process.ref();
+    await Promise.all(gone);
     closeSync(this.#pods);
     closeSync(this.#log);
   }

@@ -182,9 +182,9 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
   await informer.synced;
   if (local !== undefined) endOrphans(local.tasks, join(options.dataDirectory, "nodes", "pods"), held, informer);
 
-  const done = informer.done.then(() => {
+  const done = informer.done.then(async () => {
     writer.close();
-    local?.close();
+    await local?.close();
     for (const one of held.values()) if (one instanceof SimulatedPod) one.close();
   });
   return { endpointPort: endpoint?.port, driver: local?.driver.name, capabilities: local?.capabilities, done };
@@ -237,10 +237,10 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
       (asRoot
         ? { uid: 65534, gid: 65534, groups: [] }
         : { uid: process.getuid!(), gid: process.getgid!(), groups: process.getgroups!() }),
-    close() {
+    async close() {
       sampler?.close();
       leftovers?.close();
-      tasks.close();
+      await tasks.close();
     },
   };
 }

@@ -42,8 +42,8 @@ function suite(driver: Driver): void {
   writeFileSync(join(directory, "volume", "run"), `echo "sourced $#"; exit 4\n`);
   const watchdog = new Watchdog(directory);
   const tasks = new Tasks({ directory, cgroups: undefined, watchdog, log: () => {} });
-  after(() => {
-    tasks.close();
+  after(async () => {
+    await tasks.close();
     rmSync(directory, { recursive: true, force: true });
     rmSync(outside, { recursive: true, force: true });
   });
@@ -145,7 +145,7 @@ function suite(driver: Driver): void {
     );
     assert.equal((await run(command, {}, "once", other)).exitCode, 3);
     assert.equal(readFileSync(join(outside, "once"), "utf8"), "x\n");
-    other.close();
+    await other.close();
   });
 }
 

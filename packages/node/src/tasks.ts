@@ -170,8 +170,10 @@ export class Tasks {
       .catch((error: unknown) => this.#options.log("warn", `the folder of pod ${podUid} stays: ${String(error)}`));
   }
 
-  close(): void {
-    this.#pool.close();
+  /** Lets go of all tasks, which go on. Resolves when nothing is left that only waited for tasks. */
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.close(), this.#removal]);
+    this.#options.cgroups?.leave();
   }
 
   #readRecord(run: string): TaskRecord | undefined {
