@@ -73,7 +73,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const { dataDirectory, host = "127.0.0.1", port = 0, log = () => {} } = options;
   mkdirSync(join(dataDirectory, "api"), { recursive: true, mode: 0o700 });
   const names = [...new Set(["localhost", "127.0.0.1", host, "kubernetes", "kubernetes.default.svc"])];
-  const pki = ensurePki(join(dataDirectory, "pki"), names, new Date());
+  const pki = await ensurePki(join(dataDirectory, "pki"), names, new Date());
   const tokenPath = join(dataDirectory, "tokens.json");
   const adminToken = ensureToken(tokenPath, { user: "admin", groups: [mastersGroup] });
 

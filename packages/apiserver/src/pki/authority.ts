@@ -18,14 +18,14 @@ export interface ClusterPki {
  * The cluster's own CA and the server's certificate in `DATA/pki`, made when they are missing; the server's is made
  * again when it nears its end or lacks one of the names.
  */
-export function ensurePki(folder: string, names: readonly string[], now: Date): ClusterPki {
+export async function ensurePki(folder: string, names: readonly string[], now: Date): Promise<ClusterPki> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const authority =
     readPair(folder, "ca") ??
     writePair(
       folder,
       "ca",
-      issueCertificate({
+      await issueCertificate({
         commonName: "berth",
         use: "authority",
         notBefore: new Date(now.getTime() - day),
@@ -37,7 +37,7 @@ export function ensurePki(folder: string, names: readonly string[], now: Date): 
     server = writePair(
       folder,
       "apiserver",
-      issueCertificate(
+      await issueCertificate(
         {
           commonName: "kube-apiserver",
           alternativeNames: names,
@@ -53,12 +53,12 @@ export function ensurePki(folder: string, names: readonly string[], now: Date): 
 }
 
 /** A client certificate of the cluster's CA: user name and groups as Kubernetes reads them. */
-export function issueClientCertificate(
+export async function issueClientCertificate(
   folder: string,
   user: string,
   groups: readonly string[],
   now: Date,
-): KeyAndCertificate {
+): Promise<KeyAndCertificate> {
   const authority = readPair(folder, "ca");
   if (authority === undefined) throw new Error(`${folder} holds no certificate authority: start the API server once`);
   return issueCertificate(
