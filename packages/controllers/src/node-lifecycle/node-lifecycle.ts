@@ -15,6 +15,7 @@ import type { Writer } from "../writer.ts";
 const leaseGraceSeconds = 40;
 const leaseNamespace = "kube-node-lease";
 const outOfService = "node.kubernetes.io/out-of-service";
+const unknownReason = "NodeStatusUnknown";
 const unreachable = "node.kubernetes.io/unreachable";
 /** After the latest possible end, for clocks that differ. */
 const marginSeconds = 30;
@@ -99,6 +100,8 @@ export class NodeLifecycle {
     const seconds = lease.spec?.leaseDurationSeconds ?? leaseGraceSeconds;
     this.#graceMs.set(lease.metadata.name, Math.max(leaseGraceSeconds, seconds) * 1000);
     this.#renewed(lease.metadata.name);
+    const node = this.#parts.stores.nodes.get(undefined, lease.metadata.name);
+    if (node !== undefined && isMarked(node)) this.#unmark(node);
   }
 
   #graceOf(name: string): number {
@@ -107,8 +110,6 @@ export class NodeLifecycle {
 
   #renewed(name: string): void {
     this.#heard.set(name, performance.now());
-    const node = this.#parts.stores.nodes.get(undefined, name);
-    if (node?.spec?.taints?.some(({ key }) => key === unreachable) === true) this.#untaint(node);
     this.#schedule(name);
   }
 
@@ -190,7 +191,7 @@ export class NodeLifecycle {
       known.type === "Ready"
         ? Object.assign({}, known, {
             status: "Unknown",
-            reason: "NodeStatusUnknown",
+            reason: unknownReason,
             message: `no word of the node for ${this.#graceOf(node.metadata.name) / 1000} seconds`,
             lastTransitionTime: now,
           })
@@ -207,14 +208,26 @@ export class NodeLifecycle {
     });
   }
 
-  #untaint(node: Node): void {
-    const taints = (node.spec?.taints ?? []).filter(({ key }) => key !== unreachable);
+  /** The node renews its Lease again. Its kubelet may take minutes to tell its conditions anew. */
+  #unmark(node: Node): void {
     const { name } = node.metadata;
-    this.#write(name, () =>
-      this.#parts.context.client.patch<AnyObject>(resources.nodes, name, {
-        spec: { taints: taints.length === 0 ? null : taints },
-      }),
+    const taints = (node.spec?.taints ?? []).filter(({ key }) => key !== unreachable);
+    const now = new Date(this.#parts.context.now()).toISOString().replace(/\.\d+Z$/, "Z");
+    const conditions = (node.status?.conditions ?? []).map((known) =>
+      known.type === "Ready" && known.reason === unknownReason
+        ? Object.assign({}, known, {
+            status: "True",
+            reason: "KubeletReady",
+            message: "the node renews its Lease again",
+            lastTransitionTime: now,
+          })
+        : known,
     );
+    const { client } = this.#parts.context;
+    this.#write(name, async () => {
+      await client.patchStatus<AnyObject>(resources.nodes, name, { status: { conditions } });
+      await client.patch<AnyObject>(resources.nodes, name, { spec: { taints: taints.length === 0 ? null : taints } });
+    });
   }
 
   #write(name: string, write: () => Promise<unknown>): void {
@@ -228,4 +241,11 @@ export class NodeLifecycle {
 
 function graceAndAllowanceSeconds(record: WorkloadRecord): number {
   return 60 + (record.workload.spec.graceSeconds ?? 30);
+}
+
+function isMarked(node: Node): boolean {
+  return (
+    node.spec?.taints?.some(({ key }) => key === unreachable) === true ||
+    node.status?.conditions?.some(({ type, reason }) => type === "Ready" && reason === unknownReason) === true
+  );
 }
