@@ -57,7 +57,6 @@ describe("kubectl on built-in kinds", { skip: withoutKubectl }, () => {
     await cluster.ok(`patch configmap ap --type=json -p [{"op":"remove","path":"/data/other"}]`);
     await cluster.ok(`patch configmap ap --type=merge -p {"data":{"new":"y"}}`);
     assert.equal(await cluster.ok("get configmap -l tier=back -o jsonpath={.items[*].data}"), '{"k":"2","new":"y"}');
-    assert.match(await cluster.refused("apply --server-side -f -", config("3")), /server-side apply is not there yet/);
     assert.match(await cluster.ok("create configmap dry --dry-run=server -o name"), /configmap\/dry/);
     assert.match(await cluster.refused("get configmap dry"), /configmaps "dry" not found/);
     assert.match(

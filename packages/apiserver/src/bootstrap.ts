@@ -19,6 +19,7 @@ export async function bootstrap(
   const context: WriteContext = {
     now: now(),
     identity: { name: "system:apiserver", groups: [mastersGroup] },
+    manager: "berth",
     dryRun: false,
     warn: () => {},
   };

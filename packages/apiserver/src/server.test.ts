@@ -59,6 +59,34 @@ describe("API server", () => {
     assert.equal(wrong.code, 422, wrong.text);
   });
 
+  it("says what an apply patch lacks, and answers 201 for what it makes", async () => {
+    const apply = (query: string, body: unknown, path = `${configMaps}/ssa`) =>
+      client.call("PATCH", `${path}${query}`, body, { "content-type": "application/apply-patch+yaml" });
+    const config = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "ssa" }, data: { k: "1" } };
+    const nameless = await apply("", config);
+    assert.equal(nameless.code, 422);
+    assert.equal(
+      nameless.body.message,
+      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+    );
+    const managed = await apply("?fieldManager=me", { ...config, metadata: { name: "ssa", managedFields: [{}] } });
+    assert.equal(`${managed.code} ${managed.body.message}`, "400 metadata.managedFields must be nil");
+    assert.equal((await apply("?fieldManager=me", "data: [")).code, 400);
+    assert.equal((await apply("?fieldManager=me", config)).code, 201);
+    assert.equal((await apply("?fieldManager=me", "{data: {k: '1'}}")).code, 200);
+    const conflict = await apply("?fieldManager=you", { ...config, data: { k: "2" } });
+    assert.equal(conflict.code, 409);
+    assert.deepEqual(conflict.body.details.causes, [
+      { reason: "FieldManagerConflict", message: 'conflict with "me"', field: ".data.k" },
+    ]);
+    assert.equal((await apply("?fieldManager=you&force=true", { ...config, data: { k: "2" } })).code, 200);
+    const merge = { "content-type": "application/merge-patch+json" };
+    const forced = await client.call("PATCH", `${configMaps}/ssa?force=true`, { data: { k: "3" } }, merge);
+    assert.match(forced.body.message, /force: Forbidden: may not be specified for non-apply patch/);
+    const uid = await apply("?fieldManager=me", { metadata: { name: "none", uid: "u" } }, `${configMaps}/none`);
+    assert.match(`${uid.code} ${uid.body.message}`, /^409 .*no existing object was found/);
+  });
+
   it("opens a watch at once, also where nothing happens, and ends it in time", async () => {
     const watch = client.watch(`${configMaps}?watch=1&labelSelector=none%3Dsuch&timeoutSeconds=1`);
     assert.equal(await watch.opened, 200);

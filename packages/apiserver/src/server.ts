@@ -157,10 +157,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   });
   const url = `https://${host.includes(":") ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
   const dispatcher = {
-    resources: { registry, store, metrics, decodeProtobuf, actions, now },
+    resources: { registry, store, metrics, decodeProtobuf, actions, allows: access.allows.bind(access), now },
     discovery,
     authenticator,
-    allows: access.allows.bind(access),
     extraRoutes: options.extraRoutes ?? [],
     openapi: (exchange: Exchange) => openapi.serve(exchange),
     version: versionInfo(),

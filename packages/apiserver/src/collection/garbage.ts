@@ -17,6 +17,7 @@ export function systemContext(): WriteContext {
   return {
     now: new Date(),
     identity: { name: "system:garbage-collector", groups: [mastersGroup] },
+    manager: "berth",
     dryRun: false,
     warn: () => {},
   };

@@ -1,8 +1,9 @@
-import { badRequest, forbidden, notAcceptable, pathNotFound, unauthorized } from "@berth/machinery";
+import { badRequest, notAcceptable, pathNotFound, unauthorized } from "@berth/machinery";
 import type { Authenticator } from "../authentication/authenticator.ts";
 import { impersonated } from "../authentication/authenticator.ts";
 import type { Identity } from "../authentication/identity.ts";
 import { anonymous } from "../authentication/identity.ts";
+import { authorize } from "../authorization/authorize.ts";
 import type { AccessRequest } from "../authorization/rules.ts";
 import { isTrue } from "../registry/watch.ts";
 import type { Discovery } from "./discovery.ts";
@@ -29,7 +30,6 @@ export interface Dispatcher {
   resources: ResourceServer;
   discovery: Discovery;
   authenticator: Authenticator;
-  allows: (identity: Identity, access: AccessRequest) => boolean;
   extraRoutes: readonly ExtraRoute[];
   /** Answers `/openapi/…`; false: no such document. */
   openapi: (exchange: Exchange) => boolean;
@@ -69,7 +69,7 @@ export async function dispatch(dispatcher: Dispatcher, request: Request, respons
       verb = access.verb;
       identify(dispatcher, exchange);
       if (path !== undefined) label = path.subresource === "" ? path.resource : `${path.resource}/${path.subresource}`;
-      authorize(dispatcher, exchange, access);
+      authorize(dispatcher.resources.allows, exchange.identity, access);
       if (path === undefined) serveOther(dispatcher, exchange);
       else await serveResource(dispatcher.resources, exchange, path);
     }
@@ -99,12 +99,12 @@ export function admitRequest(
   path: ResourcePath,
 ): void {
   identify(dispatcher, exchange);
-  authorize(dispatcher, exchange, accessOf(exchange, path));
+  authorize(dispatcher.resources.allows, exchange.identity, accessOf(exchange, path));
 }
 
 function identify(dispatcher: Dispatcher, exchange: Pick<Exchange, "request" | "identity">): void {
   const identity = dispatcher.authenticator.authenticate(exchange.request);
-  exchange.identity = impersonated(exchange.request, identity, dispatcher.allows);
+  exchange.identity = impersonated(exchange.request, identity, dispatcher.resources.allows);
 }
 
 const verbOfMethod: Record<string, string> = { POST: "create", PUT: "update", PATCH: "patch" };
@@ -128,22 +128,6 @@ function accessOf(
     }
   } else if (method === "DELETE") verb = name === "" ? "deletecollection" : "delete";
   return { verb: verb ?? method.toLowerCase(), resource: { group, resource, subresource, namespace, name } };
-}
-
-function authorize(dispatcher: Dispatcher, exchange: Pick<Exchange, "identity">, access: AccessRequest): void {
-  if (dispatcher.allows(exchange.identity, access)) return;
-  throw refusal(exchange.identity, access);
-}
-
-function refusal(identity: Identity, access: AccessRequest): Error {
-  const user = `User "${identity.name}" cannot ${access.verb}`;
-  if (access.resource === undefined) {
-    return forbidden({ group: "", resource: "" }, "", `${user} path "${access.path ?? ""}"`);
-  }
-  const { group, resource, subresource, namespace, name } = access.resource;
-  const full = subresource === "" ? resource : `${resource}/${subresource}`;
-  const scope = namespace === "" ? "at the cluster scope" : `in the namespace "${namespace}"`;
-  return forbidden({ group, resource }, name, `${user} resource "${full}" in API group "${group}" ${scope}`);
 }
 
 function extraRoute(dispatcher: Dispatcher, exchange: Exchange): ExtraRoute | undefined {

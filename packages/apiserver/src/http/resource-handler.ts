@@ -1,6 +1,9 @@
 import type { KubernetesObject } from "@berth/machinery";
 import { ApiError, badRequest, methodNotSupported, notAcceptable, notFound, pathNotFound } from "@berth/machinery";
+import type { Allows } from "../authorization/authorize.ts";
+import { authorize } from "../authorization/authorize.ts";
 import type { Metrics } from "../metrics.ts";
+import { apply } from "../registry/apply.ts";
 import type { DeleteOptions } from "../registry/delete.ts";
 import { deleteOptions, isDryRun, remove } from "../registry/delete.ts";
 import type { Kind, WriteContext } from "../registry/kind.ts";
@@ -20,6 +23,7 @@ import { parseJson, parseYaml, readObject } from "./body.ts";
 import type { ProtobufDecoder } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { mediaTypeOf, readBody, sendBytes, sendJson } from "./exchange.ts";
+import { fieldManagerOf, forceOf } from "./field-manager.ts";
 import { patchMediaTypes } from "./media-types.ts";
 import { negotiate } from "./negotiate.ts";
 import type { ResourcePath } from "./request-path.ts";
@@ -42,6 +46,7 @@ export interface ResourceServer {
   decodeProtobuf: ProtobufDecoder | undefined;
   /** By `resource.group/subresource` (`pods/binding`) or `resource.group` for kinds that are asked, never stored. */
   actions: ReadonlyMap<string, Action>;
+  allows: Allows;
   now: () => Date;
 }
 
@@ -55,6 +60,7 @@ export async function serveResource(server: ResourceServer, exchange: Exchange, 
   const context: WriteContext = {
     now: server.now(),
     identity: exchange.identity,
+    manager: fieldManagerOf(exchange),
     dryRun: false,
     warn: (message) => exchange.warnings.push(message),
   };
@@ -69,6 +75,7 @@ export async function serveResource(server: ResourceServer, exchange: Exchange, 
   }
   if (path.subresource !== "" && !isServed(kind, path.subresource)) throw pathNotFound();
   if (path.rest !== "") throw pathNotFound();
+  if (isApply(exchange) && path.name !== "") return serveApply(server, exchange, kind, path, context);
   if (path.subresource === "scale") return serveScale(server, exchange, kind, path, context);
   switch (exchange.method) {
     case "GET":
@@ -200,13 +207,10 @@ async function serveUpdate(
   context: WriteContext,
   decode: ProtobufDecoder | undefined,
 ): Promise<void> {
-  const patch = exchange.method === "PATCH";
-  requireVerb(kind, patch ? "patch" : "update");
+  requireVerb(kind, exchange.method === "PATCH" ? "patch" : "update");
   const options = writeOptions(exchange);
   context.dryRun = isDryRun(exchange.query.getAll("dryRun"));
-  const change = patch
-    ? await readPatch(exchange, kind)
-    : await readReplacement(exchange, kind, decode, options, context);
+  const change = await readChange(exchange, kind, decode, options, context);
   const subresource = path.subresource as Subresource;
   const written = await update(server.store, kind, path.namespace, path.name, subresource, change, options, context);
   sendWritten(server, exchange, kind, written);
@@ -228,23 +232,64 @@ async function serveScale(
     throw methodNotSupported(kind, exchange.method.toLowerCase());
   const options = writeOptions(exchange);
   context.dryRun = isDryRun(exchange.query.getAll("dryRun"));
-  const change =
-    exchange.method === "PATCH"
-      ? await readPatch(exchange, kind)
-      : await readReplacement(exchange, kind, server.decodeProtobuf, options, context);
+  const change = await readChange(exchange, kind, server.decodeProtobuf, options, context);
   const { scale } = await updateScale(store, kind, path.namespace, path.name, change, options, context);
   sendJson(exchange, 200, scale);
 }
 
-async function readPatch(exchange: Exchange, kind: Kind): Promise<(current: KubernetesObject) => unknown> {
-  const type = mediaTypeOf(exchange.request);
-  if (type === patchMediaTypes.apply) {
-    throw new ApiError(
-      415,
-      "UnsupportedMediaType",
-      "server-side apply is not there yet: use kubectl apply without --server-side, or a merge patch (application/merge-patch+json)",
-    );
+function isApply(exchange: Exchange): boolean {
+  return exchange.method === "PATCH" && mediaTypeOf(exchange.request) === patchMediaTypes.apply;
+}
+
+async function serveApply(
+  server: ResourceServer,
+  exchange: Exchange,
+  kind: Kind,
+  path: ResourcePath,
+  context: WriteContext,
+): Promise<void> {
+  requireVerb(kind, "patch");
+  const { group, resource, namespace, name, subresource } = path;
+  if (subresource !== "" && subresource !== "status") {
+    throw badRequest(`server-side apply works on ${kind.resource} and their status, not on ${subresource}`);
   }
+  const force = forceOf(exchange, true);
+  const options = writeOptions(exchange);
+  context.dryRun = isDryRun(exchange.query.getAll("dryRun"));
+  const body = parseYaml((await readBody(exchange.request)).toString("utf8"));
+  const authorizeCreate = (): void => {
+    requireVerb(kind, "create");
+    const access = { verb: "create", resource: { group, resource, subresource, namespace, name } };
+    authorize(server.allows, exchange.identity, access);
+  };
+  const written = await apply(
+    server.store,
+    kind,
+    namespace,
+    name,
+    subresource,
+    body,
+    { ...options, force, authorizeCreate },
+    context,
+  );
+  sendWritten(server, exchange, kind, written);
+}
+
+async function readChange(
+  exchange: Exchange,
+  kind: Kind,
+  decode: ProtobufDecoder | undefined,
+  options: WriteOptions,
+  context: WriteContext,
+): Promise<(current: KubernetesObject) => unknown> {
+  return exchange.method === "PATCH"
+    ? readPatch(exchange, kind)
+    : readReplacement(exchange, kind, decode, options, context);
+}
+
+async function readPatch(exchange: Exchange, kind: Kind): Promise<(current: KubernetesObject) => unknown> {
+  forceOf(exchange, false);
+  const type = mediaTypeOf(exchange.request);
   const bytes = await readBody(exchange.request);
   if (bytes.length === 0) throw badRequest("the patch is empty");
   // Strategic and merge patches may be YAML, as kubectl sends them with -p.

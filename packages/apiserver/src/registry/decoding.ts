@@ -15,6 +15,7 @@ export function builtinDecoding(
   let compiled: CompiledSchema | undefined;
   const schema = (): CompiledSchema => (compiled ??= compiledBuiltInSchema(group, version, kind)!);
   return {
+    schema,
     prune: (object) => {
       const pruned = schema().prune(json(object));
       return { object: objectOf(pruned.object), unknownFields: pruned.unknownFields };
@@ -33,6 +34,7 @@ export function customDecoding(schema: Schema): Decoding {
   const compiled = compileCustomSchema(schema);
   const rules = compileCelRules(compiled);
   return {
+    schema: () => compiled,
     prune: (object) => {
       const pruned = compiled.prune(json(object));
       return { object: objectOf(pruned.object), unknownFields: pruned.unknownFields };

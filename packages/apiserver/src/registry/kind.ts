@@ -1,4 +1,4 @@
-import type { Definitions, FieldError, KubernetesObject, Schema } from "@berth/machinery";
+import type { CompiledSchema, Definitions, FieldError, KubernetesObject, Schema } from "@berth/machinery";
 import type { Identity } from "../authentication/identity.ts";
 
 export interface Column {
@@ -27,6 +27,8 @@ type Warn = (message: string) => void;
 
 /** How incoming objects of a kind are read: pruned, defaulted and checked against the schema. */
 export interface Decoding {
+  /** Built-in kinds compile theirs at first use. */
+  schema: () => CompiledSchema;
   /** Without the fields that the schema does not know; tells their paths. */
   prune: (object: KubernetesObject) => { object: KubernetesObject; unknownFields: string[] };
   default: (object: KubernetesObject) => KubernetesObject;
@@ -36,6 +38,8 @@ export interface Decoding {
 export interface WriteContext {
   now: Date;
   identity: Identity;
+  /** Who the fields that change belong to, where that is kept. */
+  manager: string;
   dryRun: boolean;
   warn: Warn;
 }

@@ -91,10 +91,9 @@ export function prepareMetadataForUpdate(object: KubernetesObject, old: Kubernet
   clean(object);
 }
 
-/** Field managers are not kept yet, and empty members carry no meaning. */
+/** Empty members carry no meaning. */
 function clean(object: KubernetesObject): void {
   const metadata = object.metadata as unknown as Record<string, unknown>;
-  delete metadata["managedFields"];
   delete metadata["selfLink"];
   for (const field of ["labels", "annotations", "finalizers", "ownerReferences"]) {
     const value = metadata[field];

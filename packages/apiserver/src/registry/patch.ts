@@ -33,7 +33,7 @@ export function patchOf(kind: Kind, mediaType: string, body: unknown): (current:
 }
 
 function accepted(kind: Kind): string[] {
-  const types: string[] = [patchMediaTypes.json, patchMediaTypes.merge];
+  const types: string[] = [patchMediaTypes.json, patchMediaTypes.merge, patchMediaTypes.apply];
   if (kind.patchSchema !== undefined) types.push(patchMediaTypes.strategic);
   return types;
 }

@@ -1,4 +1,4 @@
-import type { KubernetesObject } from "@berth/machinery";
+import type { JsonObject, KubernetesObject } from "@berth/machinery";
 import {
   alreadyExists,
   ApiError,
@@ -9,6 +9,7 @@ import {
   generatedName,
   invalid,
   jsonEqual,
+  managedFieldsAfterUpdate,
   methodNotSupported,
   notFound,
 } from "@berth/machinery";
@@ -21,12 +22,15 @@ import {
   prepareMetadataForCreate,
   prepareMetadataForUpdate,
   specChanged,
+  timestamp,
   validateMetadata,
   validateMetadataUpdate,
 } from "./metadata.ts";
 
 export interface WriteOptions {
   fieldValidation: "Strict" | "Warn" | "Ignore";
+  /** The object comes with its managed fields: server-side apply has worked them out. */
+  managedFieldsKnown?: boolean;
 }
 
 /** The object as it stands after a write, in the kind's version: stored bytes, or text of a dry run. */
@@ -52,7 +56,12 @@ function stored(kind: Kind, object: KubernetesObject): KubernetesObject {
 }
 
 /** Drops unknown fields, and says so as `fieldValidation` wants. */
-function prune(kind: Kind, object: KubernetesObject, options: WriteOptions, context: WriteContext): KubernetesObject {
+export function prune(
+  kind: Kind,
+  object: KubernetesObject,
+  options: WriteOptions,
+  context: WriteContext,
+): KubernetesObject {
   const pruned = kind.decoding.prune(object);
   const unknown = pruned.unknownFields;
   if (unknown.length === 0 || options.fieldValidation === "Ignore") return pruned.object;
@@ -126,6 +135,7 @@ export async function create(
     return defaulted;
   });
   const { metadata } = object;
+  if (options.managedFieldsKnown !== true) keepManagedFields(kind, "", object, undefined, context);
   check(kind, object, undefined);
   if (store.accepted(kind.bucket, metadata.namespace ?? "", metadata.name) !== undefined) {
     if (!generated) throw alreadyExists(kind, metadata.name);
@@ -187,6 +197,7 @@ export async function update(
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
   typed(kind, object, () => kind.strategy.admit?.(object, old, context));
+  if (options.managedFieldsKnown !== true) keepManagedFields(kind, subresource, object, old, context);
   check(kind, object, old);
   if (removable(kind, object)) {
     if (context.dryRun) return { bytes: Buffer.from(JSON.stringify(object)), entry: undefined, created: false };
@@ -234,6 +245,26 @@ function checkPreconditions(kind: Kind, object: KubernetesObject, current: Entry
   }
 }
 
+/** Objects that were never applied have no managed fields, and cost nothing here. */
+function keepManagedFields(
+  kind: Kind,
+  subresource: Subresource,
+  object: KubernetesObject,
+  old: KubernetesObject | undefined,
+  { manager, now }: WriteContext,
+): void {
+  const { metadata } = object;
+  if (metadata.managedFields === undefined && old?.metadata.managedFields === undefined) return;
+  const entries = managedFieldsAfterUpdate(
+    kind.decoding.schema(),
+    old as JsonObject | undefined,
+    object as unknown as JsonObject,
+    { manager, subresource, now: timestamp(now) },
+  );
+  if (entries === undefined) delete metadata.managedFields;
+  else metadata.managedFields = entries;
+}
+
 /** Keeps each subresource to its part of the object. */
 function restrict(kind: Kind, subresource: Subresource, object: KubernetesObject, old: KubernetesObject): void {
   const target = object as unknown as Record<string, unknown>;
@@ -253,7 +284,10 @@ function restrict(kind: Kind, subresource: Subresource, object: KubernetesObject
         if (old.metadata[field] === undefined) delete metadata[field];
         else Object.assign(metadata, { [field]: old.metadata[field] });
       }
-    } else target["metadata"] = { ...old.metadata };
+    } else {
+      const { managedFields = old.metadata.managedFields } = object.metadata;
+      target["metadata"] = { ...old.metadata, ...(managedFields === undefined ? {} : { managedFields }) };
+    }
   } else if (kind.status) take("status");
 }
 
