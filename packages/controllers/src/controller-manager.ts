@@ -9,7 +9,9 @@ import type { Context } from "./context.ts";
 import { startJobController } from "./job/job-controller.ts";
 import { Ledger } from "./model/ledger.ts";
 import { noTask, type WorkloadRecord } from "./model/record.ts";
+import { isPodOf } from "./model/wrapped-pod.ts";
 import { NodeLifecycle } from "./node-lifecycle/node-lifecycle.ts";
+import { startPodController } from "./pod/pod-controller.ts";
 import { Retention } from "./retention.ts";
 import { Scheduling } from "./scheduler/scheduling.ts";
 import { isGang } from "./scheduler/snapshot.ts";
@@ -93,6 +95,7 @@ async function lead(options: ControllersOptions): Promise<void> {
   nodeLifecycle.start();
   // On a real cluster Jobs are kube-controller-manager's.
   if (options.isAlone === true) startJobController(options, stores);
+  startPodController(options, stores, options.isAlone === true);
   options.onReady?.();
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
@@ -146,7 +149,7 @@ function attemptsOf(pods: Iterable<Pod>, ledger: Ledger): FoundAttempt[] {
     const name = attemptOf(pod);
     if (name === undefined) continue;
     const record = ledger.byName(pod.metadata.namespace ?? "", name.workload);
-    if (record === undefined || pod.metadata.ownerReferences?.some(({ uid }) => uid === record.uid) !== true) continue;
+    if (record === undefined || !isPodOf(record, pod)) continue;
     const task = name.task ?? noTask;
     const key = `${record.uid} ${task} ${name.attempt}`;
     const attempt = found.get(key);

@@ -51,7 +51,7 @@ export const accessObjects: readonly KubernetesObject[] = [
     { apiGroups: [""], resources: ["nodes", "nodes/status"], verbs: [...read, "create", "update", "patch"] },
     { apiGroups: [""], resources: ["pods"], verbs: [...read, "delete", "patch"] },
     { apiGroups: [""], resources: ["pods/status"], verbs: ["get", "update", "patch"] },
-    { apiGroups: [""], resources: ["secrets", "configmaps"], verbs: read },
+    { apiGroups: [""], resources: ["secrets", "configmaps", "namespaces"], verbs: read },
     { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch", "update"] },
     { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: write },
   ]),

@@ -1,5 +1,8 @@
 /** The process `node`: all nodes of this machine, real and simulated. */
-import { startNodeAgent, type Capabilities, type NodeSpec } from "@berth/node";
+import { startNodeAgent, type Capabilities, type Identity, type NodeSpec } from "@berth/node";
+import { type AnyObject, type Client, resources } from "@berth/client";
+import { currentUser, LocalUsers } from "@berth/identity";
+import { annotations } from "@berth/kinds";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { holders } from "./access.ts";
@@ -26,6 +29,7 @@ export async function runNode(settings: RoleSettings, log: Log, signal: AbortSig
     dataDirectory: data,
     nodes,
     endpoint: { cert: cert!, key: key!, token: tokenOf(data, holders.apiserver) },
+    defaultIdentity: ownerIdentity(client),
     log,
     signal,
   });
@@ -39,6 +43,19 @@ export async function runNode(settings: RoleSettings, log: Log, signal: AbortSig
       await agent.done;
       client.close();
     },
+  };
+}
+
+/** Pods that say no user are work of their namespace's owner, as Workloads are; without one, of whoever started the cluster. */
+function ownerIdentity(client: Client): (namespace: string) => Promise<Identity> {
+  const users = new LocalUsers();
+  const self = currentUser();
+  return async (namespace) => {
+    const { metadata } = await client.get<AnyObject>(resources.namespaces, namespace);
+    const owner = metadata.annotations?.[annotations.owner] ?? self.name;
+    const user = (await users.byName(owner)) ?? (owner === self.name ? self : undefined);
+    if (user !== undefined) return { uid: user.uid, gid: user.gid, groups: user.groups };
+    throw new Error(`namespace ${namespace} belongs to ${owner}, and this machine knows no user of that name`);
   };
 }
 

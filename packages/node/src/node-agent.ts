@@ -16,7 +16,7 @@ import { PodWorker, type NodeContext } from "./pod-worker.ts";
 import { References } from "./references.ts";
 import { SimulatedPod } from "./simulated.ts";
 import { StatusWriter, type Told } from "./status-writer.ts";
-import type { Identity } from "./task.ts";
+import { type Identity, nobody } from "./task.ts";
 import { Tasks } from "./tasks.ts";
 import { Volumes } from "./volumes.ts";
 import { Watchdog } from "./watchdog.ts";
@@ -30,8 +30,11 @@ export interface NodeAgentOptions {
   nodes: NodeSpec[];
   /** Where the API asks for logs and exec; absent: neither is to be had. */
   endpoint?: EndpointOptions;
-  /** As root: who pods run as that do not say. Default nobody, 65534. */
-  defaultIdentity?: Identity;
+  /**
+   * As root: who pods of a namespace run as that do not say; rejects in words where nobody can be. Default nobody, 65534. Elsewhere
+   * it is the agent's own user.
+   */
+  defaultIdentity?: (namespace: string) => Promise<Identity>;
   log?: Log;
   signal: AbortSignal;
 }
@@ -232,11 +235,11 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
     references,
     leftovers,
     node,
-    defaultIdentity:
-      options.defaultIdentity ??
-      (asRoot
-        ? { uid: 65534, gid: 65534, groups: [] }
-        : { uid: process.getuid!(), gid: process.getgid!(), groups: process.getgroups!() }),
+    defaultIdentity: (namespace: string): Promise<Identity> => {
+      const { getuid, getgid, getgroups } = process;
+      if (!asRoot) return Promise.resolve({ uid: getuid!(), gid: getgid!(), groups: getgroups!() });
+      return options.defaultIdentity?.(namespace) ?? Promise.resolve(nobody);
+    },
     async close() {
       sampler?.close();
       leftovers?.close();

@@ -11,7 +11,7 @@ import { hostTools, uptimeSeconds, userOf } from "./host.ts";
 import { writableRoot, type BindMount } from "./mounts.ts";
 import { isFinished, timestamp, type ContainerState, type PodFacts } from "./pod-status.ts";
 import type { LauncherSpec } from "./launcher-pool.ts";
-import { groupWords, type Identity } from "./task.ts";
+import { groupWords, nobody, type Identity } from "./task.ts";
 import type { TaskEnd, Tasks } from "./tasks.ts";
 import { containerMounts, VolumeError, type Volumes } from "./volumes.ts";
 
@@ -25,8 +25,8 @@ export interface NodeContext {
   readonly dataDirectory: string;
   readonly podsDirectory: string;
   readonly limitsMemory: boolean;
-  /** Who a pod runs as that does not say. */
-  readonly defaultIdentity: Identity;
+  /** Who a pod of this namespace runs as that does not say. Rejects in words where nobody can be. */
+  defaultIdentity(namespace: string): Promise<Identity>;
   references(namespace: string): ReferencedData;
   event(pod: Pod, type: "Normal" | "Warning", reason: string, message: string): void;
   /** The facts changed: the status is written, soon or (`now`) at once. */
@@ -153,20 +153,23 @@ export class PodWorker {
         `container "${foreign.name}": image "${foreign.image ?? ""}" cannot be had here, OCI images come later; image "${hostImage}" (this machine's own file system) works`,
       );
     }
-    const identity = this.#identity();
+    const identity = await this.#identity();
     this.#runsAs = identity;
     const owner = this.#context.driver.namespaces === "none" && process.getuid?.() === 0 ? identity : undefined;
     const folders = await this.#context.volumes.prepare(this.#pod, this.#context.nodeName, owner);
     return { identity, folders };
   }
 
-  #identity(): Identity {
+  async #identity(): Promise<Identity> {
     const { securityContext } = this.#pod.spec;
     const own = this.#pod.spec.containers[0]?.securityContext as
       | { runAsUser?: number; runAsGroup?: number }
       | undefined;
-    const uid = own?.runAsUser ?? securityContext?.runAsUser ?? this.#context.defaultIdentity.uid;
-    const gid = own?.runAsGroup ?? securityContext?.runAsGroup ?? userOf(uid)?.gid ?? this.#context.defaultIdentity.gid;
+    const asked = own?.runAsUser ?? securityContext?.runAsUser;
+    const { namespace = "default" } = this.#pod.metadata;
+    const unasked = asked === undefined ? await this.#context.defaultIdentity(namespace) : undefined;
+    const uid = asked ?? unasked!.uid;
+    const gid = own?.runAsGroup ?? securityContext?.runAsGroup ?? unasked?.gid ?? userOf(uid)?.gid ?? nobody.gid;
     const self = process.getuid?.() ?? 0;
     if (self !== 0 && uid !== self) {
       throw new ConfigurationError(
@@ -178,7 +181,7 @@ export class PodWorker {
         "setpriv and unshare of util-linux are not both installed, so that no job can be given its user",
       );
     }
-    return { uid, gid, groups: [...new Set(securityContext?.supplementalGroups ?? [])] };
+    return { uid, gid, groups: [...new Set(securityContext?.supplementalGroups ?? unasked?.groups ?? [])] };
   }
 
   async #containerLoop(state: ContainerState, prepared: Prepared, isInit: boolean): Promise<void> {
@@ -396,13 +399,16 @@ export class PodWorker {
       memoryBytes,
       cores: context.cores.take(pod.metadata.uid!, milli),
       nodeCores: context.cores.all,
-      deadline: this.#deadline(),
+      deadline: this.#deadline(run),
       graceSeconds: this.#grace(),
     };
   }
 
-  /** The wall time counts from now, of gangs from the opening of the gate; activeDeadlineSeconds from the pod's start. */
-  #deadline(): { uptimeSeconds: number; stage: string } | undefined {
+  /**
+   * The wall time counts from now, of gangs from the opening of the gate, of containers that are started again from the pod's start,
+   * as activeDeadlineSeconds does.
+   */
+  #deadline(run: string): { uptimeSeconds: number; stage: string } | undefined {
     const wall = this.#pod.metadata.annotations?.[annotations.wallTimeSeconds];
     const opened = this.#pod.metadata.annotations?.[annotations.gateOpenedAt];
     const active = this.#pod.spec.activeDeadlineSeconds;
@@ -410,7 +416,9 @@ export class PodWorker {
     const now = Date.now();
     const found: { uptimeSeconds: number; stage: string }[] = [];
     if (wall !== undefined) {
-      const since = opened === undefined ? 0 : Math.max(0, (now - Date.parse(opened)) / 1000);
+      const isFirst = run.endsWith(".0");
+      const begun = opened !== undefined ? Date.parse(opened) : isFirst ? now : this.facts.startedAt;
+      const since = Math.max(0, (now - begun) / 1000);
       found.push({ uptimeSeconds: Math.ceil(uptime + Number(wall) - since), stage: "timelimit" });
     }
     if (active !== undefined) {

@@ -9,6 +9,9 @@ export interface Identity {
   groups: number[];
 }
 
+/** Who nobody else is. */
+export const nobody: Identity = { uid: 65534, gid: 65534, groups: [] };
+
 /** What is remembered of a task in its own file, for the agent that takes it back. */
 export interface TaskRecord {
   launcherId: string;

@@ -61,11 +61,31 @@ function firstContainer(container: Container, plan: AttemptPlan, spec: PodSpec, 
   };
 }
 
+/** What says of a pod which attempt it is, and of what. */
+export function attemptLabels(plan: AttemptPlan, podSet: PodSet, index: number): Record<string, string> {
+  const { workload, queue, task, attempt } = plan;
+  const { jobId = 0, account = "" } = workload.status ?? {};
+  return {
+    [labels.workload]: workload.metadata.name,
+    [labels.jobId]: String(jobId + (task ?? 0)),
+    [labels.podSet]: podSet.name,
+    [labels.podIndex]: String(index),
+    [labels.attempt]: String(attempt),
+    [labels.queue]: queue.metadata.name,
+    [labels.account]: account,
+    ...(task === undefined ? {} : { [labels.task]: String(task) }),
+  };
+}
+
+export function attemptAnnotations(plan: AttemptPlan): Record<string, string> {
+  return { [annotations.wallTimeSeconds]: String(plan.wallTimeSeconds) };
+}
+
 function podOf(plan: AttemptPlan, podSet: PodSet, index: number, node: string, isGang: boolean): Pod {
   const { workload, queue, task, attempt } = plan;
   const { template } = podSet;
   const defaults = queue.spec.podDefaults;
-  const { identity, jobId = 0, account = "" } = workload.status ?? {};
+  const { identity } = workload.status ?? {};
   const spec: PodSpec = { ...defaults?.spec, ...template.spec };
   const image = defaults?.spec?.containers?.[0]?.image ?? hostImage;
   const environment = Object.entries(plan.environment(podSet, index, node));
@@ -88,19 +108,12 @@ function podOf(plan: AttemptPlan, podSet: PodSet, index: number, node: string, i
       labels: {
         ...defaults?.metadata?.labels,
         ...template.metadata?.labels,
-        [labels.workload]: workload.metadata.name,
-        [labels.jobId]: String(jobId + (task ?? 0)),
-        [labels.podSet]: podSet.name,
-        [labels.podIndex]: String(index),
-        [labels.attempt]: String(attempt),
-        [labels.queue]: queue.metadata.name,
-        [labels.account]: account,
-        ...(task === undefined ? {} : { [labels.task]: String(task) }),
+        ...attemptLabels(plan, podSet, index),
       },
       annotations: {
         ...defaults?.metadata?.annotations,
         ...template.metadata?.annotations,
-        [annotations.wallTimeSeconds]: String(plan.wallTimeSeconds),
+        ...attemptAnnotations(plan),
         ...(isGang ? { [annotations.gate]: "closed" } : {}),
       },
       ownerReferences: [

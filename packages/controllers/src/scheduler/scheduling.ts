@@ -20,10 +20,11 @@ import { type Amounts, podRequests } from "../model/requests.ts";
 import type { Stores } from "../stores.ts";
 import type { AttemptLife, LifeEvents } from "../workload/life.ts";
 import type { Writer } from "../writer.ts";
+import { plannedBinding } from "../pod/binding.ts";
 import { attemptEnvironment } from "./attempt-environment.ts";
 import { waitMessage } from "./messages.ts";
 import { recordOutcome } from "./outcomes.ts";
-import { plannedPods } from "./pods.ts";
+import { type AttemptPlan, plannedPods } from "./pods.ts";
 import { matchesClass } from "./selectors.ts";
 import {
   addAmounts,
@@ -295,6 +296,10 @@ export class Scheduling implements LifeEvents {
     this.wake();
   }
 
+  unavailable(record: WorkloadRecord): void {
+    this.endPending(record, "Cancelled");
+  }
+
   finished(record: WorkloadRecord): void {
     this.#finished(record);
   }
@@ -347,7 +352,7 @@ export class Scheduling implements LifeEvents {
       wholeNode: (name) => this.#amountsOf(name),
       clusterName: this.#stores.sites.get(undefined, "site")?.spec.clusterName,
     });
-    const plan = plannedPods({
+    const plan: AttemptPlan = {
       workload,
       queue,
       task: start.task,
@@ -357,9 +362,9 @@ export class Scheduling implements LifeEvents {
       graceSeconds: graceSecondsOf(workload, this.#stores.sites.get(undefined, "site")),
       wholeNode: (name) => this.#amountsOf(name),
       environment,
-    });
+    };
     record.eligibleTime ??= workload.status?.submitTime;
-    this.#life.begin(record, task, start.wallTimeSeconds, plan);
+    this.#life.begin(record, task, start.wallTimeSeconds, plannedBinding(plan) ?? plannedPods(plan));
     if (record.book === undefined || record.book.pending.size === 0) this.#reports.reason(record, "None");
   }
 

@@ -17,6 +17,8 @@ import {
   setState,
   type WorkloadRecord,
 } from "../model/record.ts";
+import { isPodOf, isWrapped, wrappedPodOf } from "../model/wrapped-pod.ts";
+import { bindPod, PodUnavailable } from "../pod/binding.ts";
 import { slimPod } from "../stores.ts";
 import type { Writer } from "../writer.ts";
 import { PodRemoval } from "./pod-removal.ts";
@@ -33,11 +35,16 @@ export interface LifeEvents {
   ended(record: WorkloadRecord, attempt: Attempt): void;
   /** It could not be made, and was no attempt; the task waits again. */
   takenBack(record: WorkloadRecord, attempt: Attempt, why: string | undefined): void;
+  /** The pod that it stands for cannot be had any more: nothing of it is to wait. */
+  unavailable(record: WorkloadRecord): void;
   /** The final status is written. */
   finished(record: WorkloadRecord): void;
 }
 
-/** A pod that is to be made; its object only when its turn comes, because thousands may wait for theirs. */
+/**
+ * A pod that is to be made, or, where its object has a uid, bound; its object only when its turn comes, because thousands may
+ * wait for theirs.
+ */
 export interface PlannedPod {
   name: string;
   node: string;
@@ -97,11 +104,13 @@ export class AttemptLife {
         // While it waited for its turn, the attempt may have been stopped.
         if (attempt.state === "TakingBack" || attempt.stopped !== undefined) return undefined;
         try {
-          return slimPod(await client.create<Pod>(resources.pods, build()));
+          const pod = build();
+          const isThere = pod.metadata.uid !== undefined;
+          return slimPod(isThere ? await bindPod(client, pod) : await client.create<Pod>(resources.pods, pod));
         } catch (error) {
           if (!isReason(error, "AlreadyExists")) throw error;
           const found = await client.get<Pod>(resources.pods, entry.name, { namespace: record.namespace });
-          if (found.metadata.ownerReferences?.some(({ uid }) => uid === record.uid) === true) return slimPod(found);
+          if (isPodOf(record, found)) return slimPod(found);
           throw error;
         }
       });
@@ -114,7 +123,14 @@ export class AttemptLife {
       log("warn", `pod ${entry.name} cannot be made: ${message}`, { jobId: record.jobId });
       if (entry.state !== "Creating") return;
       setState(attempt, entry, "Gone");
-      this.#takeBack(record, attempt, message);
+      if (!(error instanceof PodUnavailable)) {
+        this.#takeBack(record, attempt, message);
+        return;
+      }
+      this.#takeBack(record, attempt);
+      if (attempt.stopped !== undefined) return;
+      record.cancelledBy ??= "deletion";
+      this.#events.unavailable(record);
     }
   }
 
@@ -152,7 +168,7 @@ export class AttemptLife {
     const { namespace = "" } = pod.metadata;
     if (isDeleted) this.#removal.isGone(pod);
     const record = this.#ledger.byName(namespace, name.workload);
-    if (record === undefined || pod.metadata.ownerReferences?.some(({ uid }) => uid === record.uid) !== true) return;
+    if (record === undefined || !isPodOf(record, pod)) return;
     const task = name.task ?? noTask;
     const attempt = record.live.get(task);
     const entry = attempt?.number === name.attempt ? findPod(attempt, pod.metadata.name) : undefined;
@@ -161,8 +177,18 @@ export class AttemptLife {
       return;
     }
     entry.pod = pod;
+    if (entry.state !== "Terminal" && (isDeleted || pod.metadata.deletionTimestamp !== undefined)) {
+      this.#deletedByUser(record, attempt, pod);
+    }
     if (isDeleted) this.#applyGone(record, attempt, entry);
     else this.#apply(record, attempt, entry, pod);
+  }
+
+  /** Deleting a pod is how its user ends it. */
+  #deletedByUser(record: WorkloadRecord, attempt: Attempt, pod: Pod): void {
+    if (!isWrapped(pod) || attempt.stopped !== undefined) return;
+    attempt.stopped = "Cancelled";
+    record.cancelledBy ??= "deletion";
   }
 
   /**
@@ -186,8 +212,12 @@ export class AttemptLife {
         pod,
       })),
       wallTimeSeconds,
-      createdAt: Date.parse(pods[0]!.metadata.creationTimestamp ?? "") || this.#context.now(),
+      // A pod that was bound may have been there long before.
+      createdAt:
+        (isWrapped(pods[0]!) ? NaN : Date.parse(pods[0]!.metadata.creationTimestamp ?? "")) || this.#context.now(),
     });
+    const stopping = pods.find(({ metadata }) => metadata.deletionTimestamp !== undefined);
+    if (stopping !== undefined) this.#deletedByUser(record, attempt, stopping);
     record.live.set(task, attempt);
     if (record.book === undefined) record.phase = "Starting";
     else record.book.start(task);
@@ -223,7 +253,7 @@ export class AttemptLife {
     });
     attempt.state = "Ending";
     attempt.end = {
-      phase: "NodeFailed",
+      phase: wrappedPodOf(record.workload) === undefined ? "NodeFailed" : "Cancelled",
       exitCode: 0,
       signal: 0,
       startTime: record.book === undefined ? record.startTime : undefined,

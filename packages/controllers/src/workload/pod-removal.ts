@@ -2,6 +2,7 @@
 import { type AnyObject, isReason, resourcePath, resources } from "@berth/client";
 import type { Pod } from "@berth/kinds";
 import { accountingFinalizer, labels } from "@berth/kinds";
+import { isWrapped } from "../model/wrapped-pod.ts";
 import type { Context } from "../context.ts";
 import type { Attempt, WorkloadRecord } from "../model/record.ts";
 import type { Writer } from "../writer.ts";
@@ -101,10 +102,15 @@ export class PodRemoval {
       });
   }
 
-  /** Removes a pod that holds nothing any more: its finalizer, if it has ours, and then itself, without grace. */
+  /**
+   * Removes a pod that holds nothing any more: its finalizer, if it has ours, and then itself, without grace. Of a pod that a user
+   * made only the finalizer goes: it stays until its user deletes it.
+   */
   discard(pod: Pod): void {
     const { name, namespace, uid, finalizers = [] } = pod.metadata;
     const key = `${namespace}/${name}`;
+    const isUsers = isWrapped(pod);
+    if (isUsers && !finalizers.includes(accountingFinalizer)) return;
     if (this.#discarding.has(key)) return;
     this.#discarding.add(key);
     const { client } = this.#context;
@@ -114,6 +120,7 @@ export class PodRemoval {
         const patch = { metadata: { uid, finalizers: rest.length === 0 ? null : rest } };
         await client.patch<AnyObject>(resources.pods, name, patch, { namespace });
       }
+      if (isUsers) return;
       await client.delete(resources.pods, name, { namespace, gracePeriodSeconds: 0, preconditions: { uid } });
     };
     this.#writer.run(remove).catch((error: unknown) => {

@@ -1,0 +1,140 @@
+/** Pods that ask for a node: each becomes a Workload, and tells why it waits. The start itself is scheduling's. */
+import { createHash } from "node:crypto";
+import { type AnyObject, isReason, resources, WorkQueue } from "@berth/client";
+import type { Pod, PodStatus, Workload } from "@berth/kinds";
+import { isFinal, labels, workloads } from "@berth/kinds";
+import { type Context, timestamp } from "../context.ts";
+import { wrappedPodOf } from "../model/wrapped-pod.ts";
+import type { Stores } from "../stores.ts";
+import { isUnscheduled, waitingReport, waitingStatus, workloadNameOf, workloadOf, WrappingError } from "./wrapping.ts";
+
+const concurrency = 8;
+
+/** Starts to follow pods until the context's signal aborts. `isAlone` as for the controllers. */
+export function startPodController(context: Context, stores: Stores, isAlone: boolean): void {
+  const { client, log, signal } = context;
+  /** By pod: reasons that an event was written of, and its Workload where that is deleted. */
+  const told = new Map<string, Set<string>>();
+  const removed = new Map<string, Workload>();
+  const queue = new WorkQueue<string>({
+    process: (key) => sync(key),
+    concurrency,
+    onError: (key, error) => log("warn", `pod ${key}: ${(error as Error).message}`),
+    signal,
+  });
+
+  async function sync(key: string): Promise<void> {
+    const pod = stores.pods.getByKey(key);
+    if (pod === undefined || !isUnscheduled(pod, isAlone)) return;
+    const workload =
+      stores.workloads.get(pod.metadata.namespace, workloadNameOf(pod)) ?? removed.get(pod.metadata.uid ?? "");
+    if (workload === undefined) await wrap(pod);
+    else await tell(pod, waitingReport(workload));
+  }
+
+  async function wrap({ metadata: { name, namespace, uid } }: Pod): Promise<void> {
+    let pod: Pod;
+    try {
+      // The store keeps of foreign pods only what they ask for.
+      pod = await client.get<Pod>(resources.pods, name, { namespace });
+    } catch (error) {
+      if (isReason(error, "NotFound")) return;
+      throw error;
+    }
+    const gates = pod.spec["schedulingGates"];
+    const isGated = Array.isArray(gates) && gates.length > 0;
+    if (pod.metadata.uid !== uid || isGated || !isUnscheduled(pod, isAlone)) return;
+    try {
+      await client.create(workloads, workloadOf(pod));
+    } catch (error) {
+      if (isReason(error, "AlreadyExists")) return;
+      if (!(error instanceof WrappingError) && !isReason(error, "Invalid", "BadRequest")) throw error;
+      await tell(pod, { reason: "InvalidPod", message: (error as Error).message, isOver: true });
+    }
+  }
+
+  async function tell(pod: Pod, report: ReturnType<typeof waitingReport>): Promise<void> {
+    if (report === undefined) return;
+    const status = waitingStatus(pod, report, timestamp(context.now()));
+    if (status !== undefined && !(await writeStatus(pod, status))) return;
+    const { uid = "" } = pod.metadata;
+    const reasons = told.get(uid) ?? new Set();
+    if (reasons.has(report.reason)) return;
+    told.set(uid, reasons.add(report.reason));
+    await writeEvent(pod, "Warning", "FailedScheduling", report.reason, report.message);
+  }
+
+  /** False where the pod has changed since: what it has become is told by its next event. */
+  async function writeStatus({ metadata }: Pod, status: PodStatus): Promise<boolean> {
+    const { name, namespace, uid, resourceVersion } = metadata;
+    try {
+      const patch = { metadata: { uid, resourceVersion }, status };
+      await client.patchStatus(resources.pods, name, patch, { namespace });
+      return true;
+    } catch (error) {
+      if (isReason(error, "NotFound", "Conflict")) return false;
+      throw error;
+    }
+  }
+
+  /** One event for each `key`, whoever leads: its name is made of the pod and the key. */
+  async function writeEvent(pod: Pod, type: string, reason: string, key: string, message: string): Promise<void> {
+    const { name, namespace, uid = "" } = pod.metadata;
+    const hash = createHash("sha256").update(`${uid} ${reason} ${key}`).digest("hex").slice(0, 16);
+    const now = timestamp(context.now());
+    const event: AnyObject & Record<string, unknown> = {
+      apiVersion: "v1",
+      kind: "Event",
+      metadata: { name: `${name.slice(0, 200)}.${hash}`, namespace },
+      involvedObject: { apiVersion: "v1", kind: "Pod", name, namespace, uid },
+      type,
+      reason,
+      message: message.slice(0, 1024),
+      source: { component: "berth" },
+      firstTimestamp: now,
+      lastTimestamp: now,
+      count: 1,
+    };
+    await client.create(resources.events, event).catch((error: unknown) => {
+      if (!isReason(error, "AlreadyExists", "NotFound", "Forbidden")) throw error;
+    });
+  }
+
+  const keyOf = ({ metadata }: Pod): string => `${metadata.namespace}/${metadata.name}`;
+  const look = (pod: Pod): void => {
+    if (isUnscheduled(pod, isAlone)) queue.add(keyOf(pod));
+  };
+  const forget = ({ metadata: { uid = "" } }: Pod): void => {
+    told.delete(uid);
+    removed.delete(uid);
+  };
+  stores.pods.addHandler({
+    add: look,
+    update: (pod, before) => {
+      look(pod);
+      if ((before.spec.nodeName ?? "") !== "" || (pod.spec.nodeName ?? "") === "") return;
+      forget(pod);
+      if (pod.metadata.labels?.[labels.workload] === undefined) return;
+      const message = `Successfully assigned ${keyOf(pod)} to ${pod.spec.nodeName}`;
+      writeEvent(pod, "Normal", "Scheduled", "", message).catch((error: unknown) => {
+        if (!signal.aborted) log("warn", `event of pod ${keyOf(pod)}: ${(error as Error).message}`);
+      });
+    },
+    delete: forget,
+  });
+  const ofWorkload = (workload: Workload): void => {
+    const pod = wrappedPodOf(workload);
+    if (pod !== undefined) queue.add(`${workload.metadata.namespace}/${pod.name}`);
+  };
+  stores.workloads.addHandler({
+    update: ofWorkload,
+    delete: (workload) => {
+      const pod = wrappedPodOf(workload);
+      if (pod === undefined || stores.pods.get(workload.metadata.namespace, pod.name)?.metadata.uid !== pod.uid) return;
+      const phase = workload.status?.phase;
+      const status = isFinal(phase) ? workload.status : { phase: "Cancelled" as const };
+      removed.set(pod.uid, { ...workload, status });
+      ofWorkload(workload);
+    },
+  });
+}
