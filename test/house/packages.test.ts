@@ -31,10 +31,10 @@ for (const name of folders) {
       devDependencies?: Record<string, string>;
     };
     assert.equal(manifest.name, `@berth/${name}`);
-    const allowed = [...layers[name]!, ...(started[name] ?? [])];
+    const allowed = new Set([...layers[name]!, ...(started[name] ?? [])]);
     const refused = Object.keys(dependencies)
       .filter((one) => one.startsWith("@berth/"))
-      .filter((one) => !allowed.includes(one.slice("@berth/".length)));
+      .filter((one) => !allowed.has(one.slice("@berth/".length)));
     assert.deepEqual(refused, []);
     for (const one of Object.keys(devDependencies)) {
       assert.ok(!(one in dependencies), `${one} is a dependency and a development dependency`);
