@@ -6,9 +6,9 @@ import { improvableOn } from "./improve.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { obstacleOf } from "./obstacles.ts";
 import { applyCharges, longestSlot, mayFitNow, place } from "./place.ts";
-import { compareJobs, pendingTasks } from "./records.ts";
+import { compareJobs, pendingTasks, reservationOf } from "./records.ts";
 import type { JobRecord, Levels, Placement, ReservationRecord } from "./records.ts";
-import { ClusterStore, reservationOf } from "./store.ts";
+import { ClusterStore } from "./store.ts";
 import type { ClusterState, Decisions, Reservation, Start, Time, WaitReason } from "./types.ts";
 
 /** An overdue job is taken to last as much longer as it is overdue, within these bounds. */
@@ -55,9 +55,9 @@ class Pass {
     const open = this.#openClasses();
     this.#passOver();
     const behind = this.#inOrder(open);
-    for (const job of [...store.reserved, ...store.lifted]) if (!this.#visited.has(job)) store.dropReservation(job);
+    for (const job of [...store.plan.reserved, ...store.plan.lifted]) if (!this.#visited.has(job)) store.plan.drop(job);
     if (store.policy.backfill !== "None") this.#backfill(behind);
-    store.endPass();
+    store.plan.endPass();
     return this.#report();
   }
 
@@ -92,8 +92,8 @@ class Pass {
   /** Reservations of jobs that can no longer have one go first. */
   #passOver(): void {
     const store = this.#store;
-    for (const job of [...store.reserved, ...store.lifted]) {
-      if (obstacleOf(store, job.class) !== undefined) store.dropReservation(job);
+    for (const job of [...store.plan.reserved, ...store.plan.lifted]) {
+      if (obstacleOf(store, job.class) !== undefined) store.plan.drop(job);
     }
   }
 
@@ -116,7 +116,7 @@ class Pass {
     const store = this.#store;
     const behind: JobClass[] = [];
     const heap = new Heap<JobClass>((a, b) => compareJobs(a.at(a.cursor)!, b.at(b.cursor)!) < 0, open);
-    let ahead = store.reserved.size;
+    let ahead = store.plan.reserved.size;
     const queues = new Set(open.flatMap((jobClass) => jobClass.open.map(({ queue }) => queue)));
     for (let jobClass = heap.pop(); jobClass !== undefined; jobClass = heap.pop()) {
       const job = jobClass.at(jobClass.cursor)!;
@@ -129,14 +129,14 @@ class Pass {
       if (job.reservation !== undefined) ahead -= 1;
       else if (ahead > 0) {
         // All that are reserved and not yet visited come after this job and must not be in its way.
-        for (const later of store.reserved) if (!this.#visited.has(later)) store.liftReservation(later);
+        for (const later of store.plan.reserved) if (!this.#visited.has(later)) store.plan.lift(later);
         ahead = 0;
       }
       this.#visited.add(job);
       const kept = job.reservation ?? job.lifted;
       let where: readonly NodeRecord[] | "Anywhere" = "Anywhere";
       if (kept !== undefined && kept.start > this.#now) {
-        where = store.gained || job.lifted !== undefined ? improvableOn(store, job, kept) : [];
+        where = store.plan.gained || job.lifted !== undefined ? improvableOn(store, job, kept) : [];
         if (where.length === 0 && (job.reservation !== undefined || this.#stillFits(job, kept))) {
           if (job.reservation === undefined) this.#restore(job, kept);
           this.#hold(job, kept.queue);
@@ -149,7 +149,7 @@ class Pass {
         if (jobClass.cursor < jobClass.end) heap.push(jobClass);
         continue;
       }
-      store.liftReservation(job);
+      store.plan.lift(job);
       if (this.#tryStart(job)) {
         if (jobClass.cursor < jobClass.end) heap.push(jobClass);
         continue;
@@ -247,7 +247,7 @@ class Pass {
     const variant = job.class.open.find(({ queue }) => queue === reservation.queue);
     if (isElastic || late || variant === undefined) return false;
     if (reservation.end - reservation.start > this.#longest(job, variant)) return false;
-    this.#store.claimReservation(job);
+    this.#store.plan.claim(job);
     this.#start(job, reservation, reservation.end);
     return true;
   }
@@ -288,16 +288,16 @@ class Pass {
     if (planned !== undefined && levels.times.length > 0) planned.levels = levels;
     if (best === undefined && holds) return this.#restore(job, kept);
     if (best === undefined) {
-      store.dropReservation(job);
+      store.plan.drop(job);
       return undefined;
     }
-    store.setReservation(job, best);
+    store.plan.set(job, best);
     return best;
   }
 
   #restore(job: JobRecord, kept: ReservationRecord): ReservationRecord {
     applyCharges(this.#store.table, kept.charges, kept.start, kept.end, -1);
-    this.#store.setReservation(job, kept);
+    this.#store.plan.set(job, kept);
     return kept;
   }
 
@@ -353,7 +353,7 @@ class Pass {
   #nextWake(): Time | undefined {
     const store = this.#store;
     let next = store.wakes.peek()?.time ?? Infinity;
-    for (const job of store.reserved) next = Math.min(next, job.reservation!.start);
+    for (const job of store.plan.reserved) next = Math.min(next, job.reservation!.start);
     if (store.policy.overdue === "Extend") {
       for (let end = store.ends.peek(); end !== undefined; end = store.ends.peek()) {
         if (end.run.alive && end.run.end === end.time) {

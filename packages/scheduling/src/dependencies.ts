@@ -1,4 +1,5 @@
 import { RunSet } from "./runs.ts";
+import { pendingTasks } from "./records.ts";
 import type { DependencyRecord, JobRecord } from "./records.ts";
 import type { DependencyInput, DependencyOutcome, Time } from "./types.ts";
 
@@ -18,7 +19,7 @@ export function statusOn(input: DependencyInput, target: JobRecord): Status {
   if (array !== undefined && input.task !== undefined) return statusOnTask(input, target, input.task);
   switch (input.type) {
     case "After": {
-      const started = array === undefined ? (target.runs?.size ?? 0) > 0 : pendingOf(target) === 0;
+      const started = array === undefined ? (target.runs?.size ?? 0) > 0 : pendingTasks(target) === 0;
       if (!started) return waiting;
       return target.lastStart === undefined
         ? met
@@ -30,11 +31,6 @@ export function statusOn(input: DependencyInput, target: JobRecord): Status {
     default:
       return waiting;
   }
-}
-
-function pendingOf(target: JobRecord): number {
-  const { array } = target;
-  return array === undefined ? 0 : array.pending.size + array.blocked.size + array.never.size;
 }
 
 function statusOnTask(input: DependencyInput, target: JobRecord, task: number): Status {

@@ -134,7 +134,7 @@ function addCauses(store: ClusterStore, job: JobRecord, result: Explanation): vo
       ({ status, input }) => status !== "Met" || input.type === "AfterCorr" || input.delaySeconds !== undefined,
     );
     const ids = open.flatMap(({ input }) => (input.job === undefined ? [] : [input.job]));
-    if (open.some(({ input }) => input.type === "Singleton")) ids.push(...store.namesakesBefore(job));
+    if (open.some(({ input }) => input.type === "Singleton")) ids.push(...store.links.namesakesBefore(job));
     result.dependsOn = [...new Set(ids)];
   }
   if (result.reason === "ArrayTaskLimit" && job.array !== undefined) result.limit = job.array.maxRunning;

@@ -6,6 +6,7 @@ import type { NodeRecord } from "./nodes.ts";
 import type { JobRecord, Levels, ReservationRecord } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
 import type { Timeline } from "./timeline.ts";
+import { lastUntil } from "./timeline.ts";
 import type { Time } from "./types.ts";
 
 /**
@@ -26,7 +27,7 @@ export function improvableOn(
     variant.groups.length === 1 &&
     jobClass.minSlotSeconds === jobClass.slotSeconds &&
     store.queue(variant.queue)?.maxNodesPerJob === undefined;
-  if (store.unsure || !isSimple || (group.pods > 1 && reservation.levels === undefined)) return "Anywhere";
+  if (store.plan.unsure || !isSimple || (group.pods > 1 && reservation.levels === undefined)) return "Anywhere";
   const gained = store.table.gains.since(reservation.testedAt);
   reservation.testedAt = store.table.gains.end;
   const found: NodeRecord[] = [];
@@ -81,21 +82,10 @@ function raise(
     const gain = podsThroughout(now, group, point, seconds) - podsThroughout(then, group, point, seconds);
     if (gain <= 0) continue;
     const next = sorted[index + 1] ?? until;
-    for (let level = levelAt(times, point); level < times.length && times[level]! < next; level += 1) {
+    for (let level = lastUntil(times, point); level < times.length && times[level]! < next; level += 1) {
       sums[level]! += gain;
       if (sums[level]! >= group.minPods) return true;
     }
   }
   return false;
-}
-
-function levelAt(times: readonly Time[], time: Time): number {
-  let low = 0;
-  let high = times.length - 1;
-  while (low < high) {
-    const middle = (low + high + 1) >> 1;
-    if (times[middle]! <= time) low = middle;
-    else high = middle - 1;
-  }
-  return low;
 }

@@ -166,7 +166,7 @@ law(
     const store = world.state as ClusterStore;
     world.beforeDecide = (now) => {
       store.tick(now);
-      for (const job of store.reserved) {
+      for (const job of store.plan.reserved) {
         const reservation = job.reservation!;
         if (reservation.start <= now) continue;
         const before = { testedAt: reservation.testedAt, levels: structuredClone(reservation.levels) };
@@ -175,7 +175,7 @@ law(
         if (where === "Anywhere" || where.length > 0) continue;
         const copy = store.copy();
         const twin = copy.jobs.get(job.id)!;
-        copy.liftReservation(twin);
+        copy.plan.lift(twin);
         const earlier = placeEarliest(copy, twin.class, twin.class.variants[0]!, reservation.start);
         assert.equal(earlier?.start, undefined, `job ${job.id} at ${reservation.start}`);
       }

@@ -1,7 +1,7 @@
 import type { JobClass } from "./classes.ts";
-import type { NodeRecord } from "./nodes.ts";
-import type { RunSet } from "./runs.ts";
-import type { DependencyInput, JobInput, Time, WaitReason } from "./types.ts";
+import type { NodeRecord, NodeTable } from "./nodes.ts";
+import { RunSet } from "./runs.ts";
+import type { Allocation, DependencyInput, JobInput, Reservation, Time, WaitReason } from "./types.ts";
 
 /** What a job takes of one node; released by the same numbers, whatever became of the node meanwhile. */
 export interface Charge {
@@ -91,4 +91,76 @@ export function compareJobs(a: JobRecord, b: JobRecord): number {
 export function pendingTasks(job: JobRecord): number {
   if (job.array !== undefined) return job.array.pending.size + job.array.blocked.size + job.array.never.size;
   return job.runs === undefined || job.runs.size === 0 ? 1 : 0;
+}
+
+export function netPriority(input: JobInput): number {
+  return (input.priority ?? 0) - (input.nice ?? 0);
+}
+
+/** A job that waits and of which nothing is known but its input. */
+export function newRecord(input: JobInput, jobClass: JobClass, tier: number): JobRecord {
+  return {
+    id: input.id,
+    input: { ...input, podSets: jobClass.podSets, array: undefined },
+    tier,
+    priority: netPriority(input),
+    class: jobClass,
+    listed: false,
+    expired: false,
+    array: input.array === undefined ? undefined : newArray(input.array),
+    dependencies: [],
+    dependents: undefined,
+    runs: undefined,
+    lastStart: undefined,
+    reservation: undefined,
+    lifted: undefined,
+    reason: "None",
+    reported: undefined,
+  };
+}
+
+/** What a job takes of the nodes that it was given by others, by pod set; nodes that are not known count for nothing. */
+export function placementOf(table: NodeTable, job: JobRecord, names: Allocation["nodes"]): Placement {
+  const amounts = new Map<NodeRecord, number[]>();
+  const nodes = names.map((ofSet, set) =>
+    ofSet.flatMap((name) => {
+      const node = table.byName.get(name);
+      if (node === undefined) return [];
+      const sum = amounts.get(node) ?? node.capacity.map(() => 0);
+      const request = job.class.podSets[set]?.request ?? [];
+      amounts.set(
+        node,
+        job.input.exclusive === true
+          ? node.capacity.slice()
+          : sum.map((amount, index) => amount + (request[index] ?? 0)),
+      );
+      return [node];
+    }),
+  );
+  const charges = [...amounts].map(([node, taken]): Charge => ({ node, amounts: taken }));
+  return { charges, nodes, queue: job.input.queues[0] ?? "" };
+}
+
+/** `before`: the array as it was, whose ended tasks stay known where the input does not tell them. */
+export function newArray(input: NonNullable<JobInput["array"]>, before?: ArrayRecord): ArrayRecord {
+  return {
+    pending: new RunSet(input.pending),
+    blocked: new RunSet(),
+    never: new RunSet(),
+    maxRunning: input.maxRunning ?? Infinity,
+    ok: input.ended?.ok === undefined ? (before?.ok ?? new RunSet()) : new RunSet(input.ended.ok),
+    notOk: input.ended?.notOk === undefined ? (before?.notOk ?? new RunSet()) : new RunSet(input.ended.notOk),
+  };
+}
+
+export function reservationOf(job: JobRecord, reservation: ReservationRecord): Reservation {
+  const task = job.array?.pending.first();
+  return {
+    job: job.id,
+    ...(task === undefined ? {} : { task }),
+    queue: reservation.queue,
+    nodes: reservation.nodes.map((set) => set.map((node) => node.name)),
+    startTime: reservation.start,
+    endTime: reservation.end,
+  };
 }

@@ -1,13 +1,15 @@
 import { classKey, dense, JobClass } from "./classes.ts";
-import { afterEnd, fromOutcome, overall, sortFellows, statusOn } from "./dependencies.ts";
+import { copyState } from "./copy-state.ts";
+import { overall } from "./dependencies.ts";
+import { DependencyLinks } from "./dependency-links.ts";
 import { SchedulingError } from "./error.ts";
 import { Heap } from "./heap.ts";
 import { NodeTable } from "./nodes.ts";
-import type { NodeRecord } from "./nodes.ts";
 import { applyCharges } from "./place.ts";
 import type { PlacementContext } from "./place.ts";
-import { pendingTasks } from "./records.ts";
-import type { ArrayRecord, Charge, DependencyRecord, JobRecord, Placement, ReservationRecord, Run } from "./records.ts";
+import { netPriority, newArray, newRecord, pendingTasks, placementOf, reservationOf } from "./records.ts";
+import type { JobRecord, Placement, Run } from "./records.ts";
+import { ReservationPlan } from "./reservation-plan.ts";
 import { RunSet } from "./runs.ts";
 import type {
   Allocation,
@@ -33,22 +35,17 @@ export class ClusterStore implements ClusterState, PlacementContext {
   policy: Policy;
   readonly options: ClusterOptions;
   readonly table: NodeTable;
+  readonly plan: ReservationPlan;
   readonly queues = new Map<string, QueueInput>();
   readonly classes = new Map<string, JobClass>();
   readonly jobs = new Map<number, JobRecord>();
+  readonly links = new DependencyLinks(this.jobs, (job) => this.refresh(job));
   now: Time = -Infinity;
   /** Grows when something changes that can be an obstacle to a whole class: queues, nodes. */
   version = 0;
-  /** Something became free since the last pass, so that reservations may move to the front. */
-  gained = false;
-  /** More changed than the log of gains tells (nodes, queues): every reservation is planned anew. */
-  unsure = false;
   readonly touched = new Set<JobRecord>();
   /** Waiting jobs whose turn it is. */
   heads = new Set<JobRecord>();
-  readonly reserved = new Set<JobRecord>();
-  /** Jobs whose reservation was taken out of the timelines and awaits the next pass. */
-  readonly lifted = new Set<JobRecord>();
   expired: number[] = [];
   readonly wakes = new Heap<{ time: Time; job: JobRecord }>(
     (a, b) => a.time < b.time || (a.time === b.time && a.job.id < b.job.id),
@@ -59,23 +56,24 @@ export class ClusterStore implements ClusterState, PlacementContext {
       (a.time === b.time && (a.run.job.id - b.run.job.id || (a.run.task ?? -1) - (b.run.task ?? -1)) < 0),
   );
   running = 0;
-  readonly #matches = new Map<string, Map<string, boolean>>();
-  /** By user and name: ids alive, and of these the ones that wait by `Singleton`. */
-  readonly #names = new Map<string, { alive: Set<number>; singletons: Set<number> }>();
+  readonly #matches: Map<string, Map<string, boolean>>;
 
-  constructor(options: ClusterOptions) {
+  /** `matches` are answers that are known already. */
+  constructor(options: ClusterOptions, matches = new Map<string, Map<string, boolean>>()) {
     this.options = options;
     this.resources = options.resources.slice();
     this.policy = { ...defaultPolicy, ...options.policy };
     this.table = new NodeTable(this.resources.length);
+    this.plan = new ReservationPlan(this.table, this.touched);
+    this.#matches = matches;
   }
 
   // --- policy, nodes, queues
 
   setPolicy(policy: Partial<Policy>): void {
     this.policy = { ...this.policy, ...policy };
-    for (const job of [...this.reserved, ...this.lifted]) this.dropReservation(job);
-    this.gained = true;
+    for (const job of [...this.plan.reserved, ...this.plan.lifted]) this.plan.drop(job);
+    this.plan.gained = true;
   }
 
   putNode(input: NodeInput): void {
@@ -93,9 +91,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
     const { node, changed } = this.table.put(input, dense(input.capacity, this.resources.length), this.now);
     if (!changed) return;
     this.version += 1;
-    this.gained = true;
-    this.unsure = true;
-    for (const job of node.reserved) this.liftReservation(job);
+    this.plan.doubt();
+    for (const job of node.reserved) this.plan.lift(job);
   }
 
   putQueue(queue: QueueInput): void {
@@ -111,13 +108,12 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   #queueChanged(name: string, nodesToo: boolean): void {
     this.version += 1;
-    this.gained = true;
-    this.unsure = true;
+    this.plan.doubt();
     if (nodesToo) this.table.invalidate();
     for (const job of this.jobs.values()) {
       if (!job.input.queues.includes(name)) continue;
       const tier = this.#tier(job.input);
-      if (job.reservation?.queue === name || job.lifted?.queue === name) this.dropReservation(job);
+      if (job.reservation?.queue === name || job.lifted?.queue === name) this.plan.drop(job);
       if (tier === job.tier) continue;
       this.#unlist(job);
       job.tier = tier;
@@ -145,32 +141,11 @@ export class ClusterStore implements ClusterState, PlacementContext {
     if (this.jobs.has(input.id)) throw new SchedulingError(`job ${input.id} is known already`);
     checkJob(input, this.resources);
     const jobClass = this.#classOf(input);
-    const job: JobRecord = {
-      id: input.id,
-      input: { ...input, podSets: jobClass.podSets },
-      tier: this.#tier(input),
-      priority: (input.priority ?? 0) - (input.nice ?? 0),
-      class: jobClass,
-      listed: false,
-      expired: false,
-      array: undefined,
-      dependencies: [],
-      dependents: undefined,
-      runs: undefined,
-      lastStart: undefined,
-      reservation: undefined,
-      lifted: undefined,
-      reason: "None",
-      reported: undefined,
-    };
+    const job = newRecord(input, jobClass, this.#tier(input));
     jobClass.members += 1;
     this.jobs.set(job.id, job);
-    this.#name(job).alive.add(job.id);
-    if (input.array !== undefined) {
-      job.array = newArray(input.array);
-      job.input.array = undefined;
-    }
-    this.#linkDependencies(job);
+    this.links.enroll(job);
+    this.links.link(job);
     this.#wakeAt(job, input.beginTime);
     this.#watchDeadline(job);
     this.touched.add(job);
@@ -187,13 +162,13 @@ export class ClusterStore implements ClusterState, PlacementContext {
     jobClass.members += 1;
     this.#leaveClass(job);
     job.class = jobClass;
-    if (changes.user !== undefined || "name" in changes) this.#forgetName(job);
+    if (changes.user !== undefined || "name" in changes) this.links.forgetName(job);
     job.input = { ...input, podSets: jobClass.podSets, array: undefined };
-    this.#name(job).alive.add(id);
+    this.links.enroll(job);
     job.tier = this.#tier(input);
-    job.priority = (input.priority ?? 0) - (input.nice ?? 0);
+    job.priority = netPriority(input);
     if (changes.array !== undefined) job.array = newArray(changes.array, job.array);
-    if ("dependencies" in changes || changes.array !== undefined) this.#linkDependencies(job);
+    if ("dependencies" in changes || changes.array !== undefined) this.links.link(job);
     this.#wakeAt(job, input.beginTime);
     job.expired = false;
     this.#watchDeadline(job);
@@ -216,7 +191,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
         for (const [low, high] of gone.runs()) {
           set.remove(low, high);
           array.notOk.add(low, high);
-          this.#tellFellows(job, low, high, false);
+          this.links.tellFellows(job, low, high, false);
         }
       }
     }
@@ -229,32 +204,11 @@ export class ClusterStore implements ClusterState, PlacementContext {
   startJob(id: number, allocation: Allocation, task?: number): void {
     const job = this.#known(id);
     this.#requirePending(job, task);
-    const amounts = new Map<NodeRecord, number[]>();
-    const nodes = allocation.nodes.map((names, set) =>
-      names.flatMap((name) => {
-        const node = this.table.byName.get(name);
-        if (node === undefined) return [];
-        const sum = amounts.get(node) ?? node.capacity.map(() => 0);
-        const request = job.class.podSets[set]?.request ?? [];
-        amounts.set(
-          node,
-          job.input.exclusive === true
-            ? node.capacity.slice()
-            : sum.map((amount, index) => amount + (request[index] ?? 0)),
-        );
-        return [node];
-      }),
-    );
-    const charges: Charge[] = [...amounts].map(([node, amounts]) => ({ node, amounts }));
-    applyCharges(this.table, charges, allocation.startTime, allocation.endTime, -1);
-    this.begin(
-      job,
-      task,
-      { charges, nodes, queue: job.input.queues[0] ?? "" },
-      allocation.startTime,
-      allocation.endTime,
-    );
-    for (const { node } of charges) this.repair(node);
+    const placement = placementOf(this.table, job, allocation.nodes);
+    const { startTime, endTime } = allocation;
+    applyCharges(this.table, placement.charges, startTime, endTime, -1);
+    this.begin(job, task, placement, startTime, endTime);
+    for (const { node } of placement.charges) this.plan.repair(node, this.now);
   }
 
   /** A job begins on a placement that is taken out of the timelines already. */
@@ -262,7 +216,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     const { charges, nodes, queue } = placement;
     const run: Run = { charges, nodes, queue, job, task, start, slotEnd: end, end, alive: true };
     job.reported = undefined;
-    if (job.reservation !== undefined || job.lifted !== undefined) this.dropReservation(job);
+    if (job.reservation !== undefined || job.lifted !== undefined) this.plan.drop(job);
     if (task !== undefined) {
       const { pending, blocked, never } = job.array!;
       if (pending.first() === task) pending.take();
@@ -275,7 +229,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.ends.push({ time: end, run });
     if (this.ends.size > 1024 + 4 * this.running) this.ends.retain((end) => end.run.alive && end.run.end === end.time);
     this.refresh(job);
-    if (job.dependents !== undefined) this.#tellDependents(job);
+    this.links.tell(job);
     return run;
   }
 
@@ -299,8 +253,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
     );
     run.end = end;
     this.ends.push({ time: end, run });
-    if (later) for (const { node } of run.charges) this.repair(node);
-    else this.gained = true;
+    if (later) for (const { node } of run.charges) this.plan.repair(node, this.now);
+    else this.plan.gained = true;
   }
 
   endJob(id: number, now: Time, ending: Ending): void {
@@ -313,7 +267,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     for (const { node } of run.charges) node.runs.delete(run);
     if (run.end > this.now) applyCharges(this.table, run.charges, this.now, run.end, 1);
     else for (const { node } of run.charges) this.table.touch(node);
-    this.gained = true;
+    this.plan.gained = true;
     this.touched.add(job);
     if (ending.requeue === true) {
       if (run.task !== undefined) job.array!.pending.add(run.task);
@@ -326,7 +280,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
       return;
     }
     (ending.ok ? job.array.ok : job.array.notOk).add(run.task!);
-    this.#tellFellows(job, run.task!, run.task!, ending.ok);
+    this.links.tellFellows(job, run.task!, run.task!, ending.ok);
     this.#settle(job);
   }
 
@@ -347,7 +301,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   reservations(): Reservation[] {
-    return [...this.reserved]
+    return [...this.plan.reserved]
       .map((job) => reservationOf(job, job.reservation!))
       .sort((a, b) => a.startTime - b.startTime || a.job - b.job);
   }
@@ -366,11 +320,6 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   // --- for decide and forecast
 
-  /** Ids of jobs of the same user and name that `Singleton` waits for. */
-  namesakesBefore(job: JobRecord): number[] {
-    return [...this.#name(job).alive].filter((id) => id < job.id).sort((a, b) => a - b);
-  }
-
   /** Ends well all runs whose assumed end has come. */
   endAllUntil(time: Time): void {
     for (let end = this.ends.peek(); end !== undefined && end.time <= time; end = this.ends.peek()) {
@@ -382,61 +331,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   /** A state with the same future that shares nothing that changes. */
   copy(): ClusterStore {
-    const copy = new ClusterStore({ ...this.options, policy: this.policy });
-    copy.now = this.now;
-    for (const [name, queue] of this.queues) copy.queues.set(name, queue);
-    for (const [selector, known] of this.#matches) copy.#matches.set(selector, known);
-    for (const { name, capacity, nodeClass, state } of this.table.nodes) {
-      copy.table.put({ name, capacity, nodeClass, state: state as NodeInput["state"] }, capacity.slice(), this.now);
-    }
-    const own = <P extends Placement>(placement: P): P => ({
-      ...placement,
-      charges: placement.charges.map(({ node, amounts }) => ({ node: copy.table.nodes[node.index]!, amounts })),
-      nodes: placement.nodes.map((set) => set.map((node) => copy.table.nodes[node.index]!)),
-    });
-    for (const job of this.jobs.values()) {
-      copy.addJob({ ...job.input, dependencies: undefined });
-      const twin = copy.jobs.get(job.id)!;
-      twin.input = job.input;
-      twin.dependencies = job.dependencies.map((dependency) => ({ ...dependency }));
-      twin.dependents = job.dependents && new Set(job.dependents);
-      twin.lastStart = job.lastStart;
-      twin.expired = job.expired;
-      twin.reason = job.reason;
-      if (job.dependencies.some(({ input }) => input.type === "Singleton")) copy.#name(twin).singletons.add(job.id);
-      if (job.array !== undefined) {
-        const { pending, blocked, never, maxRunning, ok, notOk } = job.array;
-        twin.array = {
-          pending: pending.copy(),
-          blocked: blocked.copy(),
-          never: never.copy(),
-          maxRunning,
-          ok: ok.copy(),
-          notOk: notOk.copy(),
-        };
-      }
-    }
-    for (const job of this.jobs.values()) {
-      const twin = copy.jobs.get(job.id)!;
-      for (const run of job.runs?.values() ?? []) {
-        const placement = own({ charges: run.charges, nodes: run.nodes, queue: run.queue });
-        applyCharges(copy.table, placement.charges, run.start, run.end, -1);
-        copy.begin(twin, run.task, placement, run.start, run.end).slotEnd = run.slotEnd;
-      }
-      twin.lastStart = job.lastStart;
-    }
-    for (const job of this.jobs.values()) {
-      const twin = copy.jobs.get(job.id)!;
-      copy.refresh(twin);
-      const kept = job.reservation ?? job.lifted;
-      if (kept === undefined || !twin.listed) continue;
-      const reservation = own(kept);
-      applyCharges(copy.table, reservation.charges, reservation.start, reservation.end, -1);
-      copy.setReservation(twin, reservation);
-      if (job.lifted !== undefined) copy.liftReservation(twin);
-    }
-    copy.gained = this.gained;
-    copy.unsure = true;
+    const copy = new ClusterStore({ ...this.options, policy: this.policy }, this.#matches);
+    copyState(this, copy);
     return copy;
   }
 
@@ -480,76 +376,10 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   #unlist(job: JobRecord): void {
-    this.dropReservation(job);
+    this.plan.drop(job);
     if (!job.listed) return;
     job.class.remove(job);
     job.listed = false;
-  }
-
-  setReservation(job: JobRecord, reservation: ReservationRecord): void {
-    job.reservation = reservation;
-    this.table.gains.isRecording = true;
-    reservation.testedAt = this.table.gains.end;
-    job.lifted = undefined;
-    this.lifted.delete(job);
-    this.reserved.add(job);
-    this.touched.add(job);
-    for (const { node } of reservation.charges) node.reserved.add(job);
-  }
-
-  /** Takes a reservation out of the timelines for now; the next pass puts it back if it still fits, or plans anew. */
-  liftReservation(job: JobRecord): void {
-    const { reservation } = job;
-    if (reservation === undefined) return;
-    applyCharges(this.table, reservation.charges, reservation.start, reservation.end, 1);
-    for (const { node } of reservation.charges) node.reserved.delete(job);
-    job.reservation = undefined;
-    job.lifted = reservation;
-    this.reserved.delete(job);
-    this.lifted.add(job);
-    this.touched.add(job);
-  }
-
-  /** Takes the mark of a reservation away and leaves what it takes in the timelines, for the run that it becomes. */
-  claimReservation(job: JobRecord): ReservationRecord {
-    const reservation = job.reservation!;
-    for (const { node } of reservation.charges) {
-      node.reserved.delete(job);
-      // Time alone changed what is free there now.
-      this.table.touch(node);
-    }
-    job.reservation = undefined;
-    this.reserved.delete(job);
-    this.touched.add(job);
-    return reservation;
-  }
-
-  dropReservation(job: JobRecord): void {
-    if (job.reservation !== undefined) {
-      this.liftReservation(job);
-      this.gained = true;
-    }
-    job.lifted = undefined;
-    this.lifted.delete(job);
-  }
-
-  /** After a pass all reservations are as good as they can be. */
-  endPass(): void {
-    this.gained = false;
-    this.unsure = false;
-    const { gains } = this.table;
-    let oldest = gains.end;
-    for (const job of this.reserved) oldest = Math.min(oldest, job.reservation!.testedAt);
-    gains.forgetBefore(oldest);
-    gains.isRecording = this.reserved.size > 0;
-  }
-
-  /** After something took more of a node than was planned: reservations that can no longer hold there give way. */
-  repair(node: NodeRecord): void {
-    if (node.reserved.size === 0) return;
-    node.timeline.advance(this.now);
-    if (node.timeline.free.every((amount) => amount >= 0)) return;
-    for (const job of node.reserved) this.liftReservation(job);
   }
 
   // --- the life of a record
@@ -611,7 +441,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
       return;
     }
     this.refresh(job);
-    if (job.dependents !== undefined) this.#tellDependents(job);
+    this.links.tell(job);
   }
 
   #drop(job: JobRecord, ok: boolean): void {
@@ -619,128 +449,6 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.jobs.delete(job.id);
     this.touched.delete(job);
     this.#leaveClass(job);
-    for (const dependency of job.dependencies) {
-      if (dependency.input.job !== undefined) this.jobs.get(dependency.input.job)?.dependents?.delete(job.id);
-    }
-    for (const id of job.dependents ?? []) {
-      const dependent = this.jobs.get(id);
-      if (dependent === undefined) continue;
-      for (const dependency of dependent.dependencies) {
-        if (dependency.input.job !== job.id || dependency.status !== "Waiting") continue;
-        if (job.array !== undefined && dependency.input.task !== undefined) {
-          Object.assign(dependency, statusOn(dependency.input, job));
-        } else Object.assign(dependency, afterEnd(dependency.input, ok, job.lastStart));
-        if (dependent.array !== undefined && dependency.input.type === "AfterCorr" && job.array !== undefined) {
-          dependency.status = "Met";
-          for (const [first, last] of dependent.array.blocked.runs()) dependent.array.never.add(first, last);
-          dependent.array.blocked = new RunSet();
-        }
-      }
-      this.refresh(dependent);
-    }
-    this.#forgetName(job);
+    this.links.gone(job, ok);
   }
-
-  #name(job: JobRecord): { alive: Set<number>; singletons: Set<number> } {
-    const key = `${job.input.user}\0${job.input.name ?? ""}`;
-    let entry = this.#names.get(key);
-    if (entry === undefined) this.#names.set(key, (entry = { alive: new Set(), singletons: new Set() }));
-    return entry;
-  }
-
-  #forgetName(job: JobRecord): void {
-    const entry = this.#name(job);
-    entry.alive.delete(job.id);
-    entry.singletons.delete(job.id);
-    if (entry.alive.size === 0) this.#names.delete(`${job.input.user}\0${job.input.name ?? ""}`);
-    for (const id of entry.singletons) {
-      const other = this.jobs.get(id)!;
-      this.#checkSingleton(other, entry.alive);
-      this.refresh(other);
-    }
-  }
-
-  #checkSingleton(job: JobRecord, alive: Set<number>): void {
-    let first = true;
-    for (const id of alive) if (id < job.id) first = false;
-    for (const dependency of job.dependencies) {
-      if (dependency.input.type === "Singleton") dependency.status = first ? "Met" : "Waiting";
-    }
-  }
-
-  #linkDependencies(job: JobRecord): void {
-    for (const { input } of job.dependencies) {
-      if (input.job !== undefined) this.jobs.get(input.job)?.dependents?.delete(job.id);
-    }
-    const entry = this.#name(job);
-    entry.singletons.delete(job.id);
-    job.dependencies = [];
-    for (const input of job.input.dependencies?.of ?? []) {
-      const dependency: DependencyRecord = { input, status: "Waiting" };
-      job.dependencies.push(dependency);
-      if (input.type === "Singleton") {
-        entry.singletons.add(job.id);
-        continue;
-      }
-      const target = input.job === undefined ? undefined : this.jobs.get(input.job);
-      if (target !== undefined) (target.dependents ??= new Set()).add(job.id);
-      const fellows = input.type === "AfterCorr" && job.array !== undefined && input.task === undefined;
-      if (fellows && (target === undefined ? input.outcome !== undefined : target.array !== undefined)) {
-        sortFellows(job, target, input.outcome);
-        dependency.status = "Met";
-      } else if (target !== undefined) Object.assign(dependency, statusOn(input, target));
-      else Object.assign(dependency, fromOutcome(input, input.outcome));
-    }
-    if (entry.singletons.has(job.id)) this.#checkSingleton(job, entry.alive);
-  }
-
-  #tellDependents(job: JobRecord): void {
-    for (const id of job.dependents!) {
-      const dependent = this.jobs.get(id);
-      if (dependent === undefined) continue;
-      for (const dependency of dependent.dependencies) {
-        if (dependency.input.job !== job.id || dependency.status !== "Waiting") continue;
-        Object.assign(dependency, statusOn(dependency.input, job));
-      }
-      this.refresh(dependent);
-    }
-  }
-
-  /** Tasks of an array ended: fellows in arrays that depend on it by `AfterCorr` may start, or never will. */
-  #tellFellows(job: JobRecord, first: number, last: number, ok: boolean): void {
-    for (const id of job.dependents ?? []) {
-      const dependent = this.jobs.get(id);
-      if (dependent?.array === undefined) continue;
-      if (!dependent.dependencies.some(({ input }) => input.type === "AfterCorr" && input.job === job.id)) continue;
-      const fellows = dependent.array.blocked.intersection(new RunSet([[first, last]]));
-      for (const [low, high] of fellows.runs()) {
-        dependent.array.blocked.remove(low, high);
-        (ok ? dependent.array.pending : dependent.array.never).add(low, high);
-      }
-      this.refresh(dependent);
-    }
-  }
-}
-
-function newArray(input: NonNullable<JobInput["array"]>, before?: ArrayRecord): ArrayRecord {
-  return {
-    pending: new RunSet(input.pending),
-    blocked: new RunSet(),
-    never: new RunSet(),
-    maxRunning: input.maxRunning ?? Infinity,
-    ok: input.ended?.ok === undefined ? (before?.ok ?? new RunSet()) : new RunSet(input.ended.ok),
-    notOk: input.ended?.notOk === undefined ? (before?.notOk ?? new RunSet()) : new RunSet(input.ended.notOk),
-  };
-}
-
-export function reservationOf(job: JobRecord, reservation: ReservationRecord): Reservation {
-  const task = job.array?.pending.first();
-  return {
-    job: job.id,
-    ...(task === undefined ? {} : { task }),
-    queue: reservation.queue,
-    nodes: reservation.nodes.map((set) => set.map((node) => node.name)),
-    startTime: reservation.start,
-    endTime: reservation.end,
-  };
 }

@@ -46,15 +46,7 @@ export class Timeline {
 
   /** The step that holds at `time`. */
   stepAt(time: Time): number {
-    const times = this.times;
-    let low = 0;
-    let high = times.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (times[middle]! <= time) low = middle;
-      else high = middle - 1;
-    }
-    return low;
+    return lastUntil(this.times, time);
   }
 
   equals(other: Timeline): boolean {
@@ -96,4 +88,16 @@ export class Timeline {
     times.splice(step, 1);
     free.splice(offset, width);
   }
+}
+
+/** Position of the last of ascending times that is not after `time`; 0 where all are. */
+export function lastUntil(times: readonly Time[], time: Time): number {
+  let low = 0;
+  let high = times.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (times[middle]! <= time) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }

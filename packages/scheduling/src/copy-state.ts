@@ -1,0 +1,59 @@
+import { applyCharges } from "./place.ts";
+import type { Placement } from "./records.ts";
+import type { ClusterStore } from "./store.ts";
+import type { NodeInput } from "./types.ts";
+
+/** Gives an empty store the same future as another, sharing nothing that changes. */
+export function copyState(from: ClusterStore, copy: ClusterStore): void {
+  copy.now = from.now;
+  for (const [name, queue] of from.queues) copy.queues.set(name, queue);
+  for (const { name, capacity, nodeClass, state } of from.table.nodes) {
+    copy.table.put({ name, capacity, nodeClass, state: state as NodeInput["state"] }, capacity.slice(), from.now);
+  }
+  const own = <P extends Placement>(placement: P): P => ({
+    ...placement,
+    charges: placement.charges.map(({ node, amounts }) => ({ node: copy.table.nodes[node.index]!, amounts })),
+    nodes: placement.nodes.map((set) => set.map((node) => copy.table.nodes[node.index]!)),
+  });
+  for (const job of from.jobs.values()) {
+    copy.addJob({ ...job.input, dependencies: undefined });
+    const twin = copy.jobs.get(job.id)!;
+    twin.input = job.input;
+    copy.links.copy(twin, job);
+    twin.lastStart = job.lastStart;
+    twin.expired = job.expired;
+    twin.reason = job.reason;
+    if (job.array !== undefined) {
+      const { pending, blocked, never, maxRunning, ok, notOk } = job.array;
+      twin.array = {
+        pending: pending.copy(),
+        blocked: blocked.copy(),
+        never: never.copy(),
+        maxRunning,
+        ok: ok.copy(),
+        notOk: notOk.copy(),
+      };
+    }
+  }
+  for (const job of from.jobs.values()) {
+    const twin = copy.jobs.get(job.id)!;
+    for (const run of job.runs?.values() ?? []) {
+      const placement = own({ charges: run.charges, nodes: run.nodes, queue: run.queue });
+      applyCharges(copy.table, placement.charges, run.start, run.end, -1);
+      copy.begin(twin, run.task, placement, run.start, run.end).slotEnd = run.slotEnd;
+    }
+    twin.lastStart = job.lastStart;
+  }
+  for (const job of from.jobs.values()) {
+    const twin = copy.jobs.get(job.id)!;
+    copy.refresh(twin);
+    const kept = job.reservation ?? job.lifted;
+    if (kept === undefined || !twin.listed) continue;
+    const reservation = own(kept);
+    applyCharges(copy.table, reservation.charges, reservation.start, reservation.end, -1);
+    copy.plan.set(twin, reservation);
+    if (job.lifted !== undefined) copy.plan.lift(twin);
+  }
+  copy.plan.gained = from.plan.gained;
+  copy.plan.unsure = true;
+}
