@@ -16,6 +16,7 @@ import { bootstrap } from "./bootstrap.ts";
 import { expireEvents } from "./collection/events.ts";
 import { GarbageCollector } from "./collection/garbage.ts";
 import { NamespaceKeeper } from "./collection/namespaces.ts";
+import { type DefinitionSpec, kindsOfDefinition } from "./definitions/custom-kind.ts";
 import { definitionKind } from "./definitions/definition-kind.ts";
 import { followDefinitions } from "./definitions/definitions.ts";
 import { Discovery } from "./http/discovery.ts";
@@ -51,6 +52,8 @@ export interface ApiServerOptions {
   socketPath?: string;
   /** Created or brought up to date at start: CustomResourceDefinitions, default objects. */
   bootstrapObjects?: readonly KubernetesObject[];
+  /** Definitions, in the form of CustomResourceDefinitions, of kinds that are asked and never stored. */
+  questionDefinitions?: readonly KubernetesObject[];
   extraRoutes?: readonly ExtraRoute[];
   log?: Log;
   /** Closes the server. */
@@ -89,6 +92,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     ...reviewKinds(),
   ])
     registry.add(kind);
+  for (const { spec } of options.questionDefinitions ?? []) {
+    for (const kind of kindsOfDefinition(spec as unknown as DefinitionSpec, true)) registry.add(kind);
+  }
   registry.add(definitionKind(registry));
   followDefinitions(registry);
   const now = (): Date => new Date();

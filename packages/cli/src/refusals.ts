@@ -1,5 +1,4 @@
 /** The cluster's refusals of a job, in the words that Slurm has for them. */
-import type { Condition } from "@berth/machinery";
 import type { Workload } from "@berth/kinds";
 import { invalidPartition, refusals, SlurmError, submissionFailed } from "@berth/slurm";
 
@@ -20,7 +19,7 @@ const slurmWords: Record<string, string> = {
 };
 
 /** The error of a job that was not admitted. */
-export function refusalOf(condition: Condition, workload: Workload): SlurmError {
+export function refusalOf(condition: { reason: string; message: string }, workload: Workload): SlurmError {
   const words = slurmWords[condition.reason];
   if (words === undefined) return submissionFailed(condition.message);
   const error =

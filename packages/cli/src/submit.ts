@@ -40,7 +40,7 @@ export function readRequest(words: readonly string[], frontend: string): Request
     environment: process.env,
     nowSeconds: Math.floor(Date.now() / 1000),
     ...(commandLine.wrap === undefined && {
-      script: { name: commandLine.script ?? "stdin", text: script.toString("latin1") },
+      script: { name: commandLine.script ?? "stdin", text: script.toString("utf8") },
     }),
   });
   return { commandLine, resolved, script, frontend };
@@ -120,10 +120,11 @@ async function largestNode({ client }: Cluster): Promise<number | undefined> {
  * Creates the objects, and waits until the cluster has given the job an id. Throws SlurmError when it refuses; nothing is left
  * behind then.
  */
-export async function submit(cluster: Cluster, { secret, workload }: SubmissionObjects): Promise<Workload> {
+export async function submit(cluster: Cluster, objects: SubmissionObjects): Promise<Workload> {
   const { client } = cluster;
+  const { workload } = objects;
   const { namespace, name } = workload.metadata;
-  await createSecret(cluster, secret, workload.spec.user ?? "");
+  await createSecret(cluster, objects);
   const removeAll = async (): Promise<void> => {
     await client.delete(workloads, name, { namespace }).catch(() => undefined);
     await client.delete(resources.secrets, name, { namespace }).catch(() => undefined);
@@ -155,23 +156,32 @@ export async function submit(cluster: Cluster, { secret, workload }: SubmissionO
   return admitted;
 }
 
-/** Creates the Secret, and before it the user's namespace where this is the user's first job. */
-async function createSecret({ client }: Cluster, secret: SubmissionObjects["secret"], user: string): Promise<void> {
-  const create = () => client.create<AnyObject>(resources.secrets, secret as unknown as AnyObject);
+/** Creates the Secret; one that exists was made by this request, whose answer was lost. */
+async function createSecret(cluster: Cluster, { secret, workload }: SubmissionObjects): Promise<void> {
+  const create = () => cluster.client.create<AnyObject>(resources.secrets, secret as unknown as AnyObject);
+  await withNamespace(cluster, workload, create).catch((error: unknown) => {
+    if (!isReason(error, "AlreadyExists")) throw error;
+  });
+}
+
+/** Creates an object in a user's namespace, and before it the namespace where this is the user's first. */
+export async function withNamespace<T>(
+  { client }: Cluster,
+  { metadata, spec }: Workload,
+  create: () => Promise<T>,
+): Promise<T> {
   try {
-    await create();
+    return await create();
   } catch (error) {
-    if (isReason(error, "AlreadyExists")) return;
     if (!isReason(error, "NotFound")) throw error;
-    const { namespace } = secret.metadata;
     const object = {
       apiVersion: "v1",
       kind: "Namespace",
-      metadata: { name: namespace, annotations: { [annotations.owner]: user } },
+      metadata: { name: metadata.namespace ?? "", annotations: { [annotations.owner]: spec.user ?? "" } },
     };
     await client.create<AnyObject>(resources.namespaces, object).catch((failure: unknown) => {
       if (!isReason(failure, "AlreadyExists")) throw failure;
     });
-    await create();
+    return await create();
   }
 }

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type AnyObject, resources } from "@berth/client";
-import type { Pod, PodSet, Workload } from "@berth/kinds";
-import { annotations, isFinal, parseIndexList, workloads } from "@berth/kinds";
+import type { Pod, PodSet, StartEstimate, Workload } from "@berth/kinds";
+import { annotations, isFinal, parseIndexList, startEstimates, workloads } from "@berth/kinds";
 import { startTestCluster, type TestCluster, type TestNode, waitFor, workload } from "./test-cluster.test.ts";
 
 let cluster: TestCluster;
@@ -59,6 +59,31 @@ test("a job runs, is accounted once, and its pod goes", async () => {
     rows.map(({ jobId, attempt, state, user, nodes }) => ({ jobId, attempt, state, user, nodes })),
     [{ jobId: done.status.jobId, attempt: 1, state: "Succeeded", user: "ada", nodes: ["n1"] }],
   );
+  await podsGone();
+});
+
+test("a start estimate: now, behind what runs, never; and nothing is left of it", async () => {
+  const ask = async (name: string, more: Parameters<typeof workload>[1] = {}): Promise<StartEstimate["status"]> => {
+    const question = { ...workload(name, more), kind: "StartEstimate" };
+    return (await cluster.client.create<StartEstimate>(startEstimates, question)).status;
+  };
+  const now = await ask("asked");
+  assert.deepEqual([now?.nodes, now?.cpus, now?.queue, now?.basis], [["n1"], 1, "standard", "Reserved"]);
+  assert.equal(now?.startTime, now?.asOf);
+  runMs.set("whole", 60_000);
+  const cpu = (count: string): PodSet[] => gang(0, count).slice(0, 1);
+  const whole = await create(workload("whole", { podSets: cpu("4"), wallTimeSeconds: 600 }));
+  await waitFor(cluster.client, ["whole"], ({ status }) => status?.phase === "Running");
+  const later = await ask("asked");
+  assert.equal(later?.reason, "Resources");
+  assert.ok(Date.parse(later.startTime!) - Date.parse(later.asOf!) > 500_000, JSON.stringify(later));
+  const never = await ask("asked", { podSets: cpu("5") });
+  assert.equal(never?.refusal?.reason, "NodeConfigurationUnavailable");
+  assert.match(never.refusal.message, /5 cpus on one node; the largest has 4 cpus/);
+  const { items } = await cluster.client.list<Workload>(workloads, { namespace: "ada" });
+  assert.ok(!items.some(({ metadata }) => metadata.name === "asked"));
+  assert.deepEqual((await cluster.client.list(startEstimates, { namespace: "ada" })).items, []);
+  await cluster.client.delete(workloads, whole.metadata.name, { namespace: "ada" });
   await podsGone();
 });
 

@@ -6,7 +6,15 @@ import { type Accounting, openAccounting } from "@berth/accounting";
 import { type ApiServer, startApiServer } from "@berth/apiserver";
 import { type Client, createClient, Informer, loadKubeconfig, resources } from "@berth/client";
 import type { Pod, Workload } from "@berth/kinds";
-import { annotations, apiVersion, customResourceDefinitions, defaultObjects, isFinal, workloads } from "@berth/kinds";
+import {
+  annotations,
+  apiVersion,
+  customResourceDefinitions,
+  defaultObjects,
+  isFinal,
+  questionDefinitions,
+  workloads,
+} from "@berth/kinds";
 import { type ControllersOptions, runControllers } from "./controller-manager.ts";
 import { timestamp } from "./context.ts";
 
@@ -27,6 +35,7 @@ export async function startTestCluster(): Promise<TestCluster> {
   const api = await startApiServer({
     dataDirectory: folder,
     bootstrapObjects: [...customResourceDefinitions, ...defaultObjects],
+    questionDefinitions,
   });
   const connection = loadKubeconfig({ path: api.adminKubeconfig }).connection;
   const client = createClient(connection);

@@ -63,6 +63,7 @@ export const accessObjects: readonly KubernetesObject[] = [
   bindingOf("berth-reader", usersGroup),
   clusterRole(userRole, [
     { apiGroups: [group], resources: ["workloads"], verbs: write },
+    { apiGroups: [group], resources: ["startestimates"], verbs: ["create"] },
     { apiGroups: [""], resources: ["secrets", "configmaps"], verbs: write },
     { apiGroups: [""], resources: ["pods", "pods/log", "pods/status", "events"], verbs: read },
     { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: read },

@@ -3,6 +3,7 @@ import type { KubernetesObject, ResourceKey } from "@berth/machinery";
 import { group, version } from "./constants.ts";
 import type { KindDefinition, Schema } from "./definition.ts";
 import { accountDefinition, membershipDefinition, queueDefinition, siteDefinition } from "./site-definitions.ts";
+import { startEstimateDefinition } from "./start-estimate.ts";
 import { workloadDefinition } from "./workload-definition.ts";
 
 export const kindDefinitions: readonly KindDefinition[] = [
@@ -62,6 +63,12 @@ export function customResourceDefinition(definition: KindDefinition): Kubernetes
 
 export const customResourceDefinitions: readonly KubernetesObject[] = kindDefinitions.map(customResourceDefinition);
 
+/**
+ * Kinds that are asked and never stored, in the same form. They are no CustomResourceDefinitions: a real kube-apiserver would
+ * store their objects.
+ */
+export const questionDefinitions: readonly KubernetesObject[] = [customResourceDefinition(startEstimateDefinition)];
+
 function key(definition: KindDefinition): ResourceKey {
   return { group, version, resource: definition.plural, kind: definition.kind, namespaced: definition.namespaced };
 }
@@ -72,3 +79,4 @@ export const queues: ResourceKey = key(queueDefinition);
 export const accounts: ResourceKey = key(accountDefinition);
 export const memberships: ResourceKey = key(membershipDefinition);
 export const sites: ResourceKey = key(siteDefinition);
+export const startEstimates: ResourceKey = key(startEstimateDefinition);

@@ -22,8 +22,10 @@ export {
   customResourceDefinitions,
   kindDefinitions,
   memberships,
+  questionDefinitions,
   queues,
   sites,
+  startEstimates,
   workloads,
 } from "./custom-resource-definitions.ts";
 export {
@@ -67,6 +69,7 @@ export type {
   SiteSpec,
   SiteStatus,
 } from "./site-kinds.ts";
+export type { StartEstimate, StartEstimateStatus } from "./start-estimate.ts";
 export { activePhases, dependencyTypes, finalPhases, pendingPhases, pendingReasons } from "./workload.ts";
 export type {
   ArrayStatus,

@@ -97,7 +97,8 @@ const submission: Schema = object({
   secretName: name,
 });
 
-const spec: Schema = {
+/** Also what a StartEstimate asks about. */
+export const workloadSpecSchema: Schema = {
   ...object(
     {
       type: { ...oneOf(["Batch", "Service"]), default: "Batch" },
@@ -290,7 +291,7 @@ export const workloadDefinition: KindDefinition = {
   namespaced: true,
   description:
     "The only thing that waits, is scheduled, limited, ended, requeued, accounted and explained: pod sets with a wall time, an account and a queue.",
-  spec,
+  spec: workloadSpecSchema,
   status,
   rules,
   columns: [

@@ -2,6 +2,7 @@ export { createClusterState } from "./create.ts";
 export { decide } from "./decide.ts";
 export { SchedulingError } from "./error.ts";
 export { explain } from "./explain.ts";
+export { foresee } from "./foresee.ts";
 export { forecast } from "./forecast.ts";
 export { waitReasons } from "./types.ts";
 export type {
@@ -17,6 +18,7 @@ export type {
   Explanation,
   Forecast,
   ForecastOptions,
+  Foresight,
   JobInput,
   NodeInput,
   PodSetInput,

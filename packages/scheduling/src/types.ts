@@ -276,6 +276,17 @@ export interface Forecast {
   complete: boolean;
 }
 
+/** What would become of a job that is not there. */
+export interface Foresight {
+  asOf: Time;
+  /** By pod set; with the earliest start of a large state all nodes together. Absent where it depends on an event. */
+  start?: { time: Time; queue: string; nodes: string[][] };
+  /** `Reserved`: a start at once or a reservation. `Forecast`: as {@link ExpectedStart}. */
+  basis?: "Reserved" | "Forecast";
+  /** Why it would wait; absent where it starts at once. */
+  explanation?: Explanation;
+}
+
 /** How an attempt ended. */
 export interface Ending {
   /** Only of arrays, and then required. */

@@ -37,7 +37,7 @@ export const sbatchSummaries: Record<string, readonly [form: string, summary: st
   mincpus: ["N", "at least so many CPUs on each node"],
   nice: ["N", "go behind others by N points of priority; 100 where no N is given"],
   "no-requeue": ["", "do not start again after the loss of a node or preemption"],
-  nodelist: ["NODES", "on these nodes (`n[1-3],m7`), and on more where more are asked for"],
+  nodelist: ["NODES", "only on these nodes (`n[1-3],m7`)"],
   nodes: ["N|MIN-MAX", "nodes; of a range the fewest that hold all tasks"],
   ntasks: ["N", "tasks, spread evenly over the nodes"],
   "ntasks-per-node": ["N", "tasks on each node"],

@@ -122,7 +122,7 @@ export function toSubmission(resolved: ResolvedSbatch, context: SubmissionContex
   if (Object.keys(placement).length > 0) spec.placement = placement;
 
   const variables = { ...exported, ...gpuVariables, SLURM_SUBMIT_DIR: context.workingDirectory };
-  // A line of sh among others: the wrapper reads the file into the shell that becomes the script.
+  // Before the wrapper's first line: it opens the job's files, and becomes the script.
   const umask = `umask ${context.umask.toString(8).padStart(4, "0")}\n`;
   const base64 = (content: Uint8Array | string) => Buffer.from(content as string).toString("base64");
   return {
@@ -134,9 +134,9 @@ export function toSubmission(resolved: ResolvedSbatch, context: SubmissionContex
       type: "Opaque",
       immutable: true,
       data: {
-        [submissionKeys.wrapper]: base64(wrapperScript),
+        [submissionKeys.wrapper]: base64(umask + wrapperScript),
         [submissionKeys.script]: base64(context.script),
-        [submissionKeys.environment]: base64(environmentFile(variables) + umask),
+        [submissionKeys.environment]: base64(environmentFile(variables)),
         [submissionKeys.arguments]: base64(argumentsFile(context.arguments)),
       },
     },

@@ -63,6 +63,7 @@ const viewRules: PolicyRule[] = [
 ];
 const editRules: PolicyRule[] = [
   ...withVerbs(write),
+  { apiGroups: ["berth.dev"], resources: ["startestimates"], verbs: ["create"] },
   { apiGroups: [""], resources: ["secrets"], verbs: [...read, ...write] },
   {
     apiGroups: [""],

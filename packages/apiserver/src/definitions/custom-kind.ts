@@ -40,13 +40,26 @@ function simplePath(jsonPath: string): string {
   return jsonPath.replace(/^\./, "");
 }
 
-/** The kinds that a CustomResourceDefinition serves, one for each served version. */
-export function kindsOfDefinition(spec: DefinitionSpec): Kind[] {
+/**
+ * The kinds that a CustomResourceDefinition serves, one for each served version.
+ * @param question it is asked, never stored; a definition of the same form, but no object of the API
+ */
+export function kindsOfDefinition(spec: DefinitionSpec, question = false): Kind[] {
   const storage = spec.versions.find((version) => version.storage) ?? spec.versions[0]!;
-  return spec.versions.filter((version) => version.served).map((version) => kindOfVersion(spec, version, storage));
+  return spec.versions
+    .filter((version) => version.served)
+    .map((version) => kindOfVersion(spec, version, storage, question));
 }
 
-function kindOfVersion(spec: DefinitionSpec, version: DefinitionVersion, storage: DefinitionVersion): Kind {
+/** Nobody changes what was asked: beside these there is its status only. */
+const questionVerbs = ["create", "get", "list", "watch"];
+
+function kindOfVersion(
+  spec: DefinitionSpec,
+  version: DefinitionVersion,
+  storage: DefinitionVersion,
+  question: boolean,
+): Kind {
   const { names, group } = spec;
   const own = `${group}/${version.name}`;
   const stored = `${group}/${storage.name}`;
@@ -67,7 +80,7 @@ function kindOfVersion(spec: DefinitionSpec, version: DefinitionVersion, storage
     namespaced: spec.scope === "Namespaced",
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
-    verbs: allVerbs,
+    verbs: question ? questionVerbs : allVerbs,
     bucket: `${names.plural}.${group}`,
     storedAs: { apiVersion: stored, kind: names.kind },
     ...converted,
@@ -97,6 +110,7 @@ function kindOfVersion(spec: DefinitionSpec, version: DefinitionVersion, storage
     unconditionalUpdate: false,
     customSchema: version.schema?.openAPIV3Schema ?? {},
     custom: true,
+    question,
     strategy: {},
   };
 }

@@ -10,6 +10,7 @@ import type { Kind, WriteContext } from "../registry/kind.ts";
 import { qualified } from "../registry/kind.ts";
 import { list, parseResourceVersion, waitForResourceVersion } from "../registry/list.ts";
 import { patchOf } from "../registry/patch.ts";
+import { answered } from "../registry/question.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { IncludeObject, Renderer } from "../registry/render.ts";
 import { rendererOf } from "../registry/render.ts";
@@ -196,6 +197,12 @@ async function serveCreate(
   reportDuplicates(kind, body.duplicates, options, context);
   context.dryRun = isDryRun(exchange.query.getAll("dryRun"));
   const written = await create(server.store, kind, path.namespace, body.value, options, context);
+  if (kind.question && written.entry !== undefined) {
+    const answer = await answered(server.store, kind, written.entry, exchange.response);
+    if (answer === undefined) return;
+    sendWritten(server, exchange, kind, { bytes: answer.bytes, entry: answer, created: true });
+    return;
+  }
   sendWritten(server, exchange, kind, written);
 }
 
@@ -207,7 +214,9 @@ async function serveUpdate(
   context: WriteContext,
   decode: ProtobufDecoder | undefined,
 ): Promise<void> {
-  requireVerb(kind, exchange.method === "PATCH" ? "patch" : "update");
+  // Who answers a question writes its status; what was asked stays.
+  if (!kind.question || path.subresource !== "status")
+    requireVerb(kind, exchange.method === "PATCH" ? "patch" : "update");
   const options = writeOptions(exchange);
   context.dryRun = isDryRun(exchange.query.getAll("dryRun"));
   const change = await readChange(exchange, kind, decode, options, context);

@@ -91,6 +91,7 @@ export function defineBuiltin(definition: BuiltinDefinition): Kind {
     protobuf: true,
     unconditionalUpdate: definition.unconditionalUpdate ?? true,
     custom: false,
+    question: false,
     strategy: definition.strategy ?? {},
   };
 }

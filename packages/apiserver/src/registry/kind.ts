@@ -113,6 +113,10 @@ export interface Kind {
   /** May be written by PUT without a resourceVersion. */
   readonly unconditionalUpdate: boolean;
   readonly custom: boolean;
+  /**
+   * A question: never stored. Who creates one is answered when somebody has written its status, and it is forgotten then.
+   */
+  readonly question: boolean;
   readonly strategy: Strategy;
 }
 

@@ -24,6 +24,8 @@ export interface Subscription {
 /** All objects of one kind: the visible state, sorted keys for paging, recent history and subscribers. */
 export class Bucket {
   readonly name: string;
+  /** Its objects are kept in memory only. */
+  volatile = false;
   readonly entries = new Map<string, Entry>();
   /** Events with a resource version at or below this one are no longer known. */
   floor: number;

@@ -166,7 +166,8 @@ export class Store {
       if (batch === this.queue) this.queue = [];
       try {
         await this.journal.commit(
-          batch.map((item) => item.write),
+          // What is volatile moves the resource version on, and is not written.
+          batch.flatMap(({ bucket, write }) => (bucket.volatile ? [] : [write])),
           batch.at(-1)!.write.resourceVersion,
         );
       } catch (error) {

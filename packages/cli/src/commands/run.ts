@@ -23,7 +23,7 @@ export async function run(words: string[]): Promise<number> {
   const { options } = request.resolved;
   if (options.testOnly === true)
     throw new CommandError("berth run runs: use berth sbatch --test-only to ask when a job would start");
-  const steps = nextSteps(request.script.toString("latin1"), request.commandLine.script ?? "stdin");
+  const steps = nextSteps(request.script.toString("utf8"), request.commandLine.script ?? "stdin");
   const { cluster, started } = await connectOrStart();
   const jobs = [await submitOne(cluster, request)];
   for (const step of steps) jobs.push(await submitOne(cluster, requestOf(step, jobs.at(-1)!), jobs.at(-1)));

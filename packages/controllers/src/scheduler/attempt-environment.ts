@@ -53,7 +53,8 @@ export function attemptEnvironment(place: AttemptPlace): (podSet: PodSet, index:
       defaultMemoryPerCpuBytes: queue.spec.defaultMemoryPerCpuBytes,
       clusterName,
     });
-    if (isSubmission) return { ...own, ...files };
+    // The others run something else: the script's files are not theirs.
+    if (isSubmission) return podSet.role === "Worker" ? own : { ...own, ...files };
     const kept = Object.fromEntries(Object.entries(own).filter(([name]) => /^(?:SLURM|BERTH)_/.test(name)));
     if (task !== undefined) kept["JOB_COMPLETION_INDEX"] = String(task);
     return kept;

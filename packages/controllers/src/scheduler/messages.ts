@@ -1,7 +1,7 @@
 /** Why a job waits, in words and with the numbers. Pure. */
 import type { PendingReason } from "@berth/kinds";
 import type { Explanation } from "@berth/scheduling";
-import { formatAmount } from "../workload/admission.ts";
+import { formatAmount } from "../workload/oversize.ts";
 
 /** Times of the same day stand as a clock, others with their date; UTC, as all that is stored. */
 function formatTime(time: number, now: number): string {
@@ -23,14 +23,18 @@ function jobNames(jobs: readonly number[]): string {
   return `${jobs.length === 1 ? "job" : "jobs"} ${shown}${jobs.length > 5 ? `, and ${jobs.length - 5} more` : ""}`;
 }
 
-/** The rest of a sentence on when room comes: at what time, and by whose end. */
+/**
+ * The rest of a sentence on when room comes: at what time, and by whose end. Only of reservations: other starts are a matter of
+ * the forecast, which stands in `estimatedStart`.
+ */
 function whenFree({ start, waitsFor }: Explanation, now: number): string {
-  if (waitsFor !== undefined && start !== undefined) {
+  if (start?.reserved !== true) return "";
+  if (waitsFor !== undefined) {
     const node =
       start.nodes.length === 1 ? `${start.nodes[0]} has room` : `${plural(start.nodes.length, "node")} have room`;
     return `, ${node} at ${formatTime(start.time, now)} when ${jobName(waitsFor.job, waitsFor.task)} ends`;
   }
-  if (start !== undefined && start.time > now) return `, expected at ${formatTime(start.time, now)}`;
+  if (start.time > now) return `, expected at ${formatTime(start.time, now)}`;
   return "";
 }
 

@@ -8,7 +8,9 @@ import {
   decide,
   type Decisions,
   explain,
+  type Foresight,
   forecast,
+  foresee,
   type Start,
 } from "@berth/scheduling";
 import { type Context, seconds } from "../context.ts";
@@ -41,7 +43,9 @@ import {
 import { WaitingReports } from "./waiting.ts";
 
 /** A forecast is played not more often than this, and takes not more than this part of one core. */
-const forecastIntervalMs = 2000;
+const forecastIntervalMs = 1000;
+/** The first one after a rest waits for what comes together with the change that asks for it. */
+const forecastDelayMs = 200;
 const forecastCostFactor = 20;
 const forecastStarts = 2000;
 
@@ -63,6 +67,7 @@ export class Scheduling implements LifeEvents {
   #costMs = 0;
   #forecastTimer: NodeJS.Timeout | undefined;
   #forecastCostMs = 0;
+  #forecastEnd = -Infinity;
   /** Told of Workloads whose final status is written. */
   readonly #finished: (record: WorkloadRecord) => void;
 
@@ -417,6 +422,21 @@ export class Scheduling implements LifeEvents {
     }
   }
 
+  /** When a job would start that is not there: of a record that has an id and is in no ledger. Costs about a forecast. */
+  foresee(record: WorkloadRecord): Foresight & { message: string | undefined; cpus: number } {
+    const job = jobInput(record, this.#jobContext(record));
+    const now = this.#now();
+    const found = foresee(this.#core, job, now, { maxStarts: forecastStarts });
+    const { explanation, start } = found;
+    const message = explanation === undefined ? undefined : waitMessage(explanation, this.#resources, now);
+    const nodes = start?.nodes.flat() ?? [];
+    const milliCpus =
+      job.exclusive === true && start !== undefined
+        ? [...new Set(nodes)].reduce((sum, name) => sum + (this.#amountsOf(name)?.["cpu"] ?? 0), 0)
+        : job.podSets.reduce((sum, { count, request }) => sum + count * (request[0] ?? 0), 0);
+    return { ...found, message, cpus: Math.ceil(milliCpus / 1000) };
+  }
+
   #messageOf(record: WorkloadRecord): string | undefined {
     if (record.blocked !== undefined) return record.blocked;
     const explanation = explain(this.#core, record.jobId!, this.#now());
@@ -425,7 +445,8 @@ export class Scheduling implements LifeEvents {
 
   #forecastSoon(): void {
     if (this.#forecastTimer !== undefined || this.#core.counts().pendingJobs === 0) return;
-    const pause = Math.max(forecastIntervalMs, this.#forecastCostMs * forecastCostFactor);
+    const rest = Math.max(forecastIntervalMs, this.#forecastCostMs * forecastCostFactor);
+    const pause = Math.max(forecastDelayMs, this.#forecastEnd + rest - performance.now());
     this.#forecastTimer = setTimeout(() => {
       this.#forecastTimer = undefined;
       const began = performance.now();
@@ -434,7 +455,8 @@ export class Scheduling implements LifeEvents {
         const record = this.#ledger.byJobId(job)?.record;
         if (record !== undefined) this.#reports.estimate(record, time);
       }
-      this.#forecastCostMs = performance.now() - began;
+      this.#forecastEnd = performance.now();
+      this.#forecastCostMs = this.#forecastEnd - began;
     }, pause);
   }
 }

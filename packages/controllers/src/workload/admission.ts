@@ -10,8 +10,8 @@ import {
   parseIndexList,
 } from "@berth/kinds";
 import type { Identity } from "../context.ts";
-import { type Amounts, effectiveRequests } from "../model/requests.ts";
-import { matchesClass, selectorOf } from "../scheduler/selectors.ts";
+import type { Amounts } from "../model/requests.ts";
+import { oversize } from "./oversize.ts";
 
 /** A closed list; `Admitted` is False with one of these, and a message that says what would be right. */
 type RefusalReason =
@@ -61,6 +61,8 @@ export interface AdmissionInput {
 export interface NodeKind {
   nodeClass: string;
   capacity: Amounts;
+  /** Of the nodes, up or not. */
+  names: ReadonlySet<string>;
 }
 
 export interface Admission {
@@ -211,55 +213,6 @@ function accountFor({ workload, accounts, memberships, site }: AdmissionInput): 
   return refuse("NotInAccount", `${user} is a member of no account; ask an operator for a Membership`);
 }
 
-/** What one node must have for a pod set, and which of it the largest nodes lack. */
-function oversize(input: AdmissionInput, queue: Queue): Refusal | undefined {
-  const kinds = input.nodeKinds(queue);
-  if (kinds.length === 0) return undefined;
-  for (const { name, template } of input.workload.spec.podSets) {
-    const request = effectiveRequests(template.spec, queue.spec);
-    const selector = selectorOf(template.spec, queue.spec);
-    const capacities = kinds
-      .filter(({ nodeClass }) => matchesClass(selector, nodeClass))
-      .map(({ capacity }) => capacity);
-    if (capacities.length === 0) {
-      return refuse(
-        "NodeConfigurationUnavailable",
-        `no node of queue ${queue.metadata.name} has the labels that set ${name} selects, and no taint that it does not tolerate`,
-      );
-    }
-    const fits = capacities.some((capacity) =>
-      Object.entries(request).every(([resource, amount]) => amount <= (capacity[resource] ?? 0)),
-    );
-    if (fits) continue;
-    const short = Object.entries(request).find(([resource, amount]) =>
-      capacities.every((capacity) => amount > (capacity[resource] ?? 0)),
-    );
-    const needs =
-      short === undefined
-        ? "more of several things at once than any one node has"
-        : `${formatAmount(short[0], short[1])} on one node; the largest has ${formatAmount(
-            short[0],
-            Math.max(...capacities.map((capacity) => capacity[short[0]] ?? 0)),
-          )}`;
-    return refuse("NodeConfigurationUnavailable", `a pod of set ${name} needs ${needs} (queue ${queue.metadata.name})`);
-  }
-  return undefined;
-}
-
-/** An amount in words: `2 cpus`, `1.5 GiB of memory`, `4 nvidia.com/gpu`. */
-export function formatAmount(resource: string, amount: number): string {
-  if (resource === "cpu") return `${amount / 1000} ${amount === 1000 ? "cpu" : "cpus"}`;
-  if (resource !== "memory" && resource !== "ephemeral-storage") return `${amount} ${resource}`;
-  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
-  let value = amount;
-  let unit = 0;
-  while (value >= 1024 && unit < units.length - 1) {
-    value /= 1024;
-    unit++;
-  }
-  return `${Math.round(value * 100) / 100} ${units[unit]} of ${resource === "memory" ? "memory" : "storage"}`;
-}
-
 function invalidArray(workload: Workload): Refusal | undefined {
   if (workload.spec.array === undefined) return undefined;
   try {
@@ -323,5 +276,7 @@ export function admit(input: AdmissionInput): Admission | Refusal {
       `${identity.name} has ${input.jobsOfUser} jobs already; the site allows ${limit}. An array counts as one`,
     );
   }
-  return oversize(input, queue) ?? { queue: queueName, account, wallTimeSeconds };
+  const size = oversize(workload, queue, input.nodeKinds(queue));
+  if (size !== undefined) return refuse("NodeConfigurationUnavailable", size);
+  return { queue: queueName, account, wallTimeSeconds };
 }

@@ -137,7 +137,7 @@ export class Admissions {
   }
 
   async #admit(record: WorkloadRecord): Promise<void> {
-    const { context, ledger, stores, jobIds, writer } = this.#parts;
+    const { context, ledger, jobIds, writer } = this.#parts;
     const { workload } = record;
     if (ledger.byUid(record.uid) !== record || record.isGone) return;
     const now = timestamp(context.now());
@@ -146,6 +146,25 @@ export class Admissions {
       this.#refuse(record, { reason: "Cancelled", message: "was cancelled before it was admitted" }, "Cancelled");
       return;
     }
+    const { verdict, identity } = await this.judge(record);
+    if ("reason" in verdict) {
+      this.#refuse(record, verdict, "Failed");
+      return;
+    }
+    const span = idSpan(workload);
+    let jobId = jobIds.next(span);
+    while (jobId === undefined) {
+      await writer.run(() => jobIds.take(span));
+      jobId = jobIds.next(span);
+    }
+    ledger.countJobs(identity!.name, 1);
+    void this.#write(record, jobId, verdict, identity!, now);
+  }
+
+  /** Whether a Workload may in, and as what and whose. Nothing is changed by it, but for the record's history. */
+  async judge(record: WorkloadRecord): Promise<{ verdict: Admission | Refusal; identity: Identity | undefined }> {
+    const { context, ledger, stores } = this.#parts;
+    const { workload } = record;
     const owner =
       stores.namespaces.get(undefined, record.namespace)?.metadata.annotations?.[annotations.owner] ??
       context.defaultUser;
@@ -167,18 +186,7 @@ export class Admissions {
       hasNode: (name) => stores.nodes.get(undefined, name) !== undefined,
       hasJob: (jobId) => ledger.byJobId(jobId) !== undefined || record.history?.has(jobId) === true,
     });
-    if ("reason" in verdict) {
-      this.#refuse(record, verdict, "Failed");
-      return;
-    }
-    const span = idSpan(workload);
-    let jobId = jobIds.next(span);
-    while (jobId === undefined) {
-      await writer.run(() => jobIds.take(span));
-      jobId = jobIds.next(span);
-    }
-    ledger.countJobs(identity!.name, 1);
-    void this.#write(record, jobId, verdict, identity!, now);
+    return { verdict, identity };
   }
 
   /** To look up groups may start a program: only where a queue asks for them. */
@@ -282,11 +290,14 @@ export class Admissions {
 
   #kindsOf(queue: Queue): NodeKind[] {
     if (this.#nodeKinds === undefined) {
-      const kinds = new Map<string, NodeKind>();
+      const kinds = new Map<string, NodeKind & { names: Set<string> }>();
       for (const node of this.#parts.stores.nodes.values()) {
         const nodeClass = nodeClassOf(node.metadata.labels, node.spec?.taints);
         const capacity = capacityOf(node);
-        kinds.set(`${nodeClass} ${JSON.stringify(capacity)}`, { nodeClass, capacity });
+        const key = `${nodeClass} ${JSON.stringify(capacity)}`;
+        const kind = kinds.get(key);
+        if (kind === undefined) kinds.set(key, { nodeClass, capacity, names: new Set([node.metadata.name]) });
+        else kind.names.add(node.metadata.name);
       }
       this.#nodeKinds = [...kinds.values()];
     }

@@ -27,6 +27,12 @@ export class JobIds {
     return first;
   }
 
+  /** The id that the next job will get, if no array comes before it. It is not taken by this. */
+  async peek(): Promise<number> {
+    await this.take(1);
+    return this.#next;
+  }
+
   /** Takes a block that has room for `count`. What was left of the last one is given up, unless the two are neighbours. */
   async take(count: number): Promise<void> {
     while (this.#taking !== undefined) await this.#taking;

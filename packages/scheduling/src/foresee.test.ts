@@ -1,0 +1,56 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { createClusterState, decide, foresee, forecast } from "./index.ts";
+import type { ClusterState, JobInput } from "./index.ts";
+
+function cluster(nodes: number): ClusterState {
+  const state = createClusterState({ resources: ["cpu", "memory", "pods"] });
+  state.putQueue({ name: "q" });
+  for (let index = 0; index < nodes; index += 1) {
+    state.putNode({ name: `n${index}`, capacity: [4, 100, 10], nodeClass: "", state: "Up" });
+  }
+  return state;
+}
+
+function job(id: number, cpus: number, wallTimeSeconds: number, more: Partial<JobInput> = {}): JobInput {
+  const podSets = [{ count: 1, request: [cpus, 0, 1] }];
+  return { id, user: "ada", queues: ["q"], submitTime: 0, podSets, wallTimeSeconds, ...more };
+}
+
+const size = fc.record({ cpus: fc.integer({ min: 1, max: 4 }), seconds: fc.integer({ min: 1, max: 500 }) });
+
+test("law: a start that is foreseen is the forecast's once the job is there, and nothing is changed by asking", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 3 }), fc.array(size, { maxLength: 12 }), size, (nodes, sizes, asked) => {
+      const state = cluster(nodes);
+      sizes.forEach(({ cpus, seconds }, index) => state.addJob(job(index + 1, cpus, seconds)));
+      decide(state, 0);
+      const before = JSON.stringify([state.counts(), state.reservations(), forecast(state, 0)]);
+      const added = job(1000, asked.cpus, asked.seconds);
+      const found = foresee(state, added, 0);
+      assert.equal(JSON.stringify([state.counts(), state.reservations(), forecast(state, 0)]), before);
+      state.addJob(added);
+      const atOnce = decide(state, 0).starts.find((start) => start.job === 1000);
+      const later = forecast(state, 0).starts.find((start) => start.job === 1000);
+      assert.equal(found.start?.time, atOnce?.startTime ?? later?.time);
+      assert.equal(found.basis, atOnce === undefined ? later?.basis : "Reserved");
+      if (atOnce !== undefined) assert.deepEqual(found.start?.nodes, atOnce.nodes);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("what waits for somebody has a reason and no start; a large state is not played", () => {
+  const state = cluster(1);
+  for (let id = 1; id <= 20; id += 1) state.addJob(job(id, 4, 100));
+  decide(state, 0);
+  const held = foresee(state, job(1000, 1, 10, { hold: "User" }), 0);
+  assert.deepEqual([held.start, held.explanation?.reason], [undefined, "HeldByUser"]);
+  assert.equal(foresee(state, job(1000, 4, 10), 0).start?.time, 2000);
+  // The running and the reserved job end at 200.
+  const quick = foresee(state, job(1000, 4, 10), 0, { maxStarts: 5 });
+  assert.deepEqual([quick.start?.time, quick.basis], [200, "Forecast"]);
+  const dependent = foresee(state, job(1000, 1, 10, { dependencies: { of: [{ type: "AfterOk", job: 2 }] } }), 0);
+  assert.deepEqual([dependent.start?.time, dependent.explanation?.reason], [2000, "Dependency"]);
+});

@@ -1,0 +1,89 @@
+/** `sbatch --test-only`, what can never run, and expected starts. */
+import assert from "node:assert/strict";
+import { readFileSync, statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { test } from "node:test";
+import { startCluster } from "../support/berth.ts";
+import { ended, sbatch, small, squeueField, waitForState, writeScript } from "../support/jobs.ts";
+import { waitFor } from "../support/waiting.ts";
+
+const cores = availableParallelism();
+const sentence =
+  /^sbatch: Job (\d+) to start at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d) using (\d+) processors on nodes (\S+) in partition standard\n/;
+
+test("--test-only tells when, and makes no job; what can never run is refused alike", { timeout: 90_000 }, async () => {
+  await using cluster = await startCluster();
+  const ask = (words: string[]) => cluster.berth(["sbatch", "--test-only", ...words, "--wrap", "true"]);
+  const now = await ask([]);
+  assert.equal(now.code, 0, now.stderr);
+  const [, next, start, processors] = sentence.exec(now.stderr) ?? assert.fail(now.stderr);
+  assert.ok(Math.abs(new Date(start!).getTime() - Date.now()) < 60_000, start);
+  assert.equal(processors, "1");
+  assert.equal(now.stdout, "");
+
+  const holder = await sbatch(cluster, ["-t", "10", "-c", String(cores), "--mem=50M", "--wrap", "sleep 600"]);
+  assert.equal(holder, Number(next), "no job was made, and no id was taken");
+  await waitForState(cluster, holder, "RUNNING");
+  const later = await ask(small);
+  assert.equal(later.code, 0, later.stderr);
+  const seconds = (new Date(sentence.exec(later.stderr)?.[2] ?? "").getTime() - Date.now()) / 1000;
+  assert.ok(seconds > 500 && seconds < 700, later.stderr);
+  assert.match(later.stderr, /reason Resources: \S/);
+
+  const impossible: [string[], RegExp, RegExp][] = [
+    [["-N", "5"], /Requested node configuration is not available/, /needs 5 nodes at once; 1 node of queue standard/],
+    [["-c", String(cores + 1)], /Requested node configuration is not available/, /on one node; the largest has/],
+    [["--mem=900T"], /Requested node configuration is not available/, /of memory on one node; the largest has/],
+    [["-w", "n99"], /Invalid node name specified/, /there is no node n99/],
+    [["-x", "node-1"], /Requested node configuration is not available/, /excludes all nodes of queue standard/],
+    [["-t", "400-0"], /Requested time limit is invalid/, /queue standard allows at most/],
+    [["-p", "nope"], /Invalid partition name specified/, /there is no queue nope/],
+  ];
+  for (const [words, slurm, own] of impossible) {
+    for (const mode of [["--test-only"], []]) {
+      const { code, stdout, stderr } = await cluster.berth(["sbatch", ...mode, ...words, "--wrap", "true"]);
+      assert.equal(code, 1, `${words.join(" ")}: ${stderr}`);
+      assert.match(stderr, slurm);
+      assert.match(stderr, own);
+      assert.equal(stdout, "");
+    }
+  }
+});
+
+test("squeue --start and berth explain tell the same start, soon after submission", { timeout: 90_000 }, async () => {
+  await using cluster = await startCluster();
+  const submit = (): Promise<number> =>
+    sbatch(cluster, ["-t", "10", "-c", String(cores), "--mem=50M", "-o", "/dev/null", "--wrap", "sleep 600"]);
+  await waitForState(cluster, await submit(), "RUNNING");
+  await submit();
+  const behind = await submit();
+  const start = await waitFor("the start to be told", async () => {
+    const told = await squeueField(cluster, behind, "%S");
+    return told === undefined || told === "N/A" ? undefined : told;
+  });
+  assert.equal(await squeueField(cluster, behind, "%r"), "Priority");
+  const { stdout } = await cluster.berth(["explain", String(behind)]);
+  assert.ok(stdout.includes(start.split("T")[1]!), `${start}: ${stdout}`);
+});
+
+test("files are the submitter's by mask and name; one that cannot be opened is 0:53", { timeout: 90_000 }, async () => {
+  await using cluster = await startCluster();
+  const script = writeScript(cluster, "naïve-日本.sh", "#!/bin/sh\n#SBATCH --comment=größer\numask\nprintf 'é\\n'\n");
+  const command = `umask 027; exec "$0" sbatch --parsable -o out.txt '${script}'`;
+  const program = join(import.meta.dirname, "..", "..", "berth");
+  const { run } = await import("../support/berth.ts");
+  const outcome = await run("/bin/sh", ["-c", command, program], {
+    cwd: cluster.directory,
+    env: { BERTH_CONTEXT: cluster.data },
+  });
+  assert.equal(outcome.code, 0, outcome.stderr);
+  const job = Number(outcome.stdout);
+  const closed = await sbatch(cluster, ["-o", "/proc/none/out", "--wrap", "true"]);
+  const [row, failed] = await ended(cluster, [job, closed], ["JobName", "State", "ExitCode"]);
+  assert.equal(row!.State, "COMPLETED");
+  assert.equal(row!.JobName, "naïve-日本.sh");
+  assert.equal(readFileSync(join(cluster.directory, "out.txt"), "utf8"), "0027\né\n");
+  assert.equal(statSync(join(cluster.directory, "out.txt")).mode & 0o777, 0o640);
+  assert.deepEqual([failed!.State, failed!.ExitCode], ["FAILED", "0:53"]);
+});
