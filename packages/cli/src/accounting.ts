@@ -1,49 +1,8 @@
 /** Ended attempts, asked from the API's accounting route. */
+import type { AttemptRow } from "@berth/accounting";
 import { isReason } from "@berth/client";
 import { CommandError } from "./command-error.ts";
 import type { Cluster } from "./connect.ts";
-
-/** One ended attempt, as `GET /berth/v1/accounting` gives it. Times are RFC 3339 UTC. */
-export interface AttemptRow {
-  /** Index of the array element; -1 outside arrays. */
-  task: number;
-  /** From 1; 0 where nothing was started. */
-  attempt: number;
-  jobId: number;
-  arrayJobId: number | null;
-  /** Runs `2-3,6` of elements that ended together without starting. */
-  tasks: string | null;
-  namespace: string;
-  workload: string;
-  name: string;
-  user: string;
-  uid: number;
-  account: string;
-  queue: string;
-  qos: string | null;
-  requestedMilliCpus: number;
-  requestedMemoryBytes: number;
-  requestedNodes: number;
-  wallTimeSeconds: number;
-  submitTime: string;
-  eligibleTime: string | null;
-  startTime: string | null;
-  endTime: string;
-  waitSecondsByReason: Record<string, number>;
-  firstExpectedStart: string | null;
-  lastExpectedStart: string | null;
-  /** A final phase, or `Requeued`. */
-  state: string;
-  exitCode: number;
-  signal: number;
-  nodes: string[];
-  peakMemoryBytes: number | null;
-  cpuMilliseconds: number | null;
-  dependencies: string;
-  workingDirectory: string | null;
-  command: string | null;
-  cancelledBy: string | null;
-}
 
 export interface AttemptQuery {
   /** `42` or `42_7`. */

@@ -1,7 +1,8 @@
 /** `berth explain`: why a job waits and when it will start, where it runs, or how it ended. */
+import type { AttemptRow } from "@berth/accounting";
 import type { Workload } from "@berth/kinds";
 import { formatDependencies, reasons } from "@berth/slurm";
-import { attemptName, readAttempts, type AttemptRow } from "../accounting.ts";
+import { attemptName, readAttempts } from "../accounting.ts";
 import { CommandError } from "../command-error.ts";
 import { connect, type Cluster } from "../connect.ts";
 import { hasEnded, nameOf, parseJobReference, requireJob, taskStateOf, type FoundJob } from "../jobs.ts";

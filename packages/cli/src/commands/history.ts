@@ -1,6 +1,7 @@
 /** `berth history`: what has ended, newest first. */
+import type { AttemptRow } from "@berth/accounting";
 import { userInfo } from "node:os";
-import { attemptName, readAttempts, type AttemptRow } from "../accounting.ts";
+import { attemptName, readAttempts } from "../accounting.ts";
 import { CommandError } from "../command-error.ts";
 import { connect } from "../connect.ts";
 import { paint, printRows, type OutputFormat, type TableColumn } from "../table.ts";

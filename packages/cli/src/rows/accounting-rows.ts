@@ -1,7 +1,7 @@
 /** Ended attempts, and jobs that live, as the rows of sacct. */
+import type { AttemptRow } from "@berth/accounting";
 import { finalPhases, type FinalPhase } from "@berth/kinds";
 import { jobStateOf, slurmReason, type AccountingRow, type JobRow } from "@berth/slurm";
-import type { AttemptRow } from "../accounting.ts";
 import { seconds } from "../times.ts";
 
 /** The row of an ended attempt. */
