@@ -103,10 +103,11 @@ export function createTransport(options: ConnectionOptions): Transport {
           path: `${prefix}${request.path}${queryString(request.query)}`,
           headers: sent,
           agent: request.stream === true ? streamAgent : agent,
-          signal: request.signal,
         },
         resolve,
       );
+      const settle = onAbort(request.signal, () => outgoing.destroy());
+      outgoing.on("close", settle);
       outgoing.on("error", (error: NodeJS.ErrnoException) => {
         if (request.signal?.aborted === true) {
           reject(request.signal.reason as Error);
@@ -174,6 +175,25 @@ export function createTransport(options: ConnectionOptions): Transport {
       streamAgent.destroy();
     },
   };
+}
+
+const abortCallbacks = new WeakMap<AbortSignal, Set<() => void>>();
+
+/**
+ * Calls back when the signal aborts; returns how to leave. An EventTarget looks through all its listeners to add one, and a part of
+ * Berth has one signal for thousands of requests: so one listener a signal, and a set behind it.
+ */
+function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
+  if (signal === undefined) return () => {};
+  let callbacks = abortCallbacks.get(signal);
+  if (callbacks === undefined) {
+    const all = new Set<() => void>();
+    signal.addEventListener("abort", () => all.forEach((one) => one()), { once: true });
+    abortCallbacks.set(signal, all);
+    callbacks = all;
+  }
+  callbacks.add(callback);
+  return () => callbacks.delete(callback);
 }
 
 /** Nobody listens: of a Unix socket also when its file is not there (yet). */

@@ -1,6 +1,7 @@
 /** What a server does with a schema on each write: prune, set defaults, validate. */
 import { builtInDefinitionName, builtInDefinitions, objectMetaDefinition } from "./built-in.ts";
 import type { FieldError } from "./field-errors.ts";
+import { jsonEqual } from "./json.ts";
 import type { JsonObject } from "./json.ts";
 import { canonicalQuantity, quantityError } from "./quantity.ts";
 import { SchemaCompiler } from "./schema-node.ts";
@@ -23,7 +24,8 @@ export interface CompiledSchema {
   /** Sets the schema's defaults. Most defaults of built-in kinds are not in their schemas. */
   setDefaults(object: JsonObject): JsonObject;
   /** Types, required fields, ranges, patterns, formats, list keys; empty: valid. CEL rules are apart. */
-  validate(object: JsonObject): FieldError[];
+  /** With the stored object, what is equal in both is not checked again: a status write does not pay for the spec. */
+  validate(object: JsonObject, old?: JsonObject): FieldError[];
 }
 
 function canonicalTime(value: unknown): unknown {
@@ -95,13 +97,14 @@ abstract class BaseSchema implements CompiledSchema {
     return defaultValue(object, this.node) as JsonObject;
   }
 
-  abstract validate(object: JsonObject): FieldError[];
+  abstract validate(object: JsonObject, old?: JsonObject): FieldError[];
 }
 
 class CustomSchema extends BaseSchema {
-  validate(object: JsonObject): FieldError[] {
+  validate(object: JsonObject, old?: JsonObject): FieldError[] {
     const errors: FieldError[] = [];
-    validateValue(object, this.node, "", { required: true, uniqueness: true }, errors);
+    const unchanged = unchangedFields(object, old);
+    validateValue(object, this.node, "", { required: true, uniqueness: true, unchanged }, errors);
     return errors;
   }
 }
@@ -111,14 +114,20 @@ class CustomSchema extends BaseSchema {
  * word is right for what users write, but not for status, where controllers leave out what they do not know.
  */
 class BuiltInSchema extends BaseSchema {
-  validate(object: JsonObject): FieldError[] {
+  validate(object: JsonObject, old?: JsonObject): FieldError[] {
     const errors: FieldError[] = [];
     const { status, ...rest } = object;
-    validateValue(rest, this.node, "", { required: true, uniqueness: false }, errors);
+    const unchanged = unchangedFields(rest, old);
+    validateValue(rest, this.node, "", { required: true, uniqueness: false, unchanged }, errors);
     const node = this.node.properties.get("status");
     if (status !== undefined && node !== undefined) {
       validateValue(status, node, "status", { required: false, uniqueness: false }, errors);
     }
     return errors;
   }
+}
+
+function unchangedFields(object: JsonObject, old: JsonObject | undefined): ReadonlySet<string> | undefined {
+  if (old === undefined) return undefined;
+  return new Set(Object.keys(object).filter((key) => jsonEqual(object[key], old[key])));
 }

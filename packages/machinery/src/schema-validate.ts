@@ -21,6 +21,8 @@ export interface ValidationOptions {
   required: boolean;
   /** Whether duplicates in lists of type set and map are errors; Kubernetes itself checks that only in custom kinds. */
   uniqueness: boolean;
+  /** Fields of the whole object that stand as they were stored, and were checked then. */
+  unchanged?: ReadonlySet<string>;
 }
 
 /** Adds what is wrong with the value to `errors`. */
@@ -214,6 +216,7 @@ function validateObject(
 ): void {
   if (node.embedded) validateEmbedded(object, path, errors);
   for (const key of Object.keys(object)) {
+    if (path === "" && options.unchanged?.has(key) === true) continue;
     const child = node.properties.get(key) ?? node.additional;
     if (child !== undefined) validateValue(object[key], child, childPath(path, key), options, errors);
   }

@@ -25,7 +25,7 @@ export function builtinDecoding(
       defaults?.(result);
       return result;
     },
-    validate: (object) => schema().validate(json(object)),
+    validate: (object, old) => schema().validate(json(object), old === undefined ? undefined : json(old)),
   };
 }
 
@@ -41,9 +41,10 @@ export function customDecoding(schema: Schema): Decoding {
     },
     default: (object) => objectOf(compiled.setDefaults(json(object))),
     validate: (object, old) => {
-      const errors = compiled.validate(json(object));
+      const before = old === undefined ? undefined : json(old);
+      const errors = compiled.validate(json(object), before);
       // Rules may rely on the types that the schema has.
-      return errors.length > 0 ? errors : rules.validate(json(object), old === undefined ? undefined : json(old));
+      return errors.length > 0 ? errors : rules.validate(json(object), before);
     },
   };
 }
