@@ -183,6 +183,13 @@ describe("a pod on the embedded node", () => {
     assert.equal(pod.status!.phase, "Succeeded");
   });
 
+  test("a container that is started again and again ends at the wall time, in its pauses too", async () => {
+    const annotations = { "berth.dev/wall-time-seconds": "2" };
+    const pod = await run("for-ever", "exit 1", { restartPolicy: "Always" }, { annotations });
+    assert.deepEqual([pod.status!.phase, pod.status!.reason], ["Failed", "DeadlineExceeded"]);
+    assert.ok(pod.status!.containerStatuses![0]!.restartCount >= 1);
+  });
+
   test("refuses other images, missing config and volumes in words", async () => {
     const foreign = await run("foreign", "", { containers: [{ name: "main", image: "nginx" }] });
     assert.equal(foreign.status!.containerStatuses![0]!.state!.waiting!.reason, "ErrImagePull");

@@ -207,8 +207,12 @@ export class PodWorker {
         state.waiting = { reason: "CrashLoopBackOff", message };
         state.terminated = undefined;
         this.#context.changed(this, "now");
-        await delay(pauseMs, undefined, { signal: this.#stop.signal }).catch(() => {});
+        // A pause does not outlast the wall time.
+        const leftMs = (this.#deadline(false)?.uptimeSeconds ?? Infinity) * 1000 - uptimeSeconds() * 1000;
+        const pause = Math.max(0, Math.min(pauseMs, leftMs));
+        await delay(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
         state.waiting = undefined;
+        if (leftMs < pauseMs && this.#killed === undefined) this.#outOfTime("timelimit");
         if (this.#stop.signal.aborted) {
           state.terminated = terminated;
           return;
@@ -274,15 +278,19 @@ export class PodWorker {
     };
   }
 
+  #outOfTime(ending: "timelimit" | "activedeadline"): void {
+    const message =
+      ending === "timelimit"
+        ? "the job was ended at its wall time"
+        : "Pod was active on the node longer than the specified deadline";
+    this.facts.ended ??= { reason: "DeadlineExceeded", message };
+    this.end(ending, 0);
+  }
+
   #terminated(state: ContainerState, run: string, end: TaskEnd): ContainerTerminated {
     if (end.exitCode === undefined && end.setupFailure === undefined) return this.#lost(end);
     if (end.ending === "timelimit" || end.ending === "activedeadline") {
-      const message =
-        end.ending === "timelimit"
-          ? "the job was ended at its wall time"
-          : "Pod was active on the node longer than the specified deadline";
-      this.facts.ended ??= { reason: "DeadlineExceeded", message };
-      this.end(end.ending, 0);
+      this.#outOfTime(end.ending);
     }
     if (end.setupFailure !== undefined)
       this.#context.event(this.#pod, "Warning", "FailedCreatePodContainer", end.setupFailure);
@@ -399,7 +407,7 @@ export class PodWorker {
       memoryBytes,
       cores: context.cores.take(pod.metadata.uid!, milli),
       nodeCores: context.cores.all,
-      deadline: this.#deadline(run),
+      deadline: this.#deadline(run.endsWith(".0")),
       graceSeconds: this.#grace(),
     };
   }
@@ -408,7 +416,7 @@ export class PodWorker {
    * The wall time counts from now, of gangs from the opening of the gate, of containers that are started again from the pod's start,
    * as activeDeadlineSeconds does.
    */
-  #deadline(run: string): { uptimeSeconds: number; stage: string } | undefined {
+  #deadline(isFirst: boolean): { uptimeSeconds: number; stage: string } | undefined {
     const wall = this.#pod.metadata.annotations?.[annotations.wallTimeSeconds];
     const opened = this.#pod.metadata.annotations?.[annotations.gateOpenedAt];
     const active = this.#pod.spec.activeDeadlineSeconds;
@@ -416,7 +424,6 @@ export class PodWorker {
     const now = Date.now();
     const found: { uptimeSeconds: number; stage: string }[] = [];
     if (wall !== undefined) {
-      const isFirst = run.endsWith(".0");
       const begun = opened !== undefined ? Date.parse(opened) : isFirst ? now : this.facts.startedAt;
       const since = Math.max(0, (now - begun) / 1000);
       found.push({ uptimeSeconds: Math.ceil(uptime + Number(wall) - since), stage: "timelimit" });

@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { type AnyObject, isReason, resources, WorkQueue } from "@berth/client";
 import type { Pod, PodStatus, Workload } from "@berth/kinds";
-import { isFinal, labels, workloads } from "@berth/kinds";
+import { annotations, isFinal, labels, workloads } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
 import { wrappedPodOf } from "../model/wrapped-pod.ts";
 import type { Stores } from "../stores.ts";
@@ -100,6 +100,16 @@ export function startPodController(context: Context, stores: Stores, isAlone: bo
     });
   }
 
+  /** Somebody else gave the pod a node: nothing of it waits any more. */
+  async function giveUp(pod: Pod): Promise<void> {
+    const metadata = { annotations: { [annotations.cancel]: `pod-controller ${timestamp(context.now())}` } };
+    await client
+      .patch(workloads, workloadNameOf(pod), { metadata }, { namespace: pod.metadata.namespace })
+      .catch((error: unknown) => {
+        if (!isReason(error, "NotFound")) throw error;
+      });
+  }
+
   const keyOf = ({ metadata }: Pod): string => `${metadata.namespace}/${metadata.name}`;
   const look = (pod: Pod): void => {
     if (isUnscheduled(pod, isAlone)) queue.add(keyOf(pod));
@@ -114,10 +124,11 @@ export function startPodController(context: Context, stores: Stores, isAlone: bo
       look(pod);
       if ((before.spec.nodeName ?? "") !== "" || (pod.spec.nodeName ?? "") === "") return;
       forget(pod);
-      if (pod.metadata.labels?.[labels.workload] === undefined) return;
+      const isOurs = pod.metadata.labels?.[labels.workload] !== undefined;
       const message = `Successfully assigned ${keyOf(pod)} to ${pod.spec.nodeName}`;
-      writeEvent(pod, "Normal", "Scheduled", "", message).catch((error: unknown) => {
-        if (!signal.aborted) log("warn", `event of pod ${keyOf(pod)}: ${(error as Error).message}`);
+      const write = isOurs ? writeEvent(pod, "Normal", "Scheduled", "", message) : giveUp(pod);
+      write.catch((error: unknown) => {
+        if (!signal.aborted) log("warn", `pod ${keyOf(pod)}: ${(error as Error).message}`);
       });
     },
     delete: forget,
