@@ -11,7 +11,7 @@ const defaultHorizonSeconds = 365 * 86_400;
  * is that of the decisions played, so call it off the critical path.
  */
 export function forecast(state: ClusterState, now: Time, options: ForecastOptions = {}): Forecast {
-  const { maxStarts = defaultStarts, horizonSeconds = defaultHorizonSeconds } = options;
+  const { maxStarts = defaultStarts, horizonSeconds = defaultHorizonSeconds, isOver } = options;
   const original = storeOf(state);
   const copy = original.copy();
   const waiting = new Set<number>();
@@ -22,7 +22,7 @@ export function forecast(state: ClusterState, now: Time, options: ForecastOption
   let time: Time | undefined = Math.max(now, original.now);
   const asOf = time;
   while (time !== undefined && waiting.size > 0) {
-    if (time > asOf + horizonSeconds || played >= maxStarts) {
+    if (time > asOf + horizonSeconds || played >= maxStarts || isOver?.() === true) {
       complete = false;
       break;
     }

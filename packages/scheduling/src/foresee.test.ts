@@ -48,9 +48,21 @@ test("what waits for somebody has a reason and no start; a large state is not pl
   const held = foresee(state, job(1000, 1, 10, { hold: "User" }), 0);
   assert.deepEqual([held.start, held.explanation?.reason], [undefined, "HeldByUser"]);
   assert.equal(foresee(state, job(1000, 4, 10), 0).start?.time, 2000);
-  // The running and the reserved job end at 200.
+  // The running and the reserved job end at 200; the decisions after it are as if nobody had asked.
+  const before = JSON.stringify([state.counts(), state.reservations(), forecast(state, 0)]);
   const quick = foresee(state, job(1000, 4, 10), 0, { maxStarts: 5 });
   assert.deepEqual([quick.start?.time, quick.basis], [200, "Forecast"]);
+  const small = foresee(cluster(1), job(1000, 4, 10), 0, { maxStarts: -1 });
+  assert.deepEqual([small.start?.time, small.basis, small.explanation], [0, "Reserved", undefined]);
+  const alsoHeld = foresee(state, job(1000, 4, 10, { hold: "User" }), 0, { maxStarts: 5 });
+  assert.deepEqual([alsoHeld.start, alsoHeld.explanation?.reason], [undefined, "HeldByUser"]);
+  const never = foresee(state, job(1000, 5, 10), 0, { maxStarts: 5 });
+  assert.deepEqual([never.start, never.explanation?.reason], [undefined, "NodesUnavailable"]);
+  const array = foresee(state, job(1000, 4, 10, { array: { pending: [[0, 9]] } }), 0, { maxStarts: 5 });
+  assert.equal(array.start?.time, 200);
+  assert.equal(JSON.stringify([state.counts(), state.reservations(), forecast(state, 0)]), before);
+  const { starts, waiting, reservations } = decide(state, 0);
+  assert.deepEqual([starts, waiting, reservations], [[], [], []]);
   const dependent = foresee(state, job(1000, 1, 10, { dependencies: { of: [{ type: "AfterOk", job: 2 }] } }), 0);
   assert.deepEqual([dependent.start?.time, dependent.explanation?.reason], [2000, "Dependency"]);
 });

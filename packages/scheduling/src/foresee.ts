@@ -1,6 +1,7 @@
 import { decide, storeOf } from "./decide.ts";
 import { explain } from "./explain.ts";
-import { pendingTasks } from "./records.ts";
+import { obstacleOf } from "./obstacles.ts";
+import type { ClusterStore } from "./store.ts";
 import type { ClusterState, Explanation, Foresight, ForecastOptions, JobInput, Time } from "./types.ts";
 
 const defaultStarts = 2000;
@@ -8,11 +9,13 @@ const defaultHorizonSeconds = 365 * 86_400;
 
 /**
  * What would become of a job that were added now; the state stays as it is. Where it would wait behind others, the policy is
- * played onwards until it starts, as {@link forecast} does; where that takes more than `maxStarts` starts, the earliest start
- * that the running and reserved jobs leave stands in for it. Costs a copy of the state, one decision, and the starts played.
+ * played onwards until it starts, as {@link forecast} does. Where more than `maxStarts` jobs wait, or start before it, the
+ * earliest start that the running and reserved jobs leave stands in for that; it may be too early. Costs a copy of the state,
+ * one decision and those played; with more jobs waiting one look at every node.
  */
 export function foresee(state: ClusterState, job: JobInput, now: Time, options: ForecastOptions = {}): Foresight {
-  const { maxStarts = defaultStarts, horizonSeconds = defaultHorizonSeconds } = options;
+  const { maxStarts = defaultStarts, horizonSeconds = defaultHorizonSeconds, isOver } = options;
+  if (state.counts().pendingJobs > maxStarts) return glance(storeOf(state), job, now);
   const copy = storeOf(state).copy();
   copy.addJob(job);
   const asOf = Math.max(now, copy.now);
@@ -30,23 +33,10 @@ export function foresee(state: ClusterState, job: JobInput, now: Time, options: 
     return { asOf, start: { time, queue, nodes }, basis: "Reserved", explanation };
   }
   if (explanation === undefined || !mayStartByItself(explanation)) return { asOf, explanation };
-  const earliest = (): Foresight => {
-    const { start, queue } = explanation;
-    if (start === undefined) return { asOf, explanation };
-    return {
-      asOf,
-      start: { time: start.time, queue: queue ?? "", nodes: [start.nodes] },
-      basis: "Forecast",
-      explanation,
-    };
-  };
-  let waiting = 0;
-  for (const one of copy.jobs.values()) waiting += pendingTasks(one) > 0 ? 1 : 0;
-  if (waiting > maxStarts) return earliest();
   let played = 0;
   for (let time = decisions.nextWake; time !== undefined; time = decisions.nextWake) {
     if (time > asOf + horizonSeconds) return { asOf, explanation };
-    if (played >= maxStarts) return earliest();
+    if (played >= maxStarts || isOver?.() === true) return earliest(asOf, explanation);
     copy.endAllUntil(time);
     decisions = decide(copy, time);
     played += decisions.starts.length;
@@ -55,6 +45,32 @@ export function foresee(state: ClusterState, job: JobInput, now: Time, options: 
     if (!copy.has(job.id)) break;
   }
   return { asOf, explanation };
+}
+
+/** Adds the job and takes it back at once. */
+function glance(store: ClusterStore, job: JobInput, now: Time): Foresight {
+  store.tick(now);
+  const asOf = store.now;
+  store.addJob(job);
+  try {
+    const record = store.jobs.get(job.id)!;
+    const obstacle = obstacleOf(store, record.class);
+    record.reason = store.ownReason(record) ?? obstacle ?? "None";
+    const explanation = explain(store, job.id, asOf);
+    if (explanation?.start === undefined) return { asOf, explanation };
+    const found = earliest(asOf, explanation);
+    if (explanation.start.time <= asOf) return { ...found, basis: "Reserved", explanation: undefined };
+    explanation.reason = store.heads.size > 0 ? "Priority" : "Resources";
+    return found;
+  } finally {
+    store.removeJob(job.id, asOf);
+  }
+}
+
+function earliest(asOf: Time, explanation: Explanation): Foresight {
+  const { start, queue = "" } = explanation;
+  if (start === undefined) return { asOf, explanation };
+  return { asOf, start: { time: start.time, queue, nodes: [start.nodes] }, basis: "Forecast", explanation };
 }
 
 /** Not where somebody must act first. */

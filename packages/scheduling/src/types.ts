@@ -259,6 +259,8 @@ export interface ForecastOptions {
   maxStarts?: number;
   /** Not farther than this many seconds ahead; default one year. */
   horizonSeconds?: number;
+  /** Asked before each decision that is played: true cuts it short, for callers with a budget of time. */
+  isOver?: () => boolean;
 }
 
 export interface ExpectedStart {
@@ -272,7 +274,7 @@ export interface Forecast {
   asOf: Time;
   /** In the order of starting; of an array its next task. Jobs not listed have no expected start. */
   starts: ExpectedStart[];
-  /** False when `maxStarts` or the horizon cut it short. */
+  /** False when `maxStarts`, the horizon or `isOver` cut it short. */
   complete: boolean;
 }
 

@@ -48,6 +48,10 @@ const forecastIntervalMs = 1000;
 const forecastDelayMs = 200;
 const forecastCostFactor = 20;
 const forecastStarts = 2000;
+/** Decisions wait for a forecast no longer than about this; what it has not reached by then has no expected start yet. */
+const forecastBudgetMs = 250;
+/** With more jobs waiting than this, what would become of another is not played onwards. */
+const foreseenStarts = 500;
 
 export class Scheduling implements LifeEvents {
   readonly #context: Context;
@@ -426,7 +430,7 @@ export class Scheduling implements LifeEvents {
   foresee(record: WorkloadRecord): Foresight & { message: string | undefined; cpus: number } {
     const job = jobInput(record, this.#jobContext(record));
     const now = this.#now();
-    const found = foresee(this.#core, job, now, { maxStarts: forecastStarts });
+    const found = foresee(this.#core, job, now, { maxStarts: foreseenStarts, isOver: budget(forecastBudgetMs) });
     const { explanation, start } = found;
     const message = explanation === undefined ? undefined : waitMessage(explanation, this.#resources, now);
     const nodes = start?.nodes.flat() ?? [];
@@ -450,7 +454,10 @@ export class Scheduling implements LifeEvents {
     this.#forecastTimer = setTimeout(() => {
       this.#forecastTimer = undefined;
       const began = performance.now();
-      const { starts } = forecast(this.#core, this.#now(), { maxStarts: forecastStarts });
+      const { starts } = forecast(this.#core, this.#now(), {
+        maxStarts: forecastStarts,
+        isOver: budget(forecastBudgetMs),
+      });
       for (const { job, time } of starts) {
         const record = this.#ledger.byJobId(job)?.record;
         if (record !== undefined) this.#reports.estimate(record, time);
@@ -459,6 +466,11 @@ export class Scheduling implements LifeEvents {
       this.#forecastCostMs = this.#forecastEnd - began;
     }, pause);
   }
+}
+
+function budget(milliseconds: number): () => boolean {
+  const end = performance.now() + milliseconds;
+  return () => performance.now() > end;
 }
 
 function taskOf(attempt: Attempt): number | undefined {
