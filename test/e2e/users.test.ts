@@ -64,6 +64,12 @@ function as(person: Person, words: string[], options: { input?: string } = {}): 
   return cluster.berth(words, { as: { uid, gid }, cwd: home(person), env, ...options });
 }
 
+test("a user's first act may be a question", { skip, timeout: 60_000 }, async () => {
+  const asked = await as(ada!, ["sbatch", "--test-only", ...small, "--wrap", "true"]);
+  assert.equal(asked.code, 0, asked.stderr);
+  assert.match(asked.stderr, /^sbatch: Job \d+ to start at /);
+});
+
 test("jobs run and write as who submitted them", { skip, timeout: 60_000 }, async () => {
   const outcome = await as(ada!, [
     "sbatch",

@@ -50,7 +50,10 @@ export const sbatchSummaries: Record<string, readonly [form: string, summary: st
   requeue: ["", "start again after the loss of a node or preemption (default)"],
   reservation: ["NAME", "there are none: any name is refused"],
   "spread-job": ["", "over many nodes rather than few"],
-  "test-only": ["", "say when the job would start, and do not submit it"],
+  "test-only": [
+    "",
+    "say when the job would start, why it would wait, and do not submit it; the id is what the next job will be called",
+  ],
   time: ["TIME", "wall time: minutes, `M:S`, `H:M:S`, `D-H`, `D-H:M`, `D-H:M:S`; whole minutes, rounded up"],
   "time-min": ["TIME", "may be cut down to this to start earlier"],
   usage: ["", "one line"],
@@ -103,6 +106,21 @@ export function sbatchDocument(): string {
   for (const definition of of("refused")) {
     lines.push(`- ${heading(definition)}${definition.note === undefined ? "" : `: ${definition.note}`}`);
   }
+  lines.push(
+    "",
+    "## Refused when submitted",
+    "",
+    "What can never run is refused at once, in Slurm's words, with a second line that gives the numbers. `--test-only` refuses alike.",
+    "",
+    "- More nodes, CPUs, memory or devices than the queue's nodes have, on one node or together; `--nodelist` and `--exclude`",
+    "  counted: `Requested node configuration is not available`. Nodes that are down or drained count as if they were up: such a",
+    "  job waits for them (`NodeUnavailable`, `NodesUnavailable`). More nodes than the queue gives to one job waits too",
+    "  (`QueueNodeLimit`), as in Slurm.",
+    "- A node that there is not: `Invalid node name specified`.",
+    "- A wall time over the queue's longest: `Requested time limit is invalid (missing or exceeds some limit)`. Slurm does so with",
+    "  `EnforcePartLimits=ALL`; without, its job would wait for a time that never comes.",
+    "- Jobs that there never were in `--dependency`: `Job dependency problem`.",
+  );
   return `${lines.join("\n")}\n`;
 }
 
