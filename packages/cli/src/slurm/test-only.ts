@@ -1,7 +1,7 @@
 /** `sbatch --test-only`: whether the cluster would take the job, and when it would start. */
 import { isReason } from "@berth/client";
 import { startEstimates, type StartEstimate } from "@berth/kinds";
-import { compressHostlist, formatMoment, submissionFailed, type SubmissionObjects } from "@berth/slurm";
+import { compressHostlist, formatMoment, SlurmError, submissionFailed, type SubmissionObjects } from "@berth/slurm";
 import type { Cluster } from "../connect.ts";
 import { refusalOf } from "../refusals.ts";
 import { withNamespace } from "../submit.ts";
@@ -21,6 +21,8 @@ export async function testOnly(cluster: Cluster, { workload }: SubmissionObjects
     );
   } catch (error) {
     if (isReason(error, "Invalid", "Forbidden", "BadRequest", "Timeout", "Gone")) throw submissionFailed(error.message);
+    if (isReason(error, "NotFound"))
+      throw new SlurmError(1, "error: --test-only: this cluster answers no start estimates");
     throw error;
   }
   const { refusal, jobId, startTime, queue, cpus = 1, nodes = [], reason, message } = answer.status ?? {};
