@@ -220,6 +220,8 @@ describe("API server", () => {
     const bind = { target: { kind: "Node", name: "n2" } };
     assert.equal((await client.call("POST", `${pods}/free/binding`, bind)).code, 201);
     assert.equal((await client.call("POST", `${pods}/free/binding`, bind)).code, 409);
+    const { status } = (await client.call("GET", `${pods}/free`)).body;
+    assert.equal(status.conditions.find(({ type }: { type: string }) => type === "PodScheduled").status, "True");
     assert.equal((await client.call("GET", `${pods}?fieldSelector=spec.nodeName%3Dn2`)).body.items.length, 1);
     assert.equal((await client.call("POST", `${pods}/free/eviction`, {})).code, 201);
     const log = await client.call("GET", `${pods}/free/log`);

@@ -35,8 +35,13 @@ export function bindingAction(store: Store): Action {
         `Precondition failed: UID in precondition: ${binding.metadata.uid}, UID in object meta: ${current.uid}`,
       );
     }
-    // As a write of its own kind: a binding may set what an update of the spec may not.
-    const bind = { ...kind, strategy: { ...kind.strategy, validateUpdate: () => [] }, unconditionalUpdate: true };
+    // As a write of its own kind: a binding may set what an update of the spec may not, and a condition with it.
+    const bind = {
+      ...kind,
+      strategy: { ...kind.strategy, validateUpdate: () => [] },
+      unconditionalUpdate: true,
+      status: false,
+    };
     await update(
       store,
       bind,
@@ -51,6 +56,12 @@ export function bindingAction(store: Store): Action {
           throw conflict(kind, path.name, `pod ${path.name} is being deleted, cannot be assigned to a host`);
         }
         spec["nodeName"] = node;
+        const status = (pod.status ??= {});
+        const conditions = (status["conditions"] ?? []) as { type: string }[];
+        status["conditions"] = [
+          ...conditions.filter(({ type }) => type !== "PodScheduled"),
+          { type: "PodScheduled", status: "True", lastProbeTime: null, lastTransitionTime: timestamp(context.now) },
+        ];
         for (const field of ["labels", "annotations"] as const) {
           const values = binding.metadata?.[field];
           if (values !== undefined) pod.metadata[field] = { ...pod.metadata[field], ...values };

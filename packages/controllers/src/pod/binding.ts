@@ -33,6 +33,7 @@ export function plannedBinding(plan: AttemptPlan): PlannedPod[] | undefined {
 
 /**
  * Gives the pod its node, labels and annotations in one write, and answers with the pod as it then is. To do it again is a no-op.
+ * Labels of a binding become the pod's on the embedded API, and in Kubernetes since 1.35 (PodTopologyLabelsAdmission).
  * @throws PodUnavailable
  */
 export async function bindPod(client: Client, { metadata, spec }: Pod): Promise<Pod> {
