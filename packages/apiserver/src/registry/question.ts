@@ -50,7 +50,7 @@ export async function answered(
     enough.abort();
     if (store.accepted(kind.bucket, namespace, name)?.uid === uid) {
       // What cannot be forgotten now is not there after a restart: it is in memory only.
-      store.remove(kind.bucket, namespace, name).catch(() => {});
+      await store.remove(kind.bucket, namespace, name).catch(() => {});
     }
   }
 }
