@@ -22,7 +22,7 @@ test("--test-only tells when, and makes no job; what can never run is refused al
   assert.equal(processors, "1");
   assert.equal(now.stdout, "");
 
-  const holder = await sbatch(cluster, ["-t", "10", "-c", String(cores), "--mem=50M", "--wrap", "sleep 600"]);
+  const holder = await sbatch(cluster, ["-t", "10", "-c", String(cores), "--mem=50M", "--wrap", "sleep 40"]);
   assert.equal(holder, Number(next), "no job was made, and no id was taken");
   await waitForState(cluster, holder, "RUNNING");
   const later = await ask(small);
@@ -54,7 +54,7 @@ test("--test-only tells when, and makes no job; what can never run is refused al
 test("squeue --start and berth explain tell the same start, soon after submission", { timeout: 90_000 }, async () => {
   await using cluster = await startCluster();
   const submit = (): Promise<number> =>
-    sbatch(cluster, ["-t", "10", "-c", String(cores), "--mem=50M", "-o", "/dev/null", "--wrap", "sleep 600"]);
+    sbatch(cluster, ["-t", "10", "-c", String(cores), "--mem=50M", "-o", "/dev/null", "--wrap", "sleep 40"]);
   await waitForState(cluster, await submit(), "RUNNING");
   await submit();
   const behind = await submit();
