@@ -1,5 +1,5 @@
 import type { KubernetesObject } from "@berth/machinery";
-import { decodeProtobuf } from "@berth/machinery";
+import { decodeProtobuf } from "@berth/machinery/server";
 import { chmodSync, mkdirSync, rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createSecureServer } from "node:http2";

@@ -2,10 +2,10 @@
  * Entry of every command: `main.ts NAME ARGUMENTS…`, where NAME is what the launcher was called by. What a command needs is
  * imported when it is chosen, since the time to start is part of each of them.
  */
-import { enableCompileCache } from "node:module";
-import { join } from "node:path";
+import { compileCacheFolder } from "./compile-cache.ts";
 
-enableCompileCache(cacheFolder());
+// The launcher's variable is for this process; a job's environment is the submitter's own.
+if (process.env["NODE_COMPILE_CACHE"] === compileCacheFolder()) delete process.env["NODE_COMPILE_CACHE"];
 
 const [calledAs = "berth", ...words] = process.argv.slice(2);
 // A reader that goes away (`| head`) is no error of ours.
@@ -15,8 +15,3 @@ const { dispatch } = await import("./dispatch.ts");
 const exitCode = await dispatch(calledAs, words);
 // Idle connections need not be waited for, what was written must be.
 process.stderr.write("", () => process.stdout.write("", () => process.exit(exitCode)));
-
-function cacheFolder(): string {
-  const { HOME = "/tmp", XDG_CACHE_HOME } = process.env;
-  return join(XDG_CACHE_HOME?.startsWith("/") === true ? XDG_CACHE_HOME : join(HOME, ".cache"), "berth", "compiled");
-}

@@ -2,12 +2,7 @@
  * Entry of Berth's long-lived processes: `main.ts --data DIR … supervisor` starts a cluster, and the supervisor starts
  * `main.ts --data DIR ROLE` for each of its processes.
  */
-import { enableCompileCache } from "node:module";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { parseArgs } from "node:util";
-
-enableCompileCache(join(homedir(), ".cache", "berth", "compiled"));
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

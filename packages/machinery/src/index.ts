@@ -1,19 +1,6 @@
-export { builtInDefinitionName, builtInDefinitions, builtInResources, builtInSchema } from "./built-in.ts";
-export type { Resource, Subresource } from "./built-in.ts";
+/** The object model that every part needs. What only a server of objects needs stands in server.ts, and costs nothing elsewhere. */
 export { humanDuration, translateTimestampSince } from "./age.ts";
-export { compileJsonPath } from "./json-path.ts";
-export type { JsonPath } from "./json-path.ts";
-export { compileTableLayout, defaultPrinterColumns, makeTable, partialObjectMetadata } from "./table.ts";
-export type { PrinterColumn, Table, TableColumnDefinition, TableLayout, TableOptions, TableRow } from "./table.ts";
-export { compileCelRules } from "./cel.ts";
-export type { CelRules } from "./cel.ts";
-export { compileCustomSchema, compiledBuiltInSchema } from "./compiled-schema.ts";
-export type { CompiledSchema, Pruned } from "./compiled-schema.ts";
 export { formatDuration, parseDuration } from "./formats.ts";
-export type { SchemaNode } from "./schema-node.ts";
-export { parseJsonStrict } from "./strict-json.ts";
-export type { StrictJson } from "./strict-json.ts";
-export { customKindDefinitions, openApiDocument } from "./openapi.ts";
 export {
   childPath,
   fieldDuplicate,
@@ -51,7 +38,6 @@ export {
 export { apiVersionOf } from "./objects.ts";
 export type { Condition, KubernetesObject, ObjectMeta, OwnerReference, ResourceKey } from "./objects.ts";
 export { applyJsonPatch, applyMergePatch, createMergePatch } from "./patch.ts";
-export { decodeProtobuf, isProtobuf, protobufMediaType } from "./protobuf.ts";
 export {
   canonicalQuantity,
   compareQuantities,
@@ -63,8 +49,6 @@ export {
 } from "./quantity.ts";
 export type { Quantity, QuantityFormat } from "./quantity.ts";
 export { compareResourceVersions, isResourceVersion } from "./resource-version.ts";
-export { resolveSchema } from "./schema.ts";
-export type { Definitions, Schema, ValidationRule } from "./schema.ts";
 export {
   checkFieldSelector,
   fieldValue,
@@ -110,6 +94,3 @@ export {
   unsupportedMediaType,
 } from "./status-error.ts";
 export type { GroupKind, GroupResource, Status, StatusCause, StatusDetails } from "./status-error.ts";
-export { applyStrategicMergePatch } from "./strategic-patch.ts";
-export { managedFieldsAfterUpdate, serverSideApply } from "./managed-fields.ts";
-export type { Applied, FieldManagerOptions, ManagedFieldsEntry } from "./managed-fields.ts";

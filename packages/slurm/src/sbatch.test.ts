@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { customResourceDefinitions } from "@berth/kinds";
-import { compileCustomSchema, type Schema } from "@berth/machinery";
+import { compileCustomSchema, type Schema } from "@berth/machinery/server";
 import fc from "fast-check";
 import { checkScript, wrapScript } from "./directives.ts";
 import { SlurmError } from "./errors.ts";

@@ -1,5 +1,7 @@
-import type { JsonObject, KubernetesObject, PrinterColumn, Schema } from "@berth/machinery";
-import { compileTableLayout, fieldValue } from "@berth/machinery";
+import type { JsonObject, KubernetesObject } from "@berth/machinery";
+import type { PrinterColumn, Schema } from "@berth/machinery/server";
+import { fieldValue } from "@berth/machinery";
+import { compileTableLayout } from "@berth/machinery/server";
 import type { Kind } from "../registry/kind.ts";
 import { allVerbs } from "../registry/kind.ts";
 import { timestamp } from "../registry/metadata.ts";

@@ -2,13 +2,11 @@ import type { FieldError, KubernetesObject } from "@berth/machinery";
 import {
   checkDns1035Label,
   checkDns1123Subdomain,
-  compileCelRules,
-  compileCustomSchema,
-  compileJsonPath,
   fieldInvalid,
   fieldNotSupported,
   fieldRequired,
 } from "@berth/machinery";
+import { compileCelRules, compileCustomSchema, compileJsonPath } from "@berth/machinery/server";
 import { defineBuiltin } from "../kinds/define.ts";
 import type { Kind } from "../registry/kind.ts";
 import type { Registry } from "../registry/registry.ts";

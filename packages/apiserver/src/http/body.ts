@@ -1,4 +1,5 @@
-import { badRequest, parseJsonStrict } from "@berth/machinery";
+import { badRequest } from "@berth/machinery";
+import { parseJsonStrict } from "@berth/machinery/server";
 import { load as loadYaml } from "js-yaml";
 import type { Request } from "./exchange.ts";
 import { mediaTypeOf, readBody, refuseMediaType } from "./exchange.ts";

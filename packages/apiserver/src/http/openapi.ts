@@ -1,5 +1,6 @@
-import type { Resource, Schema } from "@berth/machinery";
-import { customKindDefinitions, notAcceptable, openApiDocument } from "@berth/machinery";
+import type { Resource, Schema } from "@berth/machinery/server";
+import { notAcceptable } from "@berth/machinery";
+import { customKindDefinitions, openApiDocument } from "@berth/machinery/server";
 import { createHash } from "node:crypto";
 import type { Kind } from "../registry/kind.ts";
 import type { Registry } from "../registry/registry.ts";

@@ -1,11 +1,6 @@
 import type { KubernetesObject } from "@berth/machinery";
-import {
-  builtInDefinitions,
-  builtInResources,
-  builtInSchema,
-  fieldValue,
-  translateTimestampSince,
-} from "@berth/machinery";
+import { fieldValue, translateTimestampSince } from "@berth/machinery";
+import { builtInDefinitions, builtInResources, builtInSchema } from "@berth/machinery/server";
 import { builtinDecoding } from "../registry/decoding.ts";
 import type { Column, Kind, Strategy } from "../registry/kind.ts";
 import { apiVersion, qualified } from "../registry/kind.ts";

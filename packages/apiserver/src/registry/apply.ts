@@ -1,5 +1,6 @@
 import type { JsonObject, KubernetesObject } from "@berth/machinery";
-import { conflict, notFound, serverSideApply } from "@berth/machinery";
+import { conflict, notFound } from "@berth/machinery";
+import { serverSideApply } from "@berth/machinery/server";
 import type { Store } from "../storage/store.ts";
 import type { Kind, WriteContext } from "./kind.ts";
 import { checkIdentityOfBody, timestamp } from "./metadata.ts";

@@ -1,5 +1,6 @@
-import type { CompiledSchema, JsonObject, KubernetesObject, Schema } from "@berth/machinery";
-import { compileCelRules, compileCustomSchema, compiledBuiltInSchema } from "@berth/machinery";
+import type { JsonObject, KubernetesObject } from "@berth/machinery";
+import type { CompiledSchema, Schema } from "@berth/machinery/server";
+import { compileCelRules, compileCustomSchema, compiledBuiltInSchema } from "@berth/machinery/server";
 import type { Decoding } from "./kind.ts";
 
 const json = (object: KubernetesObject): JsonObject => object as unknown as JsonObject;

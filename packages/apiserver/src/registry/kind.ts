@@ -1,4 +1,5 @@
-import type { CompiledSchema, Definitions, FieldError, KubernetesObject, Schema } from "@berth/machinery";
+import type { FieldError, KubernetesObject } from "@berth/machinery";
+import type { CompiledSchema, Definitions, Schema } from "@berth/machinery/server";
 import type { Identity } from "../authentication/identity.ts";
 
 export interface Column {

@@ -1,11 +1,6 @@
 import type { KubernetesObject } from "@berth/machinery";
-import {
-  applyJsonPatch,
-  applyMergePatch,
-  applyStrategicMergePatch,
-  badRequest,
-  unsupportedMediaType,
-} from "@berth/machinery";
+import { applyJsonPatch, applyMergePatch, badRequest, unsupportedMediaType } from "@berth/machinery";
+import { applyStrategicMergePatch } from "@berth/machinery/server";
 import { patchMediaTypes } from "../http/media-types.ts";
 import type { Kind } from "./kind.ts";
 

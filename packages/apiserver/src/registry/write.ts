@@ -9,10 +9,10 @@ import {
   generatedName,
   invalid,
   jsonEqual,
-  managedFieldsAfterUpdate,
   methodNotSupported,
   notFound,
 } from "@berth/machinery";
+import { managedFieldsAfterUpdate } from "@berth/machinery/server";
 import type { Entry } from "../storage/entry.ts";
 import { parseEntry } from "../storage/entry.ts";
 import type { Store } from "../storage/store.ts";

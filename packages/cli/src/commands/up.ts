@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CommandError } from "../command-error.ts";
+import { compileCacheFolder } from "../compile-cache.ts";
 import { paint } from "../table.ts";
 
 export interface UpOptions {
@@ -41,7 +42,12 @@ export function downCommand(data: string): string {
 /** Starts a supervisor that outlives this command, and waits until the cluster is ready. */
 export async function startDetached(data: string, options: UpOptions): Promise<{ url: string; notes: string[] }> {
   const [program, ...words] = supervisorCommand(data, options);
-  const supervisor = spawn(program!, words, { detached: true, stdio: ["ignore", "ignore", "pipe", "ipc"], cwd: "/" });
+  const supervisor = spawn(program!, words, {
+    detached: true,
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+    cwd: "/",
+    env: { ...process.env, NODE_COMPILE_CACHE: compileCacheFolder() },
+  });
   let said = "";
   supervisor.stderr!.setEncoding("utf8").on("data", (text: string) => (said += text));
   const answer = Promise.withResolvers<FromSupervisor>();

@@ -1,0 +1,21 @@
+/** What a server of objects needs beyond the object model: schemas, rules, tables, documents, protobuf, applying. */
+export { builtInDefinitionName, builtInDefinitions, builtInResources, builtInSchema } from "./built-in.ts";
+export type { Resource, Subresource } from "./built-in.ts";
+export { compileJsonPath } from "./json-path.ts";
+export type { JsonPath } from "./json-path.ts";
+export { compileTableLayout, defaultPrinterColumns, makeTable, partialObjectMetadata } from "./table.ts";
+export type { PrinterColumn, Table, TableColumnDefinition, TableLayout, TableOptions, TableRow } from "./table.ts";
+export { compileCelRules } from "./cel.ts";
+export type { CelRules } from "./cel.ts";
+export { compileCustomSchema, compiledBuiltInSchema } from "./compiled-schema.ts";
+export type { CompiledSchema, Pruned } from "./compiled-schema.ts";
+export type { SchemaNode } from "./schema-node.ts";
+export { parseJsonStrict } from "./strict-json.ts";
+export type { StrictJson } from "./strict-json.ts";
+export { customKindDefinitions, openApiDocument } from "./openapi.ts";
+export { decodeProtobuf, isProtobuf, protobufMediaType } from "./protobuf.ts";
+export { resolveSchema } from "./schema.ts";
+export type { Definitions, Schema, ValidationRule } from "./schema.ts";
+export { applyStrategicMergePatch } from "./strategic-patch.ts";
+export { managedFieldsAfterUpdate, serverSideApply } from "./managed-fields.ts";
+export type { Applied, FieldManagerOptions, ManagedFieldsEntry } from "./managed-fields.ts";
