@@ -131,7 +131,8 @@ export function parseDependencies(text: string): Dependencies | undefined {
 
 function parseJob(text: string, problem: () => SlurmError): { job: number; task?: number } {
   const match = /^(\d{1,15})(?:_(\d{1,9}|\*))?$/.exec(text);
-  if (!match) throw problem();
+  // Ids begin at 1.
+  if (!match || Number(match[1]) === 0) throw problem();
   return {
     job: Number(match[1]),
     ...(match[2] !== undefined && match[2] !== "*" && { task: Number(match[2]) }),
