@@ -40,7 +40,14 @@ for (const name of names) {
   console.log(`# suite ${name}: ${files.length} files`);
   const result = spawnSync(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", "--test", `--test-concurrency=${suite.concurrency}`, ...extra, ...files],
+    [
+      "--disable-warning=ExperimentalWarning",
+      "--import=./test/support/seed.ts",
+      "--test",
+      `--test-concurrency=${suite.concurrency}`,
+      ...extra,
+      ...files,
+    ],
     { cwd: root, stdio: "inherit" },
   );
   failed ||= result.status !== 0;

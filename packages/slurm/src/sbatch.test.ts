@@ -112,11 +112,9 @@ const observed: [words: string[], text: string, exitCode: number][] = [
   [["--propagate=foo"], "sbatch: error: Bad rlimit name: foo\nsbatch: error: --propagate=foo is not valid.\n", 1],
   [["--hint=foo"], 'sbatch: error: unrecognized --hint argument "foo", see --hint=help\n', 1],
   [["--mem-bind=foo"], 'sbatch: error: unrecognized --mem-bind argument "foo"\n', 255],
-  ...["foo:1", "afterok", "afterok:", "afterok:abc", "0", "afterok:0", "after:1+x", ":1"].map((text): [string[], string, number] => [
-    ["-d", text],
-    failed("Job dependency problem"),
-    1,
-  ]),
+  ...["foo:1", "afterok", "afterok:", "afterok:abc", "0", "afterok:0", "after:1+x", ":1"].map(
+    (text): [string[], string, number] => [["-d", text], failed("Job dependency problem"), 1],
+  ),
   [["-d", "expand:1"], failed("Requested operation not supported on this system"), 1],
   [["-J", "x", "-t", "ok.sh"], invalid("time"), 255],
 ];
