@@ -5,9 +5,9 @@ import { nextSteps, stepArguments } from "./pipeline.ts";
 test("steps are read from the head, relative to the script", () => {
   const script =
     "#!/bin/sh\n#SBATCH -t 1\n\n#BERTH then reduce.sbatch a b\n# a comment\n#BERTH then ../plot.sh\necho\n#BERTH then no.sh\n";
-  assert.deepEqual(nextSteps(script, "/work/pi/pi.sbatch"), [
-    { script: "/work/pi/reduce.sbatch", arguments: ["a", "b"] },
-    { script: "/work/plot.sh", arguments: [] },
+  assert.deepEqual(nextSteps(script, "/home/ada/pi/pi.sbatch"), [
+    { script: "/home/ada/pi/reduce.sbatch", arguments: ["a", "b"] },
+    { script: "/home/ada/plot.sh", arguments: [] },
   ]);
   assert.deepEqual(nextSteps("#!/bin/sh\necho", "x"), []);
 });
