@@ -27,6 +27,8 @@ export interface Context {
   log: Log;
   /** Whose work is what stands in namespaces without an owner; absent: such work is refused. */
   defaultUser?: string;
+  /** Takes each line of the journal of decisions (`createJournalledState` of scheduling); absent: none is written. */
+  journal?: (line: string) => void;
   signal: AbortSignal;
 }
 

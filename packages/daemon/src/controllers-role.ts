@@ -2,6 +2,7 @@
 import { openAccounting } from "@berth/accounting";
 import { runControllers as run } from "@berth/controllers";
 import { currentUser, LocalUsers } from "@berth/identity";
+import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import { holders } from "./access.ts";
 import type { RunningRole } from "./child.ts";
@@ -16,6 +17,7 @@ export async function runControllers(settings: RoleSettings, log: Log, signal: A
   const stopping = new AbortController();
   const users = new LocalUsers();
   const self = currentUser();
+  const journal = openJournal(process.env["BERTH_JOURNAL"], log);
   const { promise: ready, resolve: onReady, reject } = Promise.withResolvers<void>();
   const done = run({
     client,
@@ -29,6 +31,7 @@ export async function runControllers(settings: RoleSettings, log: Log, signal: A
     log,
     defaultUser: self.name,
     isAlone: true,
+    journal: journal?.write,
     onReady,
     signal: AbortSignal.any([signal, stopping.signal]),
   });
@@ -43,6 +46,21 @@ export async function runControllers(settings: RoleSettings, log: Log, signal: A
       await done;
       client.close();
       accounting.close();
+      await journal?.close();
     },
+  };
+}
+
+/** Every input and output of the scheduler, a line each, for `berth simulate --replay`. The file grows without end. */
+function openJournal(
+  path: string | undefined,
+  log: Log,
+): { write: (line: string) => void; close: () => Promise<void> } | undefined {
+  if (path === undefined || path === "") return undefined;
+  const stream = createWriteStream(path, { flags: "a", mode: 0o600 });
+  stream.on("error", (error) => log("error", `BERTH_JOURNAL: ${error.message}`));
+  return {
+    write: (line) => void stream.write(`${line}\n`),
+    close: () => new Promise((resolve) => stream.end(() => resolve())),
   };
 }

@@ -4,6 +4,8 @@ export { SchedulingError } from "./error.ts";
 export { explain } from "./explain.ts";
 export { foresee } from "./foresee.ts";
 export { forecast } from "./forecast.ts";
+export { createJournalledState, journalLine, parseJournalLine } from "./journal.ts";
+export type { Journalled, JournalEntry } from "./journal.ts";
 export { waitReasons } from "./types.ts";
 export type {
   Allocation,

@@ -5,12 +5,14 @@ import {
   type Allocation,
   type ClusterState,
   createClusterState,
+  createJournalledState,
   decide,
   type Decisions,
   explain,
   type Foresight,
   forecast,
   foresee,
+  type Journalled,
   type Start,
 } from "@berth/scheduling";
 import { type Context, seconds } from "../context.ts";
@@ -61,6 +63,7 @@ export class Scheduling implements LifeEvents {
   #life!: AttemptLife;
   #resources: string[] = [];
   #core!: ClusterState;
+  #decideAt!: (now: number) => Decisions;
   /** What pods that are not Berth's use, by node; and what each of them was counted as. */
   readonly #foreign = new Map<string, Amounts>();
   readonly #foreignPods = new Map<string, { node: string; amounts: Amounts }>();
@@ -109,11 +112,16 @@ export class Scheduling implements LifeEvents {
   prepare(life: AttemptLife): void {
     this.#life = life;
     this.#resources = [...basicResources, ...this.#extendedResources()];
-    this.#core = createClusterState({
+    const options = {
       resources: this.#resources,
       matches: matchesClass,
       policy: { reservationDepth: this.#stores.sites.get(undefined, "site")?.spec.reservationDepth ?? 1 },
-    });
+    };
+    const { journal } = this.#context;
+    const plain = (core: ClusterState): Journalled => ({ state: core, decide: (now) => decide(core, now) });
+    const made = journal === undefined ? plain(createClusterState(options)) : createJournalledState(options, journal);
+    this.#core = made.state;
+    this.#decideAt = made.decide;
     for (const queue of this.#stores.queues.values()) this.#core.putQueue(queueInput(queue));
     for (const pod of this.#stores.pods.values()) this.countForeign(pod, false);
     for (const node of this.#stores.nodes.values()) this.#putNode(node);
@@ -331,7 +339,7 @@ export class Scheduling implements LifeEvents {
     clearTimeout(this.#wakeTimer);
     const began = performance.now();
     const now = this.#now();
-    const decisions = decide(this.#core, now);
+    const decisions = this.#decideAt(now);
     for (const start of decisions.starts) this.#begin(start);
     this.#report(decisions);
     for (const id of decisions.expired) this.#expire(id);
