@@ -1,15 +1,11 @@
 /** kill -9 of a real server process under load: what it acknowledged is there afterwards, and nothing else changed. */
 import assert from "node:assert/strict";
-import { spawn, type ChildProcess } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { Agent, request } from "node:https";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
 import { after, describe, it } from "node:test";
-import { fileURLToPath } from "node:url";
+import { ApiServerProcess } from "../support/api-server-process.ts";
 import { seededRandom } from "../support/random.ts";
 
-const program = join(dirname(fileURLToPath(import.meta.url)), "server-process.ts");
 const rounds = 5;
 const writers = 8;
 const path = "/api/v1/namespaces/default/configmaps";
@@ -22,33 +18,16 @@ interface Written {
 }
 
 describe("kill -9 of the API server", () => {
-  const folder = mkdtempSync(join(tmpdir(), "berth-durability-"));
-  let child: ChildProcess | undefined;
-  after(() => {
-    child?.kill("SIGKILL");
-    rmSync(folder, { recursive: true, force: true });
-  });
-
-  const start = async (): Promise<void> => {
-    const started = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", program, folder], {
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    child = started;
-    await new Promise<void>((resolve, reject) => {
-      started.stdout.on("data", (chunk: Buffer) => {
-        if (chunk.toString().includes("ready")) resolve();
-      });
-      started.on("exit", (code) => reject(new Error(`the server ended with ${code}`)));
-    });
-  };
+  const server = new ApiServerProcess();
+  after(() => server[Symbol.asyncDispose]());
 
   it("keeps every acknowledged write, and the order of resource versions", { timeout: 120_000 }, async () => {
     const random = seededRandom(20261122);
     const model = new Map<string, Written>();
     let highest = 0;
     for (let round = 0; round < rounds; round++) {
-      await start();
-      const config = JSON.parse(readFileSync(join(folder, "admin.kubeconfig"), "utf8")) as {
+      await server.start();
+      const config = JSON.parse(readFileSync(server.kubeconfig, "utf8")) as {
         clusters: { cluster: { server: string; "certificate-authority-data": string } }[];
         users: { user: { token: string } }[];
       };
@@ -103,6 +82,7 @@ describe("kill -9 of the API server", () => {
       let acknowledgements = 0;
       const killAfter = 150 + Math.floor(random() * 400);
       let running = true;
+      let killed: Promise<void> | undefined;
       const writer = async (index: number): Promise<void> => {
         for (let count = 0; running; count++) {
           const name = `w${index}-${count % 40}`;
@@ -125,7 +105,7 @@ describe("kill -9 of the API server", () => {
             written.attempted = undefined;
             if (++acknowledgements === killAfter) {
               running = false;
-              child!.kill("SIGKILL");
+              killed = server.kill();
             }
           } catch (error) {
             if (running) throw error;
@@ -133,9 +113,8 @@ describe("kill -9 of the API server", () => {
           }
         }
       };
-      const gone = new Promise((resolve) => child!.on("exit", resolve));
       await Promise.all(Array.from({ length: writers }, (_, index) => writer(index)));
-      await gone;
+      await killed;
       agent.destroy();
     }
   });

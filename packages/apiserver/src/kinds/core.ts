@@ -132,7 +132,7 @@ export function coreKinds(): Kind[] {
       selectable: ["spec.unschedulable"],
       default: (object) => {
         const status = object.status;
-        if (status !== undefined) status["allocatable"] ??= status["capacity"];
+        if (status?.["capacity"] !== undefined) status["allocatable"] ??= status["capacity"];
       },
       columns: [
         { name: "Status", type: "string", cell: nodeStatus },
