@@ -1,9 +1,8 @@
 /** The shared informers: one copy of each collection that any controller needs, kept small. */
 import { type AnyObject, type Client, Informer, resources } from "@berth/client";
-import type { Account, Membership, Pod, Queue, Site, Workload } from "@berth/kinds";
+import type { Account, Membership, Node, Pod, Queue, Site, Workload } from "@berth/kinds";
 import { accounts, annotations, labels, memberships, queues, sites, workloads } from "@berth/kinds";
 import type { Log } from "./context.ts";
-import type { Node } from "./scheduler/snapshot.ts";
 
 export interface Stores {
   workloads: Informer<Workload>;

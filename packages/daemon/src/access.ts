@@ -57,7 +57,11 @@ export const accessObjects: readonly KubernetesObject[] = [
   ]),
   bindingOf("berth-nodes", "system:nodes"),
   clusterRole("berth-reader", [
-    { apiGroups: [group], resources: ["queues", "accounts", "memberships", "sites"], verbs: read },
+    {
+      apiGroups: [group],
+      resources: ["queues", "accounts", "memberships", "qualitiesofservice", "reservations", "sites"],
+      verbs: read,
+    },
     { apiGroups: [""], resources: ["nodes"], verbs: read },
   ]),
   bindingOf("berth-reader", usersGroup),

@@ -2,7 +2,11 @@
 import type { KubernetesObject, ResourceKey } from "@berth/machinery";
 import { group, version } from "./constants.ts";
 import type { KindDefinition, Schema } from "./definition.ts";
-import { accountDefinition, membershipDefinition, queueDefinition, siteDefinition } from "./site-definitions.ts";
+import { accountDefinition, membershipDefinition } from "./account.ts";
+import { qualityOfServiceDefinition } from "./quality-of-service.ts";
+import { queueDefinition } from "./queue.ts";
+import { reservationDefinition } from "./reservation.ts";
+import { siteDefinition } from "./site.ts";
 import { startEstimateDefinition } from "./start-estimate.ts";
 import { workloadDefinition } from "./workload-definition.ts";
 
@@ -11,6 +15,8 @@ export const kindDefinitions: readonly KindDefinition[] = [
   queueDefinition,
   accountDefinition,
   membershipDefinition,
+  qualityOfServiceDefinition,
+  reservationDefinition,
   siteDefinition,
 ];
 
@@ -78,5 +84,7 @@ export const workloads: ResourceKey = key(workloadDefinition);
 export const queues: ResourceKey = key(queueDefinition);
 export const accounts: ResourceKey = key(accountDefinition);
 export const memberships: ResourceKey = key(membershipDefinition);
+export const qualitiesOfService: ResourceKey = key(qualityOfServiceDefinition);
+export const reservations: ResourceKey = key(reservationDefinition);
 export const sites: ResourceKey = key(siteDefinition);
 export const startEstimates: ResourceKey = key(startEstimateDefinition);

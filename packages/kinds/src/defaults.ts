@@ -1,7 +1,9 @@
 /** What an empty cluster begins with, and what holds where a Queue or the Site says nothing. */
 import type { KubernetesObject } from "@berth/machinery";
 import { apiVersion, defaultAccountName, defaultQueueName, siteName } from "./constants.ts";
-import type { Account, Queue, Site } from "./site-kinds.ts";
+import type { Account } from "./account.ts";
+import type { Queue } from "./queue.ts";
+import type { Site } from "./site.ts";
 
 export const defaultWallTimeSeconds = 3600;
 export const defaultMaxWallTimeSeconds = 21 * 86_400;
@@ -9,6 +11,10 @@ export const defaultMaxJobsPerUser = 10_000;
 export const defaultFinishedKeepSeconds = 86_400;
 export const defaultFinishedKeepCount = 10_000;
 export const defaultRequeueLimit = 5;
+export const defaultHalfLifeSeconds = 7 * 86_400;
+export const defaultMaxAgeSeconds = 7 * 86_400;
+/** Of jobs that ask for none, where there is no QualityOfService of this name: nothing is special about it. */
+export const defaultQos = "normal";
 
 export const defaultQueue: Queue = {
   apiVersion,

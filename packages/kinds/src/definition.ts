@@ -20,6 +20,8 @@ export interface Schema {
   maxItems?: number;
   maxProperties?: number;
   "x-kubernetes-preserve-unknown-fields"?: true;
+  /** Instead of a type: an integer, or a string of the pattern. */
+  "x-kubernetes-int-or-string"?: true;
   "x-kubernetes-list-type"?: "map" | "set" | "atomic";
   "x-kubernetes-list-map-keys"?: string[];
   "x-kubernetes-validations"?: Rule[];

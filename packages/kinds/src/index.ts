@@ -1,3 +1,4 @@
+export type { Account, AccountSpec, AccountStatus, Membership, MembershipSpec } from "./account.ts";
 export { attemptOf, attemptPodName, cancelRequest, isActive, isFinal } from "./attempts.ts";
 export type { AttemptName } from "./attempts.ts";
 export {
@@ -22,8 +23,10 @@ export {
   customResourceDefinitions,
   kindDefinitions,
   memberships,
+  qualitiesOfService,
   questionDefinitions,
   queues,
+  reservations,
   sites,
   startEstimates,
   workloads,
@@ -32,9 +35,12 @@ export {
   defaultAccount,
   defaultFinishedKeepCount,
   defaultFinishedKeepSeconds,
+  defaultHalfLifeSeconds,
+  defaultMaxAgeSeconds,
   defaultMaxJobsPerUser,
   defaultMaxWallTimeSeconds,
   defaultObjects,
+  defaultQos,
   defaultQueue,
   defaultRequeueLimit,
   defaultSite,
@@ -42,6 +48,9 @@ export {
 } from "./defaults.ts";
 export type { Column, KindDefinition, Rule, Schema } from "./definition.ts";
 export { formatIndexList, formatIndexListCompact, IndexSet, parseIndexList } from "./index-list.ts";
+export type { Limits } from "./limits.ts";
+export { capacityOf, isReady } from "./node.ts";
+export type { Node, Taint } from "./node.ts";
 export type {
   Container,
   ContainerStatus,
@@ -56,19 +65,20 @@ export type {
   Toleration,
   VolumeMount,
 } from "./pod.ts";
+export { preemptionModes } from "./quality-of-service.ts";
 export type {
-  Account,
-  AccountSpec,
-  AccountStatus,
-  Membership,
-  MembershipSpec,
-  Queue,
-  QueueSpec,
-  QueueStatus,
-  Site,
-  SiteSpec,
-  SiteStatus,
-} from "./site-kinds.ts";
+  PreemptionMode,
+  QualityOfService,
+  QualityOfServiceSpec,
+  QualityOfServiceStatus,
+} from "./quality-of-service.ts";
+export type { Queue, QueueSpec, QueueStatus } from "./queue.ts";
+export { amountsOf, effectiveRequests, podRequests } from "./requests.ts";
+export type { Amounts } from "./requests.ts";
+export type { Reservation, ReservationSpec, ReservationStatus } from "./reservation.ts";
+export { matchesClass, namedNodes, nodeClassOf, queueSelectorOf, selectorOf } from "./selectors.ts";
+export { nodeInput, policyInput, queueInput, resourcesOf, vectorOf } from "./site-policy.ts";
+export type { Audience, PriorityWeights, Site, SiteSpec, SiteStatus } from "./site.ts";
 export type { StartEstimate, StartEstimateStatus } from "./start-estimate.ts";
 export { activePhases, dependencyTypes, finalPhases, pendingPhases, pendingReasons } from "./workload.ts";
 export type {

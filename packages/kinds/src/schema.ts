@@ -6,6 +6,30 @@ export const boolean: Schema = { type: "boolean" };
 /** A name of Kubernetes' kind: lower case letters, digits, `-` and `.`. */
 export const name: Schema = { type: "string", minLength: 1, maxLength: 253 };
 
+export const userName: Schema = { type: "string", minLength: 1, maxLength: 256 };
+
+export function seconds(description: string): Schema {
+  return integer(1, 10 * 365 * 86_400, description);
+}
+
+/** Quantities of Kubernetes by resource, none below 0. */
+export function quantities(maxProperties: number): Schema {
+  return mapOf(
+    {
+      "x-kubernetes-int-or-string": true,
+      minimum: 0,
+      maxLength: 64,
+      pattern: "^[0-9]+(\\.[0-9]+)?([numkMGTPE]|[KMGTPE]i|[eE][0-9]+)?$",
+    },
+    maxProperties,
+  );
+}
+
+export const billingWeights: Schema = {
+  ...mapOf({ type: "number", minimum: 0, maximum: 1_000_000_000 }, 32),
+  description: "What one cpu (cpu), one GiB (memory), one device (its name) counts in usage. Default: a cpu 1.",
+};
+
 export function text(maxLength: number, description?: string): Schema {
   return { type: "string", maxLength, ...(description === undefined ? {} : { description }) };
 }

@@ -1,10 +1,9 @@
 /** Workload as data. The types of workload.ts say the same to the compiler; a test holds the two together. */
 import { maximumArrayTasks } from "./constants.ts";
 import type { KindDefinition, Rule, Schema } from "./definition.ts";
-import { boolean, conditions, integer, list, mapOf, name, object, oneOf, open, text, time } from "./schema.ts";
+import { boolean, conditions, integer, list, mapOf, name, object, oneOf, open, seconds, text, time } from "./schema.ts";
 import { activePhases, dependencyTypes, finalPhases, pendingPhases, pendingReasons } from "./workload.ts";
 
-const seconds = (description: string): Schema => integer(1, 10 * 365 * 86_400, description);
 const bytes = (description?: string): Schema => integer(0, Number.MAX_SAFE_INTEGER, description);
 const count = integer(1, 1_000_000);
 const path = text(4096);

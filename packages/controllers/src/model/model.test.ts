@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Pod, PodSpec } from "@berth/kinds";
-import { annotations, parseIndexList } from "@berth/kinds";
+import { annotations, effectiveRequests, parseIndexList } from "@berth/kinds";
 import fc from "fast-check";
 import { ArrayBook, runsOf } from "./array-book.ts";
 import { endOfPod, worseEnd } from "./ends.ts";
-import { effectiveRequests } from "./requests.ts";
 
 type Step = { kind: "start" | "created" | "takeBack" | "requeue" | "end" | "cancel"; task: number };
 const step: fc.Arbitrary<Step> = fc.record({

@@ -3,10 +3,10 @@
  * its Node is gone or tainted out-of-service, its latest possible end has passed, or the queue allows to assume so.
  */
 import { type AnyObject, Informer, isReason, type Lease, resources } from "@berth/client";
+import { isReady, type Node } from "@berth/kinds";
 import type { Context } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
 import type { Attempt, AttemptPod, WorkloadRecord } from "../model/record.ts";
-import { isReady, type Node } from "../scheduler/snapshot.ts";
 import type { Stores } from "../stores.ts";
 import type { AttemptLife } from "../workload/life.ts";
 import type { Writer } from "../writer.ts";

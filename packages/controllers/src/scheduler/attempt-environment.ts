@@ -1,7 +1,7 @@
 /** What a job finds in its environment, pod by pod. Pure. */
-import type { PodSet, Queue, Workload } from "@berth/kinds";
+import { effectiveRequests } from "@berth/kinds";
+import type { Amounts, PodSet, Queue, Workload } from "@berth/kinds";
 import { fileEnvironment, jobEnvironment, jobFiles } from "@berth/slurm";
-import { type Amounts, effectiveRequests } from "../model/requests.ts";
 
 /** The SLURM_* environment is made for jobs of at most so many pods; its node list grows with them, in each of them. */
 const largestListedGang = 2048;

@@ -1,15 +1,16 @@
 /** The pods of an attempt, from the Workload's templates and the scheduler's choice of nodes. Pure. */
-import type { Container, Pod, PodSet, PodSpec, Queue, Workload } from "@berth/kinds";
+import type { Amounts, Container, Pod, PodSet, PodSpec, Queue, Workload } from "@berth/kinds";
 import {
   accountingFinalizer,
   annotations,
   apiVersion,
   attemptPodName,
+  effectiveRequests,
   hostImage,
   labels,
+  podRequests,
   startAllowanceSeconds,
 } from "@berth/kinds";
-import { type Amounts, effectiveRequests, podRequests } from "../model/requests.ts";
 import type { PlannedPod } from "../workload/life.ts";
 
 export interface AttemptPlan {

@@ -1,10 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { pendingReasons, type Queue, type Workload } from "@berth/kinds";
+import {
+  matchesClass,
+  namedNodes,
+  nodeClassOf,
+  pendingReasons,
+  type Queue,
+  queueSelectorOf,
+  selectorOf,
+  type Workload,
+} from "@berth/kinds";
 import { waitReasons } from "@berth/scheduling";
 import { isWorthTelling, waitMessage } from "./messages.ts";
 import { plannedPods } from "./pods.ts";
-import { matchesClass, namedNodes, nodeClassOf, queueSelectorOf, selectorOf } from "./selectors.ts";
 
 test("the core's reasons are those of kinds", () => {
   assert.deepEqual([...waitReasons].sort(), [...pendingReasons].sort());

@@ -1,6 +1,17 @@
 /** Keeps the state of `scheduling` from objects, decides after each change, and begins what is decided. */
-import type { Pod, Queue } from "@berth/kinds";
-import { defaultQueueName, isFinal, parseIndexList } from "@berth/kinds";
+import type { Amounts, Node, Pod, Queue } from "@berth/kinds";
+import {
+  capacityOf,
+  defaultQueueName,
+  isFinal,
+  matchesClass,
+  nodeInput,
+  parseIndexList,
+  podRequests,
+  policyInput,
+  queueInput,
+  resourcesOf,
+} from "@berth/kinds";
 import {
   type Allocation,
   type ClusterState,
@@ -20,7 +31,6 @@ import { runsOf } from "../model/array-book.ts";
 import { isTerminal } from "../model/ends.ts";
 import type { Ledger } from "../model/ledger.ts";
 import { type Attempt, currentAttempt, noTask, type WorkloadRecord } from "../model/record.ts";
-import { type Amounts, podRequests } from "../model/requests.ts";
 import type { Stores } from "../stores.ts";
 import type { AttemptLife, LifeEvents } from "../workload/life.ts";
 import type { Writer } from "../writer.ts";
@@ -29,19 +39,7 @@ import { attemptEnvironment } from "./attempt-environment.ts";
 import { waitMessage } from "./messages.ts";
 import { recordOutcome } from "./outcomes.ts";
 import { type AttemptPlan, plannedPods } from "./pods.ts";
-import { matchesClass } from "./selectors.ts";
-import {
-  addAmounts,
-  allowanceSecondsOf,
-  basicResources,
-  capacityOf,
-  graceSecondsOf,
-  jobInput,
-  type Node,
-  nodeInput,
-  queueInput,
-  wallTimeOf,
-} from "./snapshot.ts";
+import { addAmounts, allowanceSecondsOf, graceSecondsOf, jobInput, wallTimeOf } from "./snapshot.ts";
 import { WaitingReports } from "./waiting.ts";
 
 /** A forecast is played not more often than this, and takes not more than this part of one core. */
@@ -111,11 +109,11 @@ export class Scheduling implements LifeEvents {
   /** Makes the state from what the stores hold. Jobs are added after that, then {@link start} begins to decide. */
   prepare(life: AttemptLife): void {
     this.#life = life;
-    this.#resources = [...basicResources, ...this.#extendedResources()];
+    this.#resources = resourcesOf(this.#stores.nodes.values());
     const options = {
       resources: this.#resources,
       matches: matchesClass,
-      policy: { reservationDepth: this.#stores.sites.get(undefined, "site")?.spec.reservationDepth ?? 1 },
+      policy: policyInput(this.#stores.sites.get(undefined, "site")),
     };
     const { journal } = this.#context;
     const plain = (core: ClusterState): Journalled => ({ state: core, decide: (now) => decide(core, now) });
@@ -132,14 +130,6 @@ export class Scheduling implements LifeEvents {
     this.wake();
   }
 
-  #extendedResources(): string[] {
-    const names = new Set<string>();
-    for (const node of this.#stores.nodes.values()) {
-      for (const name of Object.keys(capacityOf(node))) if (name.includes("/")) names.add(name);
-    }
-    return [...names].sort();
-  }
-
   #putNode(node: Node): void {
     const unknown = Object.keys(capacityOf(node)).filter(
       (name) => name.includes("/") && !this.#resources.includes(name),
@@ -149,7 +139,7 @@ export class Scheduling implements LifeEvents {
       this.#rebuild();
       return;
     }
-    this.#core.putNode(nodeInput(node, this.#foreign.get(node.metadata.name) ?? {}, this.#resources));
+    this.#core.putNode(nodeInput(node, this.#resources, this.#foreign.get(node.metadata.name)));
   }
 
   #rebuild(): void {
@@ -183,8 +173,7 @@ export class Scheduling implements LifeEvents {
   }
 
   siteChanged(): void {
-    const depth = this.#stores.sites.get(undefined, "site")?.spec.reservationDepth ?? 1;
-    this.#core.setPolicy({ reservationDepth: depth });
+    this.#core.setPolicy(policyInput(this.#stores.sites.get(undefined, "site")));
     this.wake();
   }
 

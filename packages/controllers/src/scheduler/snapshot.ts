@@ -1,69 +1,17 @@
 /** From objects to the integers and names of `scheduling`. Pure. */
-import type { Queue, Site, Workload } from "@berth/kinds";
-import { defaultGraceSeconds, startAllowanceSeconds } from "@berth/kinds";
-import type { KubernetesObject } from "@berth/machinery";
-import type {
-  DependencyInput,
-  DependencyOutcome,
-  JobInput,
-  NodeInput,
-  PodSetInput,
-  QueueInput,
-} from "@berth/scheduling";
+import type { Amounts, Queue, Site, Workload } from "@berth/kinds";
+import {
+  defaultGraceSeconds,
+  effectiveRequests,
+  namedNodes,
+  selectorOf,
+  startAllowanceSeconds,
+  vectorOf,
+} from "@berth/kinds";
+import type { DependencyInput, DependencyOutcome, JobInput, PodSetInput } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { WorkloadRecord } from "../model/record.ts";
-import { type Amounts, amountsOf, effectiveRequests } from "../model/requests.ts";
-import { namedNodes, nodeClassOf, queueSelectorOf, selectorOf, type Taint } from "./selectors.ts";
-
-interface NodeSpec {
-  unschedulable?: boolean;
-  taints?: Taint[];
-}
-interface NodeStatus {
-  allocatable?: Record<string, string>;
-  capacity?: Record<string, string>;
-  conditions?: { type: string; status: string; reason?: string; message?: string }[];
-}
-export type Node = KubernetesObject<NodeSpec, NodeStatus>;
-
-/** Resources that every state has, by index; extended ones (devices) follow. */
-export const basicResources = ["cpu", "memory", "pods"] as const;
-
-function vectorOf(amounts: Amounts, resources: readonly string[]): number[] {
-  return resources.map((resource) => amounts[resource] ?? 0);
-}
-
-export function isReady(node: Node): boolean {
-  return node.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true;
-}
-
-/**
- * @param foreign what pods that are not Berth's use there
- */
-export function nodeInput(node: Node, foreign: Amounts, resources: readonly string[]): NodeInput {
-  const amounts = amountsOf(node.status?.allocatable ?? node.status?.capacity);
-  const noExecute = node.spec?.taints?.some(({ key }) => key === "node.kubernetes.io/out-of-service") === true;
-  return {
-    name: node.metadata.name,
-    capacity: resources.map((resource) => Math.max(0, (amounts[resource] ?? 0) - (foreign[resource] ?? 0))),
-    nodeClass: nodeClassOf(node.metadata.labels, node.spec?.taints),
-    state: !isReady(node) || noExecute ? "Down" : node.spec?.unschedulable === true ? "Drained" : "Up",
-  };
-}
-
-export function queueInput(queue: Queue): QueueInput {
-  const { spec } = queue;
-  return {
-    name: queue.metadata.name,
-    tier: spec.tier,
-    selector: queueSelectorOf(spec),
-    placement: spec.placement,
-    state: spec.state,
-    maxNodesPerJob: spec.maxNodesPerJob,
-    maxWallTimeSeconds: spec.maxWallTimeSeconds,
-  };
-}
 
 export function graceSecondsOf(workload: Workload, site: Site | undefined): number {
   return workload.spec.graceSeconds ?? site?.spec.graceSeconds ?? defaultGraceSeconds;
@@ -168,11 +116,6 @@ function dependencyInputs(workload: Workload, context: JobContext): DependencyIn
       outcome: known.outcome,
     };
   });
-}
-
-/** Most of each resource that any of these nodes has, whatever runs there. */
-export function capacityOf(node: Node): Amounts {
-  return amountsOf(node.status?.allocatable ?? node.status?.capacity);
 }
 
 /** Sum of two vectors' amounts by name, for what foreign pods use. */

@@ -1,5 +1,5 @@
 /** May this Workload in, and as what: pure, so that every refusal can be tested by its words. */
-import type { Account, Membership, PodSpec, Queue, Site, Workload } from "@berth/kinds";
+import type { Account, Amounts, Membership, PodSpec, Queue, Site, Workload } from "@berth/kinds";
 import {
   annotations,
   defaultAccountName,
@@ -10,7 +10,6 @@ import {
   parseIndexList,
 } from "@berth/kinds";
 import type { Identity } from "../context.ts";
-import type { Amounts } from "../model/requests.ts";
 import { oversize } from "./oversize.ts";
 
 /** A closed list; `Admitted` is False with one of these, and a message that says what would be right. */

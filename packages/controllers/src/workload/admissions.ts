@@ -5,9 +5,13 @@ import {
   accountingFinalizer,
   annotations,
   cancelRequest,
+  capacityOf,
   isFinal,
   labels,
+  matchesClass,
+  nodeClassOf,
   parseIndexList,
+  queueSelectorOf,
   workloads,
 } from "@berth/kinds";
 import { type Context, type Identity, timestamp } from "../context.ts";
@@ -15,8 +19,7 @@ import type { Ledger } from "../model/ledger.ts";
 import { idSpan, noTask, recordOf, type WorkloadRecord } from "../model/record.ts";
 import { fetchHistory } from "../scheduler/outcomes.ts";
 import type { Scheduling } from "../scheduler/scheduling.ts";
-import { capacityOf, wallTimeOf } from "../scheduler/snapshot.ts";
-import { matchesClass, nodeClassOf, queueSelectorOf } from "../scheduler/selectors.ts";
+import { wallTimeOf } from "../scheduler/snapshot.ts";
 import type { Stores } from "../stores.ts";
 import type { Writer } from "../writer.ts";
 import { admit, type Admission, type NodeKind, type Refusal, userOf } from "./admission.ts";

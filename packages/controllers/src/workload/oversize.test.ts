@@ -1,7 +1,7 @@
+import { nodeClassOf } from "@berth/kinds";
 import type { Queue, Workload, WorkloadSpec } from "@berth/kinds";
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { nodeClassOf } from "../scheduler/selectors.ts";
 import type { NodeKind } from "./admission.ts";
 import { oversize } from "./oversize.ts";
 

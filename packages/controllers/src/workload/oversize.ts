@@ -1,7 +1,6 @@
 /** Sizes that no node, or all nodes together, could ever hold: in words, or undefined. Pure. */
-import type { Queue, Workload } from "@berth/kinds";
-import { type Amounts, effectiveRequests } from "../model/requests.ts";
-import { matchesClass, namedNodes, selectorOf } from "../scheduler/selectors.ts";
+import { effectiveRequests, matchesClass, namedNodes, selectorOf } from "@berth/kinds";
+import type { Amounts, Queue, Workload } from "@berth/kinds";
 import type { NodeKind } from "./admission.ts";
 
 /** Equal nodes that a job may use. */

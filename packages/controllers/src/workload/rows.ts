@@ -1,10 +1,9 @@
 /** Accounting rows of ended attempts. Pure. */
 import type { AttemptRow } from "@berth/accounting";
 import type { FinalPhase, PendingReason, Workload } from "@berth/kinds";
-import { formatIndexList, IndexSet } from "@berth/kinds";
+import { formatIndexList, IndexSet, podRequests } from "@berth/kinds";
 import { seconds } from "../context.ts";
 import { type Attempt, noTask, taskJobId, type WorkloadRecord } from "../model/record.ts";
-import { podRequests } from "../model/requests.ts";
 import { wallTimeOf } from "../scheduler/snapshot.ts";
 
 /** `AfterOk:41,AfterAny:42_3`. */

@@ -2,14 +2,10 @@
  * Where pods may go, as the opaque strings of `scheduling`: a node's class is its labels and taints, a selector is what a pod
  * (or a queue) asks of them. Equal strings are asked about once.
  */
-import type { PodSpec, QueueSpec, Toleration } from "@berth/kinds";
 import { type LabelRequirement, matchesLabels } from "@berth/machinery";
-
-export interface Taint {
-  key: string;
-  value?: string;
-  effect: "NoSchedule" | "PreferNoSchedule" | "NoExecute";
-}
+import type { Taint } from "./node.ts";
+import type { PodSpec, Toleration } from "./pod.ts";
+import type { QueueSpec } from "./queue.ts";
 
 interface NodeSelectorTerm {
   matchExpressions?: { key: string; operator: string; values?: string[] }[];

@@ -1,6 +1,7 @@
 /** What a pod asks for, as integers: milli-cpu, bytes, pods, devices. */
-import type { Container, PodSpec, QueueSpec, ResourceList } from "@berth/kinds";
 import { quantityToInteger, quantityToMilli } from "@berth/machinery";
+import type { Container, PodSpec, ResourceList } from "./pod.ts";
+import type { QueueSpec } from "./queue.ts";
 
 /** Amounts by resource name; `cpu` in milli-cpu, all others in whole units. */
 export type Amounts = Record<string, number>;

@@ -1,0 +1,153 @@
+/** Queue: where work waits, Slurm's partition. */
+import type { Condition, KubernetesObject } from "@berth/machinery";
+import type { KindDefinition, Schema } from "./definition.ts";
+import { type Limits, limits } from "./limits.ts";
+import type { PodTemplate, Toleration } from "./pod.ts";
+import { preemptionModes, type PreemptionMode } from "./quality-of-service.ts";
+import {
+  billingWeights,
+  boolean,
+  conditions,
+  integer,
+  list,
+  mapOf,
+  name,
+  object,
+  oneOf,
+  open,
+  seconds,
+  text,
+  userName,
+} from "./schema.ts";
+
+export interface QueueSpec {
+  nodeSelector?: Record<string, string>;
+  tolerations?: Toleration[];
+  /** Default 3600. */
+  defaultWallTimeSeconds?: number;
+  /** Default 21 days. */
+  maxWallTimeSeconds?: number;
+  /** Higher is considered first, and may preempt jobs of lower ones that allow it; default 1. */
+  tier?: number;
+  /** Of the priority's factor `queue`, beside the largest of any queue; default 1. */
+  priorityFactor?: number;
+  placement?: "Pack" | "Spread";
+  /** `Down`: jobs wait; `Drained`: new jobs are refused. */
+  state?: "Up" | "Down" | "Drained" | "Inactive";
+  /** The queue of jobs that name none. */
+  default?: boolean;
+  maxNodesPerJob?: number;
+  /** Names of users, or of groups as `@group`; absent: everybody. */
+  allow?: string[];
+  services?: boolean;
+  /** Laid under every pod of the queue: image, volumes, tolerations. */
+  podDefaults?: Partial<PodTemplate>;
+  /** Off when absent. An attempt on a node unheard of for this long is taken as ended: it may then run twice. */
+  assumeLostAfterSeconds?: number;
+  /** Memory of a job that asks for none, per cpu. */
+  defaultMemoryPerCpuBytes?: number;
+  limits?: Limits;
+  /** A quality of service whose limits hold for all jobs of the queue, beside that of each job. */
+  qos?: string;
+  /** What becomes of jobs of this queue when others need their place; absent: nothing, they are never preempted. */
+  preemption?: {
+    mode?: PreemptionMode;
+    /** Between the signal and the end; absent: the job's grace. */
+    graceSeconds?: number;
+    /** A job is left alone for so long from its start. */
+    exemptSeconds?: number;
+  };
+  /** What one cpu, one GiB of memory, one device counts in usage; absent: the site's. */
+  billingWeights?: Record<string, number>;
+}
+export interface QueueStatus {
+  pending?: number;
+  running?: number;
+  conditions?: Condition[];
+}
+export type Queue = KubernetesObject<QueueSpec, QueueStatus> & { spec: QueueSpec };
+
+const toleration: Schema = object({
+  key: text(316),
+  operator: oneOf(["Exists", "Equal"]),
+  value: text(63),
+  effect: oneOf(["NoSchedule", "PreferNoSchedule", "NoExecute"]),
+  tolerationSeconds: integer(0, Number.MAX_SAFE_INTEGER),
+});
+
+export const queueDefinition: KindDefinition = {
+  kind: "Queue",
+  plural: "queues",
+  singular: "queue",
+  shortNames: ["bq"],
+  categories: ["berth"],
+  namespaced: false,
+  description: "Where work waits; Slurm's partition.",
+  spec: {
+    ...object({
+      nodeSelector: mapOf(text(63), 64),
+      tolerations: list(toleration, 64),
+      defaultWallTimeSeconds: seconds("Of jobs that ask for none; default 3600."),
+      maxWallTimeSeconds: seconds("Longest wall time; default 21 days."),
+      tier: {
+        ...integer(0, 65_533, "Higher is considered first, and may preempt jobs of lower ones that allow it."),
+        default: 1,
+      },
+      priorityFactor: integer(0, 65_533, "Of the priority's factor queue, beside the largest of any queue. Default 1."),
+      placement: { ...oneOf(["Pack", "Spread"]), default: "Pack" },
+      state: { ...oneOf(["Up", "Down", "Drained", "Inactive"]), default: "Up" },
+      default: boolean,
+      maxNodesPerJob: integer(1, 1_000_000),
+      allow: list(userName, 1024),
+      services: boolean,
+      podDefaults: open({}),
+      assumeLostAfterSeconds: seconds(
+        "An attempt on a node unheard of for this long is taken as ended. It may then run twice. Off when absent.",
+      ),
+      defaultMemoryPerCpuBytes: integer(1, Number.MAX_SAFE_INTEGER),
+      limits,
+      qos: { ...name, description: "A quality of service whose limits hold for all jobs of the queue." },
+      preemption: object({
+        mode: oneOf(
+          preemptionModes,
+          "What becomes of jobs of this queue when one of a higher tier or quality of service needs their place; absent: nothing.",
+        ),
+        graceSeconds: integer(0, 86_400, "Between the signal and the end; absent: the job's grace."),
+        exemptSeconds: integer(0, 10 * 365 * 86_400, "A job is left alone for so long from its start."),
+      }),
+      billingWeights,
+    }),
+    "x-kubernetes-validations": [
+      {
+        rule: "!has(self.defaultWallTimeSeconds) || !has(self.maxWallTimeSeconds) || self.defaultWallTimeSeconds <= self.maxWallTimeSeconds",
+        message: "defaultWallTimeSeconds must not be more than maxWallTimeSeconds",
+      },
+    ],
+  },
+  status: object({
+    pending: integer(0, Number.MAX_SAFE_INTEGER),
+    running: integer(0, Number.MAX_SAFE_INTEGER),
+    conditions,
+  }),
+  columns: [
+    { name: "State", type: "string", jsonPath: ".spec.state" },
+    {
+      name: "Default",
+      type: "integer",
+      jsonPath: ".spec.defaultWallTimeSeconds",
+      description: "Default wall time, s.",
+    },
+    { name: "Longest", type: "integer", jsonPath: ".spec.maxWallTimeSeconds", description: "Longest wall time, s." },
+    { name: "Tier", type: "integer", jsonPath: ".spec.tier" },
+    {
+      name: "Preemption",
+      type: "string",
+      jsonPath: ".spec.preemption.mode",
+      description: "What becomes of its jobs when others need their place.",
+      priority: 1,
+    },
+    { name: "Pending", type: "integer", jsonPath: ".status.pending" },
+    { name: "Running", type: "integer", jsonPath: ".status.running" },
+    { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
+  ],
+};
