@@ -35,6 +35,8 @@ import { rbacKinds } from "./kinds/rbac.ts";
 import { podKind } from "./kinds/pod.ts";
 import { Metrics } from "./metrics.ts";
 import { ensurePki } from "./pki/authority.ts";
+import { Inquiries } from "./registry/inquiry.ts";
+import type { Kind } from "./registry/kind.ts";
 import { Registry } from "./registry/registry.ts";
 import { openJournal } from "./storage/journal.ts";
 import { Store } from "./storage/store.ts";
@@ -54,6 +56,15 @@ export interface ApiServerOptions {
   bootstrapObjects?: readonly KubernetesObject[];
   /** Definitions, in the form of CustomResourceDefinitions, of kinds that are asked and never stored. */
   questionDefinitions?: readonly KubernetesObject[];
+  /**
+   * Kinds that are read and never stored: each get or list becomes an object of the kind `inquiry` (a question), whose status is
+   * the answer. Who may list the resource `seenWhollyBy` in all namespaces is told everything.
+   */
+  views?: {
+    inquiry: KubernetesObject;
+    kinds: readonly KubernetesObject[];
+    seenWhollyBy: { group: string; resource: string };
+  };
   extraRoutes?: readonly ExtraRoute[];
   log?: Log;
   /** Closes the server. */
@@ -93,8 +104,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   ])
     registry.add(kind);
   for (const { spec } of options.questionDefinitions ?? []) {
-    for (const kind of kindsOfDefinition(spec as unknown as DefinitionSpec, true)) registry.add(kind);
+    for (const kind of kindsOfDefinition(spec as unknown as DefinitionSpec, "Question")) registry.add(kind);
   }
+  const views = options.views === undefined ? undefined : addViews(registry, options.views);
   registry.add(definitionKind(registry));
   followDefinitions(registry);
   const now = (): Date => new Date();
@@ -163,7 +175,16 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   });
   const url = `https://${host.includes(":") ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
   const dispatcher = {
-    resources: { registry, store, metrics, decodeProtobuf, actions, allows: access.allows.bind(access), now },
+    resources: {
+      registry,
+      store,
+      metrics,
+      decodeProtobuf,
+      actions,
+      allows: access.allows.bind(access),
+      now,
+      views: views && { inquiries: new Inquiries(store, views.inquiry, now), seenWhollyBy: views.seenWhollyBy },
+    },
     discovery,
     authenticator,
     extraRoutes: options.extraRoutes ?? [],
@@ -201,6 +222,17 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   };
   options.signal?.addEventListener("abort", () => void close(), { once: true });
   return { url, certificateAuthority: pki.authorityPem, adminKubeconfig, close };
+}
+
+function addViews(
+  registry: Registry,
+  { inquiry, kinds, seenWhollyBy }: NonNullable<ApiServerOptions["views"]>,
+): { inquiry: Kind; seenWhollyBy: { group: string; resource: string } } {
+  const specOf = (definition: KubernetesObject): DefinitionSpec => definition.spec as unknown as DefinitionSpec;
+  const [asked] = kindsOfDefinition(specOf(inquiry), "Question");
+  registry.add(asked!);
+  for (const definition of kinds) for (const kind of kindsOfDefinition(specOf(definition), "View")) registry.add(kind);
+  return { inquiry: asked!, seenWhollyBy };
 }
 
 /** The folder that holds the socket is the owner's alone (0700), and so is the file. A file left by a killed server is replaced. */

@@ -13,6 +13,7 @@ import {
   defaultObjects,
   isFinal,
   questionDefinitions,
+  viewDefinitions,
   workloads,
 } from "@berth/kinds";
 import { type ControllersOptions, runControllers } from "./controller-manager.ts";
@@ -36,6 +37,7 @@ export async function startTestCluster(): Promise<TestCluster> {
     dataDirectory: folder,
     bootstrapObjects: [...customResourceDefinitions, ...defaultObjects],
     questionDefinitions,
+    views: viewDefinitions,
   });
   const connection = loadKubeconfig({ path: api.adminKubeconfig }).connection;
   const client = createClient(connection);

@@ -62,12 +62,15 @@ export const accessObjects: readonly KubernetesObject[] = [
       resources: ["queues", "accounts", "memberships", "qualitiesofservice", "reservations", "sites"],
       verbs: read,
     },
+    // What is told of the jobs of others is the Site's to say.
+    { apiGroups: [group], resources: ["queueviews"], verbs: ["get", "list"] },
     { apiGroups: [""], resources: ["nodes"], verbs: read },
   ]),
   bindingOf("berth-reader", usersGroup),
   clusterRole(userRole, [
     { apiGroups: [group], resources: ["workloads"], verbs: write },
     { apiGroups: [group], resources: ["startestimates"], verbs: ["create"] },
+    { apiGroups: [group], resources: ["explanations"], verbs: ["get", "list"] },
     { apiGroups: [""], resources: ["secrets", "configmaps"], verbs: write },
     { apiGroups: [""], resources: ["pods", "pods/log", "pods/status", "events"], verbs: read },
     { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: read },

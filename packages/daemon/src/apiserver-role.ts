@@ -3,7 +3,13 @@ import { accountingRoute, openAccountingReader } from "@berth/accounting";
 import { ensureToken, startApiServer, type ExtraRoute } from "@berth/apiserver";
 import { createClient, loadKubeconfig, type Client } from "@berth/client";
 import { LocalUsers } from "@berth/identity";
-import { customResourceDefinitions, defaultObjects, questionDefinitions, systemNamespace } from "@berth/kinds";
+import {
+  customResourceDefinitions,
+  defaultObjects,
+  questionDefinitions,
+  systemNamespace,
+  viewDefinitions,
+} from "@berth/kinds";
 import type { KubernetesObject } from "@berth/machinery";
 import { join } from "node:path";
 import { accessObjects, holders } from "./access.ts";
@@ -52,6 +58,7 @@ export async function runApiserver(settings: RoleSettings, log: Log, signal: Abo
       ...defaultObjects,
     ] as KubernetesObject[],
     questionDefinitions,
+    views: viewDefinitions,
     extraRoutes: routes,
     log,
     signal,

@@ -3,7 +3,10 @@ import type { KubernetesObject, ResourceKey } from "@berth/machinery";
 import { group, version } from "./constants.ts";
 import type { KindDefinition, Schema } from "./definition.ts";
 import { accountDefinition, membershipDefinition } from "./account.ts";
+import { explanationDefinition } from "./explanation.ts";
+import { inquiryDefinition } from "./inquiry.ts";
 import { qualityOfServiceDefinition } from "./quality-of-service.ts";
+import { queueViewDefinition } from "./queue-view.ts";
 import { queueDefinition } from "./queue.ts";
 import { reservationDefinition } from "./reservation.ts";
 import { siteDefinition } from "./site.ts";
@@ -60,6 +63,9 @@ export function customResourceDefinition(definition: KindDefinition): Kubernetes
           storage: true,
           schema: { openAPIV3Schema: schemaOf(definition) },
           ...(definition.status === undefined ? {} : { subresources: { status: {} } }),
+          ...(definition.selectable === undefined
+            ? {}
+            : { selectableFields: definition.selectable.map((jsonPath) => ({ jsonPath })) }),
           additionalPrinterColumns: definition.columns,
         },
       ],
@@ -75,6 +81,20 @@ export const customResourceDefinitions: readonly KubernetesObject[] = kindDefini
  */
 export const questionDefinitions: readonly KubernetesObject[] = [customResourceDefinition(startEstimateDefinition)];
 
+/**
+ * Kinds that are read and never stored: a get or list of them becomes an Inquiry, which the leader answers from memory. Who may
+ * list what `seenWhollyBy` names is told everything.
+ */
+export const viewDefinitions: {
+  inquiry: KubernetesObject;
+  kinds: readonly KubernetesObject[];
+  seenWhollyBy: { group: string; resource: string };
+} = {
+  inquiry: customResourceDefinition(inquiryDefinition),
+  kinds: [explanationDefinition, queueViewDefinition].map(customResourceDefinition),
+  seenWhollyBy: { group, resource: workloadDefinition.plural },
+};
+
 function key(definition: KindDefinition): ResourceKey {
   return { group, version, resource: definition.plural, kind: definition.kind, namespaced: definition.namespaced };
 }
@@ -88,3 +108,6 @@ export const qualitiesOfService: ResourceKey = key(qualityOfServiceDefinition);
 export const reservations: ResourceKey = key(reservationDefinition);
 export const sites: ResourceKey = key(siteDefinition);
 export const startEstimates: ResourceKey = key(startEstimateDefinition);
+export const explanations: ResourceKey = key(explanationDefinition);
+export const queueViews: ResourceKey = key(queueViewDefinition);
+export const inquiries: ResourceKey = key(inquiryDefinition);

@@ -57,5 +57,7 @@ export interface KindDefinition {
   status?: Schema;
   /** Rules that see the whole object: `self.metadata.name`, `self.spec`, `self.status`. */
   rules?: Rule[];
+  /** JSON paths by which a list may be narrowed, with `--field-selector`. */
+  selectable?: string[];
   columns: Column[];
 }

@@ -21,14 +21,18 @@ export {
   accounts,
   customResourceDefinition,
   customResourceDefinitions,
+  explanations,
+  inquiries,
   kindDefinitions,
   memberships,
   qualitiesOfService,
   questionDefinitions,
   queues,
   reservations,
+  queueViews,
   sites,
   startEstimates,
+  viewDefinitions,
   workloads,
 } from "./custom-resource-definitions.ts";
 export {
@@ -47,10 +51,12 @@ export {
   defaultWallTimeSeconds,
 } from "./defaults.ts";
 export type { Column, KindDefinition, Rule, Schema } from "./definition.ts";
+export type { Blocker, ExpectedStart, Explanation, ExplanationSpec, ExplanationStatus } from "./explanation.ts";
 export { formatIndexList, formatIndexListCompact, IndexSet, parseIndexList } from "./index-list.ts";
 export type { Limits } from "./limits.ts";
 export { capacityOf, isReady } from "./node.ts";
 export type { Node, Taint } from "./node.ts";
+export type { Inquiry, InquirySpec, InquiryStatus } from "./inquiry.ts";
 export type {
   Container,
   ContainerStatus,
@@ -66,6 +72,7 @@ export type {
   VolumeMount,
 } from "./pod.ts";
 export { preemptionModes } from "./quality-of-service.ts";
+export type { PriorityFactor, QueueView, QueueViewSpec, QueueViewStatus } from "./queue-view.ts";
 export type {
   PreemptionMode,
   QualityOfService,

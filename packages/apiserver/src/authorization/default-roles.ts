@@ -60,6 +60,7 @@ const viewRules: PolicyRule[] = [
   { apiGroups: [""], resources: ["events", "namespaces", "pods/log", "pods/status", "namespaces/status"], verbs: read },
   { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: read },
   { apiGroups: ["batch", "berth.dev"], resources: ["jobs/status", "workloads/status"], verbs: read },
+  { apiGroups: ["berth.dev"], resources: ["explanations"], verbs: ["get", "list"] },
 ];
 const editRules: PolicyRule[] = [
   ...withVerbs(write),

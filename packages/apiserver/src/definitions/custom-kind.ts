@@ -44,24 +44,24 @@ function simplePath(jsonPath: string): string {
 
 /**
  * The kinds that a CustomResourceDefinition serves, one for each served version.
- * @param question it is asked, never stored; a definition of the same form, but no object of the API
+ * @param use whether its objects are stored, asked by their creation, or only read; the latter two have a definition of the same
+ *   form that is no object of the API
  */
-export function kindsOfDefinition(spec: DefinitionSpec, question = false): Kind[] {
+export function kindsOfDefinition(spec: DefinitionSpec, use: Use = "Stored"): Kind[] {
   const storage = spec.versions.find((version) => version.storage) ?? spec.versions[0]!;
-  return spec.versions
-    .filter((version) => version.served)
-    .map((version) => kindOfVersion(spec, version, storage, question));
+  return spec.versions.filter((version) => version.served).map((version) => kindOfVersion(spec, version, storage, use));
 }
 
-/** Nobody changes what was asked: beside these there is its status only. */
-const questionVerbs = ["create", "get", "list", "watch"];
+type Use = "Stored" | "Question" | "View";
 
-function kindOfVersion(
-  spec: DefinitionSpec,
-  version: DefinitionVersion,
-  storage: DefinitionVersion,
-  question: boolean,
-): Kind {
+/** Nobody changes what was asked: beside these there is its status only. */
+const verbsOf: Record<Use, readonly string[]> = {
+  Stored: allVerbs,
+  Question: ["create", "get", "list", "watch"],
+  View: ["get", "list"],
+};
+
+function kindOfVersion(spec: DefinitionSpec, version: DefinitionVersion, storage: DefinitionVersion, use: Use): Kind {
   const { names, group } = spec;
   const own = `${group}/${version.name}`;
   const stored = `${group}/${storage.name}`;
@@ -82,7 +82,7 @@ function kindOfVersion(
     namespaced: spec.scope === "Namespaced",
     shortNames: names.shortNames ?? [],
     categories: names.categories ?? [],
-    verbs: question ? questionVerbs : allVerbs,
+    verbs: verbsOf[use],
     bucket: `${names.plural}.${group}`,
     storedAs: { apiVersion: stored, kind: names.kind },
     ...converted,
@@ -94,7 +94,7 @@ function kindOfVersion(
         return [path, (object: KubernetesObject) => fieldValue(object, path)];
       }),
     ),
-    status: version.subresources?.status !== undefined,
+    status: use !== "View" && version.subresources?.status !== undefined,
     ...(scale === undefined
       ? {}
       : {
@@ -112,7 +112,8 @@ function kindOfVersion(
     unconditionalUpdate: false,
     customSchema: version.schema?.openAPIV3Schema ?? {},
     custom: true,
-    question,
+    question: use === "Question",
+    view: use === "View",
     strategy: {},
   };
 }

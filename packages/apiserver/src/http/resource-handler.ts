@@ -8,7 +8,8 @@ import type { DeleteOptions } from "../registry/delete.ts";
 import { deleteOptions, isDryRun, remove } from "../registry/delete.ts";
 import type { Kind, WriteContext } from "../registry/kind.ts";
 import { qualified } from "../registry/kind.ts";
-import { list, parseResourceVersion, waitForResourceVersion } from "../registry/list.ts";
+import type { Inquiries } from "../registry/inquiry.ts";
+import { list, parseLimit, parseResourceVersion, waitForResourceVersion } from "../registry/list.ts";
 import { patchOf } from "../registry/patch.ts";
 import { answered } from "../registry/question.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -49,6 +50,8 @@ export interface ResourceServer {
   actions: ReadonlyMap<string, Action>;
   allows: Allows;
   now: () => Date;
+  /** Answers what is read of kinds that are never stored; absent: there are none. */
+  views: { inquiries: Inquiries; seenWhollyBy: { group: string; resource: string } } | undefined;
 }
 
 const plainSubresources = new Set(["status", "finalize", "ephemeralcontainers", "resize"]);
@@ -76,6 +79,7 @@ export async function serveResource(server: ResourceServer, exchange: Exchange, 
   }
   if (path.subresource !== "" && !isServed(kind, path.subresource)) throw pathNotFound();
   if (path.rest !== "") throw pathNotFound();
+  if (kind.view) return serveView(server, exchange, kind, path);
   if (isApply(exchange) && path.name !== "") return serveApply(server, exchange, kind, path, context);
   if (path.subresource === "scale") return serveScale(server, exchange, kind, path, context);
   switch (exchange.method) {
@@ -154,6 +158,27 @@ async function serveCollection(
     watcher.stop();
   });
   watcher.start();
+}
+
+async function serveView(server: ResourceServer, exchange: Exchange, kind: Kind, path: ResourcePath): Promise<void> {
+  const { method, query, response, identity } = exchange;
+  if (method !== "GET" && method !== "HEAD") throw methodNotSupported(kind, method.toLowerCase());
+  if (path.watch || isTrue(query.get("watch"))) throw methodNotSupported(kind, "watch");
+  const render = renderer(exchange, kind, server.now());
+  const { inquiries, seenWhollyBy } = server.views!;
+  const everything = { verb: "list", resource: { ...seenWhollyBy, subresource: "", namespace: "", name: "" } };
+  const asker = { identity, seesAll: server.allows(identity, everything), response };
+  if (path.name !== "") {
+    const entry = await inquiries.get(kind, path.namespace, path.name, asker);
+    if (response.destroyed) return;
+    if (entry === undefined) throw notFound(kind, path.name);
+    sendBytes(exchange, 200, render.object(entry), "application/json");
+    return;
+  }
+  const limit = parseLimit(query.get("limit"));
+  const page = { limit, continue: query.get("continue") || undefined };
+  const found = await inquiries.list(kind, selectionOf(kind, path.namespace, "", query), page, asker);
+  if (found !== undefined && !response.destroyed) await sendList(exchange, found, render);
 }
 
 function writeOptions(exchange: Exchange): WriteOptions {

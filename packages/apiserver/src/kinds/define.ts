@@ -87,6 +87,7 @@ export function defineBuiltin(definition: BuiltinDefinition): Kind {
     unconditionalUpdate: definition.unconditionalUpdate ?? true,
     custom: false,
     question: false,
+    view: false,
     strategy: definition.strategy ?? {},
   };
 }

@@ -118,6 +118,8 @@ export interface Kind {
    * A question: never stored. Who creates one is answered when somebody has written its status, and it is forgotten then.
    */
   readonly question: boolean;
+  /** A view: never stored, and only read. Each get or list is answered by whoever answers inquiries. */
+  readonly view: boolean;
   readonly strategy: Strategy;
 }
 

@@ -124,7 +124,7 @@ export async function list(
   return { entries, resourceVersion, continueToken: undefined, remaining: undefined };
 }
 
-function parseLimit(text: string | null): number {
+export function parseLimit(text: string | null): number {
   if (text === null || text === "") return 0;
   const limit = Number(text);
   if (!Number.isInteger(limit)) throw badRequest(`limit ${JSON.stringify(text)} is not a whole number`);

@@ -23,7 +23,7 @@ async function openStore(): Promise<{ store: Store; written: string[] }> {
 test("nobody answers: 504 in words; the question is forgotten and was never written", async () => {
   const { store, written } = await openStore();
   const entry = await store.put("questions", structuredClone(object));
-  await assert.rejects(answered(store, kind, entry, new PassThrough(), 1), {
+  await assert.rejects(answered(store, kind, entry, new PassThrough(), { waitMs: 1 }), {
     code: 504,
     message: "nobody answers start estimates: the controllers are not running",
   });

@@ -12,7 +12,7 @@ const longestWaitMs = 10_000;
 
 /**
  * Waits until somebody has written the status of a question that was just created, and forgets the question, whatever comes.
- * Resolves to the answer, or to undefined when whoever asked has gone.
+ * Resolves to the answer, or to undefined when whoever asked has gone. `about` is the kind that the words of an error name.
  * @throws ApiError 504 when nobody answers; 410 when the question is taken away
  */
 export async function answered(
@@ -20,7 +20,7 @@ export async function answered(
   kind: Kind,
   question: Entry,
   asker: Writable,
-  waitMs = longestWaitMs,
+  { waitMs = longestWaitMs, about = kind }: { waitMs?: number; about?: Pick<Kind, "kind"> } = {},
 ): Promise<Entry | undefined> {
   const { namespace, name, uid } = question;
   const enough = new AbortController();
@@ -35,7 +35,7 @@ export async function answered(
   };
   const stop = store.bucket(kind.bucket).subscribe({ trigger: undefined, deliver });
   const timer = setTimeout(() => {
-    reject(new ApiError(504, "Timeout", `nobody answers ${wordsOf(kind)}: the controllers are not running`));
+    reject(new ApiError(504, "Timeout", `nobody answers ${wordsOf(about)}: the controllers are not running`));
   }, waitMs);
   try {
     if (asker.destroyed) return undefined;
@@ -56,6 +56,6 @@ export async function answered(
 }
 
 /** `StartEstimate` in the middle of a sentence, of many: `start estimates`. */
-function wordsOf({ kind }: Kind): string {
+function wordsOf({ kind }: Pick<Kind, "kind">): string {
   return `${kind.replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter}`).toLowerCase()}s`;
 }

@@ -15,7 +15,7 @@ export class Registry {
 
   add(kind: Kind): void {
     this.kinds.set(`${kind.group}/${kind.version}/${kind.resource}`, kind);
-    this.store.bucket(kind.bucket).volatile = kind.question;
+    this.store.bucket(kind.bucket).volatile = kind.question || kind.view;
     // Kinds that share a bucket share the fields of the first.
     if (kind.fromStored === undefined) {
       const selectable = Object.entries(kind.selectable);
