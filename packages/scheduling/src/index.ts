@@ -6,7 +6,26 @@ export { foresee } from "./foresee.ts";
 export { forecast } from "./forecast.ts";
 export { createJournalledState, journalLine, parseJournalLine } from "./journal.ts";
 export type { Journalled, JournalEntry } from "./journal.ts";
+export { explainPriority, fairShares } from "./explain-priority.ts";
+export { submitRefusal } from "./submit-refusal.ts";
+export { priorityFactors } from "./priority-types.ts";
 export { waitReasons } from "./types.ts";
+export type {
+  AccountInput,
+  FairShareRow,
+  JobLimits,
+  LimitHit,
+  LimitHolder,
+  Limits,
+  LimitVector,
+  MembershipInput,
+  PreemptMode,
+  QualityOfServiceInput,
+  Shares,
+  UsageRecord,
+  UserLimits,
+} from "./account-types.ts";
+export type { PriorityExplanation, PriorityFactor, PriorityPolicy } from "./priority-types.ts";
 export type {
   Allocation,
   ArrayInput,

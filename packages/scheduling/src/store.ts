@@ -1,3 +1,4 @@
+import type { AccountInput, MembershipInput, QualityOfServiceInput, UsageRecord } from "./account-types.ts";
 import { classKey, dense, JobClass } from "./classes.ts";
 import { copyState } from "./copy-state.ts";
 import { overall } from "./dependencies.ts";
@@ -62,6 +63,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   constructor(options: ClusterOptions, matches = new Map<string, Map<string, boolean>>()) {
     this.options = options;
     this.resources = options.resources.slice();
+    refuseUnknown(options.policy ?? {});
     this.policy = { ...defaultPolicy, ...options.policy };
     this.table = new NodeTable(this.resources.length);
     this.plan = new ReservationPlan(this.table, this.touched);
@@ -71,6 +73,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   // --- policy, nodes, queues
 
   setPolicy(policy: Partial<Policy>): void {
+    refuseUnknown(policy);
     this.policy = { ...this.policy, ...policy };
     for (const job of [...this.plan.reserved, ...this.plan.lifted]) this.plan.drop(job);
     this.plan.gained = true;
@@ -96,6 +99,9 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   putQueue(queue: QueueInput): void {
+    for (const name of ["limits", "priorityFactor", "qos", "billingWeights", "preemptMode"] as const) {
+      if (queue[name] !== undefined) throw new SchedulingError(`queue ${queue.name}: ${name} is not honoured yet`);
+    }
     const before = this.queues.get(queue.name);
     if (before !== undefined && JSON.stringify(before) === JSON.stringify(queue)) return;
     this.queues.set(queue.name, { ...queue });
@@ -119,6 +125,44 @@ export class ClusterStore implements ClusterState, PlacementContext {
       job.tier = tier;
       this.refresh(job);
     }
+  }
+
+  // --- accounts, qualities of service, usage
+
+  putAccount(account: AccountInput): void {
+    throw new SchedulingError(`account ${account.name}: accounts are not there yet`);
+  }
+
+  removeAccount(name: string): void {
+    throw new SchedulingError(`account ${name}: accounts are not there yet`);
+  }
+
+  putMembership({ account, user }: MembershipInput): void {
+    throw new SchedulingError(`user ${user} of account ${account}: memberships are not there yet`);
+  }
+
+  removeMembership(account: string, user: string): void {
+    throw new SchedulingError(`user ${user} of account ${account}: memberships are not there yet`);
+  }
+
+  putQualityOfService({ name }: QualityOfServiceInput): void {
+    throw new SchedulingError(`QOS ${name}: qualities of service are not there yet`);
+  }
+
+  removeQualityOfService(name: string): void {
+    throw new SchedulingError(`QOS ${name}: qualities of service are not there yet`);
+  }
+
+  setUsage(): void {
+    throw new SchedulingError("usage is not kept yet");
+  }
+
+  usage(): UsageRecord[] {
+    return [];
+  }
+
+  borrowed(): number[] {
+    return this.resources.map(() => 0);
   }
 
   queue(name: string): QueueInput | undefined {
@@ -451,4 +495,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.#leaveClass(job);
     this.links.gone(job, ok);
   }
+}
+
+function refuseUnknown({ priority }: Partial<Policy>): void {
+  if (priority !== undefined) throw new SchedulingError("policy: priority by factors is not there yet");
 }

@@ -7,6 +7,17 @@
  * Live callers round `now` down and never hand in a `now` smaller than before.
  */
 
+import type {
+  AccountInput,
+  LimitHit,
+  Limits,
+  MembershipInput,
+  PreemptMode,
+  QualityOfServiceInput,
+  UsageRecord,
+} from "./account-types.ts";
+import type { PriorityPolicy } from "./priority-types.ts";
+
 /** Whole seconds since the caller's zero. */
 export type Time = number;
 
@@ -34,6 +45,8 @@ export interface Policy {
    * event that says so has the same time (replay of traces, event by event).
    */
   overdue: "Extend" | "Release";
+  /** What orders jobs within a tier; given anew as a whole. */
+  priority?: PriorityPolicy;
 }
 
 export interface ClusterOptions {
@@ -69,6 +82,18 @@ export interface QueueInput {
   state?: "Up" | "Down" | "Drained" | "Inactive";
   maxNodesPerJob?: number;
   maxWallTimeSeconds?: number;
+  /** Of all its jobs. */
+  limits?: Limits;
+  /** Its part of the largest of all queues is the queue factor of its jobs. Default 1. */
+  priorityFactor?: number;
+  /** The QOS of jobs that name none. */
+  qos?: string;
+  /** Billing units of one unit of each resource; absent: one a CPU (without `cpu`: one a unit of the first resource). */
+  billingWeights?: ResourceVector;
+  /** Of its jobs, where those of a higher tier may preempt them. Default `Off`. */
+  preemptMode?: PreemptMode;
+  graceSeconds?: number;
+  preemptExemptSeconds?: number;
 }
 
 /** Equal pods of a job. A gang is all pod sets together: all pods start at once or none. */
@@ -122,15 +147,20 @@ export interface JobInput {
   /** Unique; the last tie of the order, smaller first. */
   id: number;
   user: string;
+  /** One that is not known has no shares of its own and no limits. */
   account?: string;
   /** Only used by `Singleton`. */
   name?: string;
   /** Names, in order of preference. */
   queues: readonly string[];
   submitTime: Time;
-  /** Higher first, default 0; `nice` is subtracted. */
+  /** Set by an operator, higher first; absent: what the factors of the policy give, less `nice`. */
   priority?: number;
   nice?: number;
+  /** Name; absent: the QOS of its first queue. One that is not known has no priority and no limits. */
+  qos?: string;
+  /** Name of the advance reservation in which it must run. */
+  reservation?: string;
   podSets: readonly PodSetInput[];
   /** Names of nodes to which the job is restricted (Slurm's --nodelist), and that it must not have. */
   nodes?: readonly string[];
@@ -181,6 +211,26 @@ export const waitReasons = [
   /** The nodes that are up and that it may use could not hold it if they were empty. */
   "NodesUnavailable",
   "UserJobLimit",
+  /** Limits that are reached now; `explain` says whose, and the numbers. `…Minutes…`: resource-minutes, used or running. */
+  "QueueJobLimit",
+  "QueueResourceLimit",
+  "QueueMinutesLimit",
+  "QueueUserJobLimit",
+  "QueueUserResourceLimit",
+  "AccountJobLimit",
+  "AccountResourceLimit",
+  "AccountMinutesLimit",
+  /** Of a user in an account. */
+  "AccountUserJobLimit",
+  "AccountUserResourceLimit",
+  "AccountUserMinutesLimit",
+  "QosJobLimit",
+  "QosResourceLimit",
+  "QosMinutesLimit",
+  "QosUserJobLimit",
+  "QosUserResourceLimit",
+  /** It alone asks for more than one job may have. */
+  "PerJobLimit",
   "Cleaning",
   "LaunchFailedRequeuedHeld",
   "InvalidTemplate",
@@ -252,6 +302,8 @@ export interface Explanation {
   dependsOn?: number[];
   /** Of the queue or array limit at fault. */
   limit?: number;
+  /** The limit of a queue, account, membership or QOS that is reached. */
+  limitHit?: LimitHit;
 }
 
 export interface ForecastOptions {
@@ -314,6 +366,21 @@ export interface ClusterState {
   removeNode(name: string): void;
   putQueue(queue: QueueInput): void;
   removeQueue(name: string): void;
+
+  /** Adds or replaces. An account above itself is refused, in words. */
+  putAccount(account: AccountInput): void;
+  /** Its members and the accounts below it are the root's until it is put again. */
+  removeAccount(name: string): void;
+  putMembership(membership: MembershipInput): void;
+  removeMembership(account: string, user: string): void;
+  putQualityOfService(qos: QualityOfServiceInput): void;
+  removeQualityOfService(name: string): void;
+  /** Replaces what is known of the usage that is over; running jobs are charged by the state itself. */
+  setUsage(usage: UsageRecord): void;
+  /** All usage that is not 0, decayed to `now`, with running jobs charged until then: for checkpoints. */
+  usage(now: Time): UsageRecord[];
+  /** What the account (and those below it) use beyond `guaranteed`, by resource. */
+  borrowed(account: string): number[];
 
   /** A new pending job (or array). */
   addJob(job: JobInput): void;

@@ -23,6 +23,9 @@ export function checkJob(job: JobInput, resources: readonly string[]): void {
   const name = `job ${job.id}`;
   if (!Number.isSafeInteger(job.id)) throw new SchedulingError(`${name}: the id must be an integer`);
   if (job.queues.length === 0) throw new SchedulingError(`${name} names no queue`);
+  for (const field of ["qos", "reservation"] as const) {
+    if (job[field] !== undefined) throw new SchedulingError(`${name}: ${field} is not honoured yet`);
+  }
   if (job.podSets.length === 0) throw new SchedulingError(`${name} has no pod set`);
   for (const [index, set] of job.podSets.entries()) {
     checkCount(set.count, `${name}: count of pod set ${index}`, 1);

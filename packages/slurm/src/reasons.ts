@@ -72,6 +72,79 @@ export const reasons: Record<PendingReason, ReasonEntry> = {
     slurm: "AssocMaxJobsLimit",
     sentence: "As many jobs of this user run as the site allows.",
   },
+  QueueJobLimit: {
+    slurm: "QOSGrpJobsLimit",
+    sentence: "As many jobs of the queue run as may run in it at once.",
+  },
+  QueueResourceLimit: {
+    slurm: "QOSResourceLimit",
+    sentence:
+      "The jobs of the queue use as much of a resource as the queue may have at once. The message says of which, and the numbers.",
+  },
+  QueueMinutesLimit: {
+    slurm: "QOSTimeLimit",
+    sentence:
+      "The resource-minutes that the queue may use are spent, or promised to jobs that run. They come back as usage decays.",
+  },
+  QueueUserJobLimit: {
+    slurm: "QOSMaxJobsPerUserLimit",
+    sentence: "As many of this user's jobs run in the queue as one user may run in it.",
+  },
+  QueueUserResourceLimit: {
+    slurm: "QOSMaxResourceLimitPerUser",
+    sentence: "This user's jobs use as much of a resource as one user may use in the queue.",
+  },
+  AccountJobLimit: {
+    slurm: "AssocGrpJobsLimit",
+    sentence: "As many jobs of the account, or of an account above it, run as may run at once.",
+  },
+  AccountResourceLimit: {
+    slurm: "AssociationResourceLimit",
+    sentence:
+      "The account, or an account above it, uses as much of a resource as it may have at once. The message says of which, and the numbers.",
+  },
+  AccountMinutesLimit: {
+    slurm: "AssociationTimeLimit",
+    sentence:
+      "The resource-minutes that the account, or an account above it, may use are spent, or promised to jobs that run. They come back as usage decays.",
+  },
+  AccountUserJobLimit: {
+    slurm: "AssocMaxJobsLimit",
+    sentence: "As many of this user's jobs run in the account as may run at once.",
+  },
+  AccountUserResourceLimit: {
+    slurm: "AssociationResourceLimit",
+    sentence: "This user uses as much of a resource in the account as may be had at once.",
+  },
+  AccountUserMinutesLimit: {
+    slurm: "AssociationTimeLimit",
+    sentence: "The resource-minutes that this user may use in the account are spent, or promised to jobs that run.",
+  },
+  QosJobLimit: {
+    slurm: "QOSGrpJobsLimit",
+    sentence: "As many jobs of the quality of service run as may run at once.",
+  },
+  QosResourceLimit: {
+    slurm: "QOSResourceLimit",
+    sentence: "The jobs of the quality of service use as much of a resource as they may have at once.",
+  },
+  QosMinutesLimit: {
+    slurm: "QOSTimeLimit",
+    sentence: "The resource-minutes that the quality of service may use are spent, or promised to jobs that run.",
+  },
+  QosUserJobLimit: {
+    slurm: "QOSMaxJobsPerUserLimit",
+    sentence: "As many of this user's jobs run in the quality of service as one user may run.",
+  },
+  QosUserResourceLimit: {
+    slurm: "QOSMaxResourceLimitPerUser",
+    sentence: "This user's jobs use as much of a resource as one user may use in the quality of service.",
+  },
+  PerJobLimit: {
+    slurm: "AssocMaxResourcePerJob",
+    sentence:
+      "The job alone asks for more than a limit gives to one job; the limit was set or changed after the submission. Ask for less, or have the limit changed.",
+  },
   Cleaning: {
     slurm: "Cleaning",
     sentence: "The job was requeued, and what its last attempt left is still being removed.",

@@ -59,6 +59,7 @@ function resourcesMessage(explanation: Explanation, resources: readonly string[]
  */
 export function waitMessage(explanation: Explanation, resources: readonly string[], now: number): string {
   const { reason, queue = "", limit, until, dependsOn, behind, nodes } = explanation;
+  const limited = (): string => limitMessage(explanation, resources);
   const messages: Record<PendingReason, () => string> = {
     None: () => "not considered yet",
     Resources: () => resourcesMessage(explanation, resources, now),
@@ -85,11 +86,56 @@ export function waitMessage(explanation: Explanation, resources: readonly string
         ? "no node that it may use is up"
         : `the ${plural(nodes.usable, "node")} that it may use and that ${nodes.usable === 1 ? "is" : "are"} up could not hold it even if empty`,
     UserJobLimit: () => `as many jobs of this user run as the site allows${limit === undefined ? "" : ` (${limit})`}`,
+    QueueJobLimit: limited,
+    QueueResourceLimit: limited,
+    QueueMinutesLimit: limited,
+    QueueUserJobLimit: limited,
+    QueueUserResourceLimit: limited,
+    AccountJobLimit: limited,
+    AccountResourceLimit: limited,
+    AccountMinutesLimit: limited,
+    AccountUserJobLimit: limited,
+    AccountUserResourceLimit: limited,
+    AccountUserMinutesLimit: limited,
+    QosJobLimit: limited,
+    QosResourceLimit: limited,
+    QosMinutesLimit: limited,
+    QosUserJobLimit: limited,
+    QosUserResourceLimit: limited,
+    PerJobLimit: limited,
     Cleaning: () => "what its last attempt left is still being removed",
     LaunchFailedRequeuedHeld: () => "it could not be started several times over and is held",
     InvalidTemplate: () => "the cluster refuses its pods as they stand",
   };
   return messages[reason]();
+}
+
+/** Whose limit is reached, and the numbers. */
+function limitMessage({ limitHit }: Explanation, resources: readonly string[]): string {
+  if (limitHit === undefined) return "a limit is reached";
+  const { of, what, resource, limit, inUse, asked } = limitHit;
+  const kinds = { Queue: "queue", Account: "account", Membership: "account", QualityOfService: "QOS" } as const;
+  const whose = `${of.user === undefined ? "" : `user ${of.user} in `}${kinds[of.kind]} ${of.name}`;
+  const name = resource === undefined ? undefined : (resources[resource] ?? "a resource");
+  const amount = (value: number): string => (name === undefined ? String(value) : formatAmount(name, value));
+  switch (what) {
+    case "RunningJobs":
+      return `${whose} may run ${plural(limit, "job")} at once; ${inUse} run`;
+    case "SubmittedJobs":
+      return `${whose} may have ${plural(limit, "job")} pending or running; there are ${inUse}`;
+    case "Resources":
+      return `${whose} may use ${amount(limit)} at once; ${amount(inUse)} in use, this job needs ${amount(asked)}`;
+    case "ResourceMinutes":
+      return `${whose} may use ${amount(limit)} minutes; ${amount(inUse)} minutes are used or promised to running jobs, this job may need ${amount(asked)} minutes`;
+    case "RunningResourceMinutes":
+      return `running jobs of ${whose} may have ${amount(limit)} minutes before them; they have ${amount(inUse)} minutes, this job would add ${amount(asked)} minutes`;
+    case "JobWallTime":
+      return `one job of ${whose} may run for ${limit} seconds; this one asks for ${asked}`;
+    case "JobResources":
+      return `one job of ${whose} may use ${amount(limit)}; this one asks for ${amount(asked)}`;
+    default:
+      return `one job of ${whose} may use ${amount(limit)} minutes; this one may need ${amount(asked)} minutes`;
+  }
 }
 
 /**
