@@ -342,7 +342,15 @@ class Pass {
     store.touched.clear();
     const expired = store.expired;
     store.expired = [];
-    return { starts: this.#starts, reservations, unreserved, waiting, expired, nextWake: this.#nextWake() };
+    return {
+      starts: this.#starts,
+      preemptions: [],
+      reservations,
+      unreserved,
+      waiting,
+      expired,
+      nextWake: this.#nextWake(),
+    };
   }
 
   #reasonOf(job: JobRecord): WaitReason {

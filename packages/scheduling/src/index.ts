@@ -27,6 +27,12 @@ export type {
 } from "./account-types.ts";
 export type { PriorityExplanation, PriorityFactor, PriorityPolicy } from "./priority-types.ts";
 export type {
+  AdvanceReservation,
+  AdvanceReservationInput,
+  AdvanceReservationPhase,
+  ReservationBlock,
+} from "./reservation-types.ts";
+export type {
   Allocation,
   ArrayInput,
   ClusterOptions,
@@ -44,6 +50,7 @@ export type {
   NodeInput,
   PodSetInput,
   Policy,
+  Preemption,
   QueueInput,
   Reservation,
   ResourceVector,

@@ -23,6 +23,8 @@ export interface Run extends Placement {
   /** End of the slot as granted, and the end that is assumed now (later once it is overdue). */
   slotEnd: Time;
   end: Time;
+  /** Its state is saved up to then. */
+  checkpoint?: Time;
   alive: boolean;
 }
 

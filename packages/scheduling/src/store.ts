@@ -11,6 +11,7 @@ import type { PlacementContext } from "./place.ts";
 import { netPriority, newArray, newRecord, pendingTasks, placementOf, reservationOf } from "./records.ts";
 import type { JobRecord, Placement, Run } from "./records.ts";
 import { ReservationPlan } from "./reservation-plan.ts";
+import type { AdvanceReservation, AdvanceReservationInput } from "./reservation-types.ts";
 import { RunSet } from "./runs.ts";
 import type {
   Allocation,
@@ -179,6 +180,20 @@ export class ClusterStore implements ClusterState, PlacementContext {
     return answer;
   }
 
+  // --- advance reservations
+
+  putReservation(input: AdvanceReservationInput): void {
+    throw new SchedulingError(`reservation ${input.name}: advance reservations are not there yet`);
+  }
+
+  removeReservation(name: string): void {
+    throw new SchedulingError(`reservation ${name} is not known`);
+  }
+
+  advanceReservations(): AdvanceReservation[] {
+    return [];
+  }
+
   // --- pending jobs
 
   addJob(input: JobInput): void {
@@ -299,6 +314,10 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.ends.push({ time: end, run });
     if (later) for (const { node } of run.charges) this.plan.repair(node, this.now);
     else this.plan.gained = true;
+  }
+
+  setCheckpoint(id: number, time: Time, task?: number): void {
+    this.#runOf(this.#known(id), task).checkpoint = time;
   }
 
   endJob(id: number, now: Time, ending: Ending): void {

@@ -17,6 +17,7 @@ import type {
   UsageRecord,
 } from "./account-types.ts";
 import type { PriorityPolicy } from "./priority-types.ts";
+import type { AdvanceReservation, AdvanceReservationInput, ReservationBlock } from "./reservation-types.ts";
 
 /** Whole seconds since the caller's zero. */
 export type Time = number;
@@ -92,7 +93,9 @@ export interface QueueInput {
   billingWeights?: ResourceVector;
   /** Of its jobs, where those of a higher tier may preempt them. Default `Off`. */
   preemptMode?: PreemptMode;
+  /** From the warning of a preempted job to its end. Default 0. */
   graceSeconds?: number;
+  /** A job is not preempted before it ran so long. Default 0. */
   preemptExemptSeconds?: number;
 }
 
@@ -159,8 +162,10 @@ export interface JobInput {
   nice?: number;
   /** Name; absent: the QOS of its first queue. One that is not known has no priority and no limits. */
   qos?: string;
-  /** Name of the advance reservation in which it must run. */
+  /** Name of the advance reservation in which, and only in which, it runs. */
   reservation?: string;
+  /** When preempted it waits again; false: it is cancelled instead. Default true. */
+  requeue?: boolean;
   podSets: readonly PodSetInput[];
   /** Names of nodes to which the job is restricted (Slurm's --nodelist), and that it must not have. */
   nodes?: readonly string[];
@@ -210,6 +215,17 @@ export const waitReasons = [
   "NodeUnavailable",
   /** The nodes that are up and that it may use could not hold it if they were empty. */
   "NodesUnavailable",
+  /** It names an advance reservation that has not begun, or whose window has to come again. */
+  "Reservation",
+  /** The advance reservation that it names is not there (any more), or is over. */
+  "ReservationDeleted",
+  /** The advance reservation that it names is not for its user and account. */
+  "ReservationNotAllowed",
+  /** It cannot end before the end of (what is left of) the advance reservation that it names. */
+  "ReservationTimeLimit",
+  /** It would fit now, but for the window of a maintenance; or of reservations for others. */
+  "ReservedForMaintenance",
+  "ReservedForOthers",
   "UserJobLimit",
   /** Limits that are reached now; `explain` says whose, and the numbers. `…Minutes…`: resource-minutes, used or running. */
   "QueueJobLimit",
@@ -261,10 +277,25 @@ export interface Reservation extends Allocation {
   queue: string;
 }
 
+/**
+ * A running job (task) that has to make room. It counts as running until `endJob` (with `requeue`, unless the mode is `Cancel`);
+ * what it leaves is kept for the job that needs it. `Checkpoint`: it is told to save its state first.
+ */
+export interface Preemption {
+  job: number;
+  task?: number;
+  by: number;
+  mode: Exclude<PreemptMode, "Off">;
+  /** It must be gone after this; 0: at once. */
+  graceSeconds: number;
+}
+
 /** What one `decide` decided. Everything but `starts` tells changes since the `decide` before. */
 export interface Decisions {
   /** In the order decided. The state already counts them as running: tell `endJob` if a start comes to nothing. */
   starts: Start[];
+  /** In the order decided; each is told once. */
+  preemptions: Preemption[];
   /** New or moved. */
   reservations: Reservation[];
   /** Jobs that still wait and hold a reservation no more. A start takes its reservation with it, and is not told here. */
@@ -304,6 +335,12 @@ export interface Explanation {
   limit?: number;
   /** The limit of a queue, account, membership or QOS that is reached. */
   limitHit?: LimitHit;
+  /** The window of the advance reservation that it waits for, or that is in its way. */
+  window?: ReservationBlock;
+  /** Running jobs that make room for it at this moment. */
+  preempts?: { job: number; task?: number }[];
+  /** By whom and when it was preempted last. */
+  preempted?: { by: number; time: Time };
 }
 
 export interface ForecastOptions {
@@ -381,6 +418,15 @@ export interface ClusterState {
   usage(now: Time): UsageRecord[];
   /** What the account (and those below it) use beyond `guaranteed`, by resource. */
   borrowed(account: string): number[];
+  /**
+   * Adds an advance reservation, or changes it. Refused in words: where jobs run beyond its start (but see `ignoreJobs`), where it
+   * would lie over another one, where there are too few nodes.
+   */
+  putReservation(reservation: AdvanceReservationInput): void;
+  /** What runs in it goes on; jobs that name it wait on. */
+  removeReservation(name: string): void;
+  /** All that are known, by name. */
+  advanceReservations(now: Time): AdvanceReservation[];
 
   /** A new pending job (or array). */
   addJob(job: JobInput): void;
@@ -399,6 +445,8 @@ export interface ClusterState {
   startJob(id: number, allocation: Allocation, task?: number): void;
   /** The predicted end of a running job changed: its gang started late, its wall time was changed. */
   setEnd(id: number, endTime: Time, now: Time, task?: number): void;
+  /** A running job (task) has saved its state: only what it does afterwards is lost when it is preempted. */
+  setCheckpoint(id: number, time: Time, task?: number): void;
   /** A running job (task) ended or is to wait again. An array is forgotten with its last task. */
   endJob(id: number, now: Time, ending: Ending): void;
 

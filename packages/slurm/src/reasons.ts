@@ -68,6 +68,33 @@ export const reasons: Record<PendingReason, ReasonEntry> = {
     slurm: "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions",
     sentence: "Nodes that the job needs are down, drained, or kept for jobs of a queue that goes first.",
   },
+  Reservation: {
+    slurm: "Reservation",
+    sentence:
+      "The reservation named by `--reservation` has not begun, or its window has to come again. The message says when.",
+  },
+  ReservationDeleted: {
+    slurm: "ReservationDeleted",
+    sentence: "The reservation named by `--reservation` is over, or was deleted. Name another, or none.",
+  },
+  ReservationNotAllowed: {
+    slurm: "Reservation",
+    sentence: "The reservation named by `--reservation` is not for this user and account.",
+  },
+  ReservationTimeLimit: {
+    slurm: "Reservation",
+    sentence: "The job could not end before the end of the reservation that it names. Ask for less wall time.",
+  },
+  ReservedForMaintenance: {
+    slurm: "ReqNodeNotAvail, Reserved for maintenance",
+    sentence:
+      "There is room, but the job could not end before the maintenance of its nodes begins. A shorter wall time may let it start; the message says until when they are kept.",
+  },
+  ReservedForOthers: {
+    slurm: "ReqNodeNotAvail, May be reserved for other job",
+    sentence:
+      "There is room, but it is reserved for others, or will be before the job could end. A shorter wall time may let it start; the message says which reservation, and until when.",
+  },
   UserJobLimit: {
     slurm: "AssocMaxJobsLimit",
     sentence: "As many jobs of this user run as the site allows.",

@@ -58,7 +58,7 @@ function resourcesMessage(explanation: Explanation, resources: readonly string[]
  * @param now seconds since 1970
  */
 export function waitMessage(explanation: Explanation, resources: readonly string[], now: number): string {
-  const { reason, queue = "", limit, until, dependsOn, behind, nodes } = explanation;
+  const { reason, queue = "", limit, until, dependsOn, behind, nodes, window } = explanation;
   const limited = (): string => limitMessage(explanation, resources);
   const messages: Record<PendingReason, () => string> = {
     None: () => "not considered yet",
@@ -85,6 +85,14 @@ export function waitMessage(explanation: Explanation, resources: readonly string
       nodes.usable === 0
         ? "no node that it may use is up"
         : `the ${plural(nodes.usable, "node")} that it may use and that ${nodes.usable === 1 ? "is" : "are"} up could not hold it even if empty`,
+    Reservation: () =>
+      `reservation ${window?.reservation ?? "that it names"} ${window === undefined ? "has not begun" : `begins at ${formatTime(window.startTime, now)}`}`,
+    ReservationDeleted: () => "the reservation that it names is over or was deleted",
+    ReservationNotAllowed: () => "the reservation that it names is not for this user and account",
+    ReservationTimeLimit: () =>
+      `it could not end before ${window === undefined ? "the reservation that it names does" : `reservation ${window.reservation} does at ${formatTime(window.endTime, now)}`}; ask for less wall time`,
+    ReservedForMaintenance: () => `${blockMessage(window, "maintenance", now)}${whenFree(explanation, now)}`,
+    ReservedForOthers: () => `${blockMessage(window, "others", now)}${whenFree(explanation, now)}`,
     UserJobLimit: () => `as many jobs of this user run as the site allows${limit === undefined ? "" : ` (${limit})`}`,
     QueueJobLimit: limited,
     QueueResourceLimit: limited,
@@ -136,6 +144,12 @@ function limitMessage({ limitHit }: Explanation, resources: readonly string[]): 
     default:
       return `one job of ${whose} may use ${amount(limit)} minutes; this one may need ${amount(asked)} minutes`;
   }
+}
+
+function blockMessage(window: Explanation["window"], whom: string, now: number): string {
+  if (window === undefined) return `nodes that it needs are reserved for ${whom}`;
+  const times = `from ${formatTime(window.startTime, now)} to ${formatTime(window.endTime, now)}`;
+  return `it could not end before nodes that it needs are reserved for ${whom} (${window.reservation}, ${times})`;
 }
 
 /**
