@@ -1,0 +1,161 @@
+/** The state of `scheduling` as far as it is made of nodes, queues and the site; jobs are fed by {@link JobFeed}. */
+import type { Amounts, Node, Pod, Queue } from "@berth/kinds";
+import {
+  apiVersion,
+  capacityOf,
+  defaultQueueName,
+  labels,
+  matchesClass,
+  nodeInput,
+  podRequests,
+  policyInput,
+  queueInput,
+  resourcesOf,
+  type Site,
+} from "@berth/kinds";
+import {
+  type ClusterState,
+  createClusterState,
+  createJournalledState,
+  decide,
+  type Decisions,
+  type Journalled,
+} from "@berth/scheduling";
+import type { Context } from "../context.ts";
+import { isTerminal } from "../model/ends.ts";
+import type { WorkloadRecord } from "../model/record.ts";
+import type { Stores } from "../stores.ts";
+import { addAmounts } from "./snapshot.ts";
+
+export interface ClusterEvents {
+  /** Something changed that a decision may hang on. */
+  changed(): void;
+  /** A resource is new: the state is to be made anew, jobs and all, as the order of resources is its for life. */
+  outgrown(): void;
+}
+
+export class LiveCluster {
+  readonly #context: Context;
+  readonly #stores: Stores;
+  readonly #events: ClusterEvents;
+  #resources: string[] = [];
+  #core!: ClusterState;
+  #decide!: (now: number) => Decisions;
+  /** What pods that are not Berth's use, by node; and what each of them was counted as. */
+  readonly #foreign = new Map<string, Amounts>();
+  readonly #foreignPods = new Map<string, { node: string; amounts: Amounts }>();
+  #isMade = false;
+  #lastNow = 0;
+
+  constructor(context: Context, stores: Stores, events: ClusterEvents) {
+    this.#context = context;
+    this.#stores = stores;
+    this.#events = events;
+  }
+
+  get core(): ClusterState {
+    return this.#core;
+  }
+
+  /** Names by index of the core's vectors. */
+  get resources(): readonly string[] {
+    return this.#resources;
+  }
+
+  get site(): Site | undefined {
+    return this.#stores.sites.get(undefined, "site");
+  }
+
+  /** Whole seconds since 1970; never backwards, whatever the machine's clock does. */
+  now(): number {
+    this.#lastNow = Math.max(this.#lastNow, Math.floor(this.#context.now() / 1000));
+    return this.#lastNow;
+  }
+
+  decide(): Decisions {
+    return this.#decide(this.now());
+  }
+
+  /** Makes the state, without jobs, from what the stores hold. */
+  make(): void {
+    this.#isMade = false;
+    this.#resources = resourcesOf(this.#stores.nodes.values());
+    const options = { resources: this.#resources, matches: matchesClass, policy: policyInput(this.site) };
+    const { journal } = this.#context;
+    const plain = (core: ClusterState): Journalled => ({ state: core, decide: (now) => decide(core, now) });
+    const made = journal === undefined ? plain(createClusterState(options)) : createJournalledState(options, journal);
+    this.#core = made.state;
+    this.#decide = made.decide;
+    for (const queue of this.#stores.queues.values()) this.#core.putQueue(queueInput(queue));
+    for (const pod of this.#stores.pods.values()) this.countForeign(pod, false);
+    for (const node of this.#stores.nodes.values()) this.#put(node);
+    this.#isMade = true;
+  }
+
+  #put(node: Node): void {
+    this.#core.putNode(nodeInput(node, this.#resources, this.#foreign.get(node.metadata.name)));
+  }
+
+  putNode(node: Node): void {
+    const isNew = (name: string): boolean => name.includes("/") && !this.#resources.includes(name);
+    if (Object.keys(capacityOf(node)).some(isNew)) this.#events.outgrown();
+    else this.#put(node);
+    this.#events.changed();
+  }
+
+  removeNode(name: string): void {
+    this.#core.removeNode(name);
+    this.#events.changed();
+  }
+
+  putQueue(queue: Queue): void {
+    this.#core.putQueue(queueInput(queue));
+    this.#events.changed();
+  }
+
+  removeQueue(name: string): void {
+    this.#core.removeQueue(name);
+    this.#events.changed();
+  }
+
+  siteChanged(): void {
+    this.#core.setPolicy(policyInput(this.site));
+    this.#events.changed();
+  }
+
+  /** Pods of others take room too, from when they have a node until they end. */
+  countForeign(pod: Pod, isDeleted: boolean): void {
+    const uid = pod.metadata.uid ?? "";
+    const counted = this.#foreignPods.get(uid);
+    const node = pod.spec.nodeName;
+    const isOwn = pod.metadata.labels?.[labels.workload] !== undefined;
+    const holds = !isDeleted && node !== undefined && !isTerminal(pod) && !isOwn;
+    if (holds === (counted !== undefined)) return;
+    if (counted !== undefined) {
+      this.#foreignPods.delete(uid);
+      addAmounts(this.#foreign.get(counted.node)!, counted.amounts, -1);
+    } else {
+      const amounts = { ...podRequests(pod.spec), pods: 1 };
+      this.#foreignPods.set(uid, { node: node!, amounts });
+      if (!this.#foreign.has(node!)) this.#foreign.set(node!, {});
+      addAmounts(this.#foreign.get(node!)!, amounts, 1);
+    }
+    const found = this.#stores.nodes.get(undefined, counted?.node ?? node!);
+    if (found !== undefined && this.#isMade) this.putNode(found);
+  }
+
+  /** What Berth may use of a node; undefined where there is none of this name. */
+  amountsOf(nodeName: string): Amounts | undefined {
+    const node = this.#stores.nodes.get(undefined, nodeName);
+    if (node === undefined) return undefined;
+    const amounts = { ...capacityOf(node) };
+    addAmounts(amounts, this.#foreign.get(nodeName) ?? {}, -1);
+    return amounts;
+  }
+
+  /** The queue that a Workload is in; one without any settings where it is gone. */
+  queueOf(record: WorkloadRecord): Queue {
+    const name = record.workload.status?.queue ?? record.workload.spec.queue ?? defaultQueueName;
+    return this.#stores.queues.get(undefined, name) ?? { apiVersion, kind: "Queue", metadata: { name }, spec: {} };
+  }
+}

@@ -1,0 +1,121 @@
+/** Tells the core of jobs: those that wait, from Workloads, and those that run, from what attempts tell. */
+import { labels } from "@berth/kinds";
+import type { Allocation } from "@berth/scheduling";
+import { seconds } from "../context.ts";
+import type { Ledger } from "../model/ledger.ts";
+import { type Attempt, noTask, type WorkloadRecord } from "../model/record.ts";
+import type { LiveCluster } from "./cluster.ts";
+import { recordOutcome } from "./outcomes.ts";
+import { allowanceSecondsOf, graceSecondsOf, type JobContext, jobInput, wallTimeOf } from "./snapshot.ts";
+
+export class JobFeed {
+  readonly #cluster: LiveCluster;
+  readonly #ledger: Ledger;
+
+  constructor(cluster: LiveCluster, ledger: Ledger) {
+    this.#cluster = cluster;
+    this.#ledger = ledger;
+  }
+
+  contextOf(record: WorkloadRecord): JobContext {
+    return {
+      resources: this.#cluster.resources,
+      queue: this.#cluster.queueOf(record),
+      site: this.#cluster.site,
+      outcomeOf: (jobId) => {
+        const known = this.#ledger.byJobId(jobId);
+        if (known === undefined) return { outcome: record.history?.get(jobId) };
+        return { outcome: recordOutcome(known.record), task: known.task };
+      },
+    };
+  }
+
+  add(record: WorkloadRecord): void {
+    this.#cluster.core.addJob(jobInput(record, this.contextOf(record)));
+  }
+
+  /** Whether the core knew the job. */
+  update(record: WorkloadRecord): boolean {
+    const { core } = this.#cluster;
+    const id = record.jobId;
+    if (id === undefined || !core.has(id)) return false;
+    const { id: _, array, submitTime: _submitted, ...changes } = jobInput(record, this.contextOf(record));
+    const now = this.#cluster.now();
+    core.updateJob(
+      id,
+      array === undefined ? changes : { ...changes, array: { pending: array.pending, maxRunning: array.maxRunning } },
+      now,
+    );
+    for (const attempt of record.live.values()) {
+      if (attempt.startTime === undefined) continue;
+      attempt.wallTimeSeconds = Math.min(attempt.wallTimeSeconds, wallTimeOf(record.workload));
+      core.setEnd(id, this.#endOf(record, attempt), now, taskOf(attempt));
+    }
+    return true;
+  }
+
+  removePending(record: WorkloadRecord, tasks?: readonly (readonly [number, number])[]): boolean {
+    const id = record.jobId!;
+    if (!this.#cluster.core.has(id)) return false;
+    this.#cluster.core.removeJob(id, this.#cluster.now(), tasks);
+    return true;
+  }
+
+  /** When the slot of an attempt is over. */
+  #endOf(record: WorkloadRecord, attempt: Attempt): number {
+    const start = seconds(attempt.startTime) ?? Math.floor(attempt.createdAt / 1000);
+    const allowance = attempt.startTime === undefined ? allowanceSecondsOf(record.workload) : 0;
+    return start + allowance + attempt.wallTimeSeconds + graceSecondsOf(record.workload, this.#cluster.site);
+  }
+
+  adopted(record: WorkloadRecord, attempt: Attempt): void {
+    const id = record.jobId!;
+    if (!this.#cluster.core.has(id)) return;
+    const now = this.#cluster.now();
+    const allocation: Allocation = {
+      nodes: nodesBySet(record, attempt),
+      startTime: Math.min(now, Math.floor(attempt.createdAt / 1000)),
+      endTime: Math.max(now, this.#endOf(record, attempt)),
+    };
+    this.#cluster.core.startJob(id, allocation, taskOf(attempt));
+  }
+
+  started(record: WorkloadRecord, attempt: Attempt): boolean {
+    if (!this.#cluster.core.has(record.jobId!)) return false;
+    this.#cluster.core.setEnd(record.jobId!, this.#endOf(record, attempt), this.#cluster.now(), taskOf(attempt));
+    return true;
+  }
+
+  ended(record: WorkloadRecord, attempt: Attempt): boolean {
+    if (!this.#cluster.core.has(record.jobId!)) return false;
+    this.#cluster.core.endJob(record.jobId!, this.#cluster.now(), {
+      task: taskOf(attempt),
+      ok: attempt.end?.phase === "Succeeded",
+      requeue: attempt.requeue === true,
+    });
+    return true;
+  }
+
+  takenBack(record: WorkloadRecord, attempt: Attempt, why: string | undefined): boolean {
+    const { core } = this.#cluster;
+    if (!core.has(record.jobId!)) return false;
+    core.endJob(record.jobId!, this.#cluster.now(), { task: taskOf(attempt), ok: false, requeue: true });
+    if (why !== undefined) core.updateJob(record.jobId!, { blocked: "InvalidTemplate" }, this.#cluster.now());
+    return true;
+  }
+}
+
+function taskOf(attempt: Attempt): number | undefined {
+  return attempt.task === noTask ? undefined : attempt.task;
+}
+
+/** Node names in the shape of an allocation; only the sum on each node counts. */
+function nodesBySet(record: WorkloadRecord, attempt: Attempt): string[][] {
+  const { podSets } = record.workload.spec;
+  const bySet = podSets.map((): string[] => []);
+  for (const entry of attempt.pods) {
+    const set = podSets.findIndex(({ name }) => entry.pod?.metadata.labels?.[labels.podSet] === name);
+    bySet[Math.max(0, set)]!.push(entry.node);
+  }
+  return bySet;
+}
