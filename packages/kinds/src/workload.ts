@@ -144,6 +144,8 @@ export const pendingReasons = [
   "ReservationTimeLimit",
   "ReservedForMaintenance",
   "ReservedForOthers",
+  "Licenses",
+  "PodAffinity",
   "UserJobLimit",
   "QueueJobLimit",
   "QueueResourceLimit",

@@ -1,14 +1,17 @@
 import { applyCharges } from "./place.ts";
 import type { Placement } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
-import type { NodeInput } from "./types.ts";
 
 /** Gives an empty store the same future as another, sharing nothing that changes. */
 export function copyState(from: ClusterStore, copy: ClusterStore): void {
   copy.now = from.now;
+  copy.topology = from.topology;
+  copy.licences = from.licences;
   for (const [name, queue] of from.queues) copy.queues.set(name, queue);
-  for (const { name, capacity, nodeClass, state } of from.table.nodes) {
-    copy.table.put({ name, capacity, nodeClass, state: state as NodeInput["state"] }, capacity.slice(), from.now);
+  for (const node of from.table.nodes) {
+    const { input, state, capacity, details } = node;
+    if (node === from.table.licences) copy.table.putLicences(from.licences, from.now);
+    else copy.table.put(input, state, capacity.slice(0, from.table.width), from.now, details);
   }
   const own = <P extends Placement>(placement: P): P => ({
     ...placement,

@@ -33,6 +33,16 @@ export type {
   ReservationBlock,
 } from "./reservation-types.ts";
 export type {
+  ForeignPodsInput,
+  Grants,
+  NumaDomainInput,
+  PodGrant,
+  PodRulesInput,
+  PodTerm,
+  SpreadInput,
+  TopologyInput,
+} from "./placement-types.ts";
+export type {
   Allocation,
   ArrayInput,
   ClusterOptions,

@@ -8,7 +8,14 @@ import type { ClusterOptions, ClusterState, Decisions, Time } from "./types.ts";
  * and the message of the error that it threw. `decide` has its input, the time, and all of its output.
  */
 export type JournalEntry =
-  | { begin: { version: 1; resources: readonly string[]; policy: ClusterOptions["policy"] } }
+  | {
+      begin: {
+        version: 1;
+        resources: readonly string[];
+        policy: ClusterOptions["policy"];
+        devices?: readonly string[];
+      };
+    }
   | { matches: readonly [selector: string, nodeClass: string, answer: boolean] }
   | { call: string; with: readonly unknown[]; error?: string }
   | { decide: Time; decisions: Decisions };
@@ -29,7 +36,7 @@ export interface Journalled {
 export function createJournalledState(options: ClusterOptions, writeLine: (line: string) => void): Journalled {
   const { matches } = options;
   const write = (entry: JournalEntry): void => writeLine(journalLine(entry));
-  write({ begin: { version: 1, resources: options.resources, policy: options.policy } });
+  write({ begin: { version: 1, resources: options.resources, policy: options.policy, devices: options.devices } });
   const state = createClusterState({
     ...options,
     ...(matches === undefined

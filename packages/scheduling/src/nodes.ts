@@ -1,3 +1,4 @@
+import { detailsOf, emptyDetails, type NodeDetails } from "./devices.ts";
 import type { JobRecord, Run } from "./records.ts";
 import { Timeline } from "./timeline.ts";
 import type { NodeInput, Time } from "./types.ts";
@@ -5,7 +6,10 @@ import type { NodeInput, Time } from "./types.ts";
 export interface NodeRecord {
   readonly index: number;
   readonly name: string;
+  input: NodeInput;
+  /** Of each resource, then of each column of `details`. */
   capacity: number[];
+  details: NodeDetails | undefined;
   nodeClass: string;
   state: NodeInput["state"] | "Gone";
   timeline: Timeline;
@@ -174,15 +178,22 @@ export class FitCache {
   }
 }
 
+const licenceInput: NodeInput = { name: "", capacity: [], nodeClass: "", state: "Down" };
+
 /** All nodes, by name and by index. */
 export class NodeTable {
   readonly nodes: NodeRecord[] = [];
   readonly byName = new Map<string, NodeRecord>();
+  /** Made with the first licence. */
+  licences: NodeRecord | undefined = undefined;
+  readonly licenceColumns = new Map<string, number>();
   /** Nodes whose timeline changed, and nodes of which more than that changed (capacity, class, state). */
   readonly changes = new ChangeLog();
   readonly shapes = new ChangeLog();
   readonly gains = new GainLog();
   readonly width: number;
+  readonly #resources: readonly string[];
+  readonly #deviceResources: ReadonlySet<number>;
   /** What of each node is free now, by node and resource: the first step of the timelines, close together for quick refusals. */
   freeNow: Float64Array = new Float64Array(0);
   /** Free share of each node now, summed over its resources, by which nodes are packed or spread. */
@@ -191,40 +202,80 @@ export class NodeTable {
   readonly #stale: number[] = [];
   readonly #changesSince = { epoch: -1, end: -1, from: new Map<number, Changes>() };
 
-  constructor(width: number) {
-    this.width = width;
+  constructor(resources: readonly string[], deviceResources: ReadonlySet<number>) {
+    this.width = resources.length;
+    this.#resources = resources;
+    this.#deviceResources = deviceResources;
   }
 
-  /** True when something of it changed. `capacity` is dense. */
-  put(input: NodeInput, capacity: number[], now: Time): { node: NodeRecord; changed: boolean } {
+  /** True when something of it changed. `base` is dense; `details`: as they were in the table that is copied. */
+  put(
+    input: NodeInput,
+    state: NodeRecord["state"],
+    base: number[],
+    now: Time,
+    copied?: NodeDetails,
+  ): { node: NodeRecord; changed: boolean } {
     const existing = this.byName.get(input.name);
+    const before = copied ?? existing?.details;
+    const { details, capacity } = detailsOf(input, base, this.#resources, this.#deviceResources, before);
+    return this.#put(existing, input, state, capacity, details, now);
+  }
+
+  /** All licences, also those that are gone (0). They are columns of a node of their own, on which no pod may run. */
+  putLicences(licences: Readonly<Record<string, number>>, now: Time): { node: NodeRecord; changed: boolean } {
+    const { licences: known, licenceColumns: columns, width } = this;
+    for (const name of Object.keys(licences)) if (!columns.has(name)) columns.set(name, width + columns.size);
+    const capacity = Array.from({ length: width }, () => 0);
+    for (const name of columns.keys()) capacity.push(licences[name] ?? 0);
+    const details = known?.details?.width === capacity.length ? known.details : emptyDetails(capacity.length);
+    const put = this.#put(known, licenceInput, "Gone", capacity, details, now);
+    this.licences = put.node;
+    return put;
+  }
+
+  #put(
+    existing: NodeRecord | undefined,
+    input: NodeInput,
+    state: NodeRecord["state"],
+    capacity: number[],
+    details: NodeDetails | undefined,
+    now: Time,
+  ): { node: NodeRecord; changed: boolean } {
     if (existing === undefined) {
       const node: NodeRecord = {
         index: this.nodes.length,
         name: input.name,
+        input,
         capacity,
+        details,
         nodeClass: input.nodeClass,
-        state: input.state,
+        state,
         timeline: new Timeline(capacity, now),
         runs: new Set(),
         reserved: new Set(),
       };
       this.nodes.push(node);
-      this.byName.set(input.name, node);
+      if (input !== licenceInput) this.byName.set(input.name, node);
       this.touchShape(node);
       return { node, changed: true };
     }
-    const difference = capacity.map((amount, index) => amount - existing.capacity[index]!);
+    const difference = capacity.map((amount, index) => amount - (existing.capacity[index] ?? 0));
     const same =
       difference.every((amount) => amount === 0) &&
       existing.nodeClass === input.nodeClass &&
-      existing.state === input.state;
+      existing.state === state &&
+      existing.details === details &&
+      (existing.input === input || sameRules(existing.input, input));
+    existing.input = input;
     if (same) return { node: existing, changed: false };
     existing.timeline.advance(now);
+    if (existing.timeline.width < capacity.length) existing.timeline.widen(capacity.length);
     existing.timeline.add(now, Infinity, difference, 1);
     existing.capacity = capacity;
+    existing.details = details;
     existing.nodeClass = input.nodeClass;
-    existing.state = input.state;
+    existing.state = state;
     this.touchShape(existing);
     return { node: existing, changed: true };
   }
@@ -308,4 +359,10 @@ export class NodeTable {
     this.touch(node);
     this.shapes.push(node.index, this.nodes.length);
   }
+}
+
+/** Whether topology and rules between pods see the same. */
+function sameRules(a: NodeInput, b: NodeInput): boolean {
+  if (a.domains === b.domains && a.foreignPods === b.foreignPods) return true;
+  return JSON.stringify([a.domains, a.foreignPods]) === JSON.stringify([b.domains, b.foreignPods]);
 }

@@ -6,6 +6,7 @@ import { DependencyLinks } from "./dependency-links.ts";
 import { SchedulingError } from "./error.ts";
 import { Heap } from "./heap.ts";
 import { NodeTable } from "./nodes.ts";
+import type { NodeRecord } from "./nodes.ts";
 import { applyCharges } from "./place.ts";
 import type { PlacementContext } from "./place.ts";
 import { netPriority, newArray, newRecord, pendingTasks, placementOf, reservationOf } from "./records.ts";
@@ -36,6 +37,11 @@ export class ClusterStore implements ClusterState, PlacementContext {
   readonly resources: readonly string[];
   policy: Policy;
   readonly options: ClusterOptions;
+  /** Indices of the resources that are made of single devices. */
+  readonly deviceResources: ReadonlySet<number>;
+  /** Levels of the topology, the largest domains first. */
+  topology: readonly string[] = [];
+  licences: Readonly<Record<string, number>> = {};
   readonly table: NodeTable;
   readonly plan: ReservationPlan;
   readonly queues = new Map<string, QueueInput>();
@@ -66,7 +72,9 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.resources = options.resources.slice();
     refuseUnknown(options.policy ?? {});
     this.policy = { ...defaultPolicy, ...options.policy };
-    this.table = new NodeTable(this.resources.length);
+    const devices = (options.devices ?? []).map((name) => this.resources.indexOf(name)).filter((index) => index >= 0);
+    this.deviceResources = new Set(devices);
+    this.table = new NodeTable(this.resources, this.deviceResources);
     this.plan = new ReservationPlan(this.table, this.touched);
     this.#matches = matches;
   }
@@ -82,21 +90,39 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   putNode(input: NodeInput): void {
     checkVector(input.capacity, this.resources, `capacity of node ${input.name}`);
-    this.#put(input);
+    this.#put(input, input.state);
   }
 
   removeNode(name: string): void {
     const node = this.table.byName.get(name);
     if (node === undefined || node.state === "Gone") return;
-    this.#put({ name, capacity: node.capacity, nodeClass: node.nodeClass, state: "Gone" as "Down" });
+    this.#put(node.input, "Gone");
   }
 
-  #put(input: NodeInput): void {
-    const { node, changed } = this.table.put(input, dense(input.capacity, this.resources.length), this.now);
+  #put(input: NodeInput, state: NodeRecord["state"]): void {
+    this.#changed(this.table.put(input, state, dense(input.capacity, this.resources.length), this.now));
+  }
+
+  #changed({ node, changed }: { node: NodeRecord; changed: boolean }): void {
     if (!changed) return;
     this.version += 1;
     this.plan.doubt();
     for (const job of node.reserved) this.plan.lift(job);
+  }
+
+  setTopology(levels: readonly string[]): void {
+    if (JSON.stringify(levels) === JSON.stringify(this.topology)) return;
+    this.topology = levels.slice();
+    this.version += 1;
+    this.plan.doubt();
+  }
+
+  setLicences(licences: Readonly<Record<string, number>>): void {
+    const names = Object.keys(licences);
+    checkVector(Object.values(licences), names, "licences");
+    if (names.length === 0 && this.table.licences === undefined) return;
+    this.licences = { ...licences };
+    this.#changed(this.table.putLicences(licences, this.now));
   }
 
   putQueue(queue: QueueInput): void {

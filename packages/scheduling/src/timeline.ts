@@ -6,9 +6,9 @@ import type { Time } from "./types.ts";
  * into another's: nothing fits there.
  */
 export class Timeline {
-  readonly width: number;
+  width: number;
   readonly times: Time[];
-  readonly free: number[];
+  free: number[];
 
   constructor(capacity: readonly number[], now: Time) {
     this.width = capacity.length;
@@ -29,16 +29,42 @@ export class Timeline {
     if (times[0]! < now) times[0] = now;
   }
 
-  /** Adds `sign` × `amounts` from `start` (at the earliest: the first step) to `end` (may be Infinity). */
+  /** More columns, with nothing in them. */
+  widen(width: number): void {
+    const free: number[] = [];
+    for (let step = 0; step < this.times.length; step += 1) {
+      for (let index = 0; index < width; index += 1) {
+        free.push(index < this.width ? this.free[step * this.width + index]! : 0);
+      }
+    }
+    this.free = free;
+    this.width = width;
+  }
+
+  /** The least that is free of each column throughout `[start, end)`. */
+  leastFree(start: Time, end: Time): number[] {
+    const { times, free, width } = this;
+    let step = this.stepAt(start);
+    const least = free.slice(step * width, (step + 1) * width);
+    for (step += 1; step < times.length && times[step]! < end; step += 1) {
+      for (let index = 0; index < width; index += 1) {
+        if (free[step * width + index]! < least[index]!) least[index] = free[step * width + index]!;
+      }
+    }
+    return least;
+  }
+
+  /** Adds `sign` × `amounts` (missing ones are 0) from `start` (at the earliest: the first step) to `end` (may be Infinity). */
   add(start: Time, end: Time, amounts: readonly number[], sign: 1 | -1): void {
     const { free, width } = this;
     const begin = Math.max(start, this.times[0]!);
     if (end <= begin) return;
     const first = this.#split(begin);
     const last = end === Infinity ? this.times.length : this.#split(end);
+    const columns = Math.min(width, amounts.length);
     for (let step = first; step < last; step += 1) {
       const offset = step * width;
-      for (let index = 0; index < width; index += 1) free[offset + index]! += sign * amounts[index]!;
+      for (let index = 0; index < columns; index += 1) free[offset + index]! += sign * amounts[index]!;
     }
     if (last < this.times.length) this.#merge(last);
     this.#merge(first);

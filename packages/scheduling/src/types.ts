@@ -18,6 +18,7 @@ import type {
 } from "./account-types.ts";
 import type { PriorityPolicy } from "./priority-types.ts";
 import type { AdvanceReservation, AdvanceReservationInput, ReservationBlock } from "./reservation-types.ts";
+import type { ForeignPodsInput, Grants, NumaDomainInput, PodRulesInput, TopologyInput } from "./placement-types.ts";
 
 /** Whole seconds since the caller's zero. */
 export type Time = number;
@@ -59,6 +60,11 @@ export interface ClusterOptions {
    */
   matches?: (selector: string, nodeClass: string) => boolean;
   policy?: Partial<Policy>;
+  /**
+   * Resources made of single devices of 1000 each. A pod that asks for less than 1000 gets it of one device; more must be whole
+   * devices, which nobody shares.
+   */
+  devices?: readonly string[];
 }
 
 export interface NodeInput {
@@ -67,6 +73,13 @@ export interface NodeInput {
   capacity: ResourceVector;
   /** Opaque; equal strings are equal to every selector. */
   nodeClass: string;
+  /** Value of the node under each topology key (a label). */
+  domains?: Readonly<Record<string, string>>;
+  /** Ids of the devices of each resource of `ClusterOptions.devices`; absent: 0, 1, … as the capacity says. */
+  devices?: Readonly<Record<string, readonly number[]>>;
+  /** Absent: the node does not tell its NUMA domains, and takes no pods that want one. */
+  numa?: readonly NumaDomainInput[];
+  foreignPods?: readonly ForeignPodsInput[];
   /** `Drained`: what runs goes on, nothing new starts. `Down`: unusable; the caller says when its jobs have ended. */
   state: "Up" | "Drained" | "Down";
 }
@@ -108,6 +121,9 @@ export interface PodSetInput {
   request: ResourceVector;
   /** Restricts to nodes whose class matches, on top of the queue's. */
   selector?: string;
+  /** Opaque, what rules between pods see of these pods; absent: no rule of others means them. */
+  podClass?: string;
+  rules?: PodRulesInput;
 }
 
 /** What became of a job that the core does not hold (it ended before it was told). Arrays: of all its tasks together. */
@@ -176,6 +192,11 @@ export interface JobInput {
   exclusive?: boolean;
   /** Default: the queue's. */
   placement?: "Pack" | "Spread";
+  topology?: TopologyInput;
+  /** Each pod in one NUMA domain: whole cores, its memory and its devices. */
+  numa?: boolean;
+  /** Of `ClusterState.setLicences`, by name; for the whole job (task), while it runs. */
+  licences?: Readonly<Record<string, number>>;
   wallTimeSeconds: number;
   /** May be shrunk to this where that lets it start now. */
   minWallTimeSeconds?: number;
@@ -226,6 +247,10 @@ export const waitReasons = [
   /** It would fit now, but for the window of a maintenance; or of reservations for others. */
   "ReservedForMaintenance",
   "ReservedForOthers",
+  /** It is its turn, and licences of the whole cluster that it asks for are in use, or there are not so many. */
+  "Licenses",
+  /** No node is allowed by what it asks of the pods beside it (affinity, spread), whenever those that run now end. */
+  "PodAffinity",
   "UserJobLimit",
   /** Limits that are reached now; `explain` says whose, and the numbers. `…Minutes…`: resource-minutes, used or running. */
   "QueueJobLimit",
@@ -256,6 +281,8 @@ export type WaitReason = (typeof waitReasons)[number];
 /** Where and how long. `nodes[s][p]` is the name of the node of pod p of pod set s. */
 export interface Allocation {
   nodes: string[][];
+  /** Devices, NUMA domains and cores of the pods; absent where no pod of the job asks for any. */
+  grants?: Grants;
   startTime: Time;
   /** End of the slot: start + wall time + overhead. */
   endTime: Time;
@@ -401,6 +428,10 @@ export interface ClusterState {
   putNode(node: NodeInput): void;
   /** What runs there stays known until it is ended. */
   removeNode(name: string): void;
+  /** Keys of the levels of the nodes' topology, the largest domains first (block, rack). */
+  setTopology(levels: readonly string[]): void;
+  /** All licences that there are, by name; those of the set before that are absent are gone. */
+  setLicences(licences: Readonly<Record<string, number>>): void;
   putQueue(queue: QueueInput): void;
   removeQueue(name: string): void;
 

@@ -234,7 +234,8 @@ function baseRow(workload: Workload): JobRow {
 function dependencyText({ spec, status }: Workload): string | undefined {
   if (!spec.dependencies || (status?.phase ?? "Pending") !== "Pending") return undefined;
   const reason = status?.reason ?? "None";
-  if (["Resources", "Priority", "ArrayTaskLimit", "UserJobLimit"].includes(reason)) return undefined;
+  if (["Resources", "Priority", "ArrayTaskLimit", "UserJobLimit", "Licenses", "PodAffinity"].includes(reason))
+    return undefined;
   return formatDependencies(spec.dependencies, () =>
     reason === "DependencyNeverSatisfied" ? "failed" : "unfulfilled",
   );

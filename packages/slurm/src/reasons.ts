@@ -95,6 +95,14 @@ export const reasons: Record<PendingReason, ReasonEntry> = {
     sentence:
       "There is room, but it is reserved for others, or will be before the job could end. A shorter wall time may let it start; the message says which reservation, and until when.",
   },
+  Licenses: {
+    slurm: "Licenses",
+    sentence: "Licences that the job asks for are in use, or the cluster has not so many.",
+  },
+  PodAffinity: {
+    slurm: "Resources",
+    sentence: "The pods that it is to run beside are not there, or where they are it may not go.",
+  },
   UserJobLimit: {
     slurm: "AssocMaxJobsLimit",
     sentence: "As many jobs of this user run as the site allows.",

@@ -93,6 +93,8 @@ export function waitMessage(explanation: Explanation, resources: readonly string
       `it could not end before ${window === undefined ? "the reservation that it names does" : `reservation ${window.reservation} does at ${formatTime(window.endTime, now)}`}; ask for less wall time`,
     ReservedForMaintenance: () => `${blockMessage(window, "maintenance", now)}${whenFree(explanation, now)}`,
     ReservedForOthers: () => `${blockMessage(window, "others", now)}${whenFree(explanation, now)}`,
+    Licenses: () => "licences that it asks for are in use",
+    PodAffinity: () => "the pods that it is to run beside are not there, or where they are it may not go",
     UserJobLimit: () => `as many jobs of this user run as the site allows${limit === undefined ? "" : ` (${limit})`}`,
     QueueJobLimit: limited,
     QueueResourceLimit: limited,
