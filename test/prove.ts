@@ -14,6 +14,10 @@ const proofs: Record<string, { about: string; run: (seed: number) => Promise<obj
     about: "200 kills of Berth's Node.js processes under a mixed load of 500 jobs",
     run: async (seed) => (await import("./faults/kills.ts")).killUnderLoad({ kills: 200, jobs: 500, seed }),
   },
+  replay: {
+    about: "2,000 jobs of KTH-SP2 through the whole embedded cluster in virtual time, beside the simulator",
+    run: async () => (await import("./replay/prove-replay.ts")).proveReplay(2000),
+  },
 };
 
 const { values, positionals } = parseArgs({

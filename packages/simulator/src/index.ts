@@ -1,3 +1,4 @@
+export { measure } from "./metrics.ts";
 export type { Metrics, ScheduledJob } from "./metrics.ts";
 export { policies, simulate } from "./simulate.ts";
 export type { PolicyName, SimulateOptions, Simulation } from "./simulate.ts";

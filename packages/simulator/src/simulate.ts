@@ -26,6 +26,8 @@ export interface SimulateOptions {
    * were made. `Cycle`: one decision for all events of a second, as the live loop does.
    */
   mode?: "Event" | "Cycle";
+  /** By how much a slot is longer than the estimate (grace, start allowance), as live; default 0. */
+  overheadSeconds?: number;
   /** Milliseconds of a monotonic clock, for `metrics.seconds`. */
   clock?: () => number;
 }
@@ -43,7 +45,14 @@ interface Ending {
 
 /** Plays a recorded workload in virtual time through the core's `decide`. A job that can never fit is an error in words. */
 export function simulate(options: SimulateOptions): Simulation {
-  const { jobs, processors, clairvoyant = false, mode = "Event", clock = () => performance.now() } = options;
+  const {
+    jobs,
+    processors,
+    clairvoyant = false,
+    mode = "Event",
+    overheadSeconds,
+    clock = () => performance.now(),
+  } = options;
   const began = clock();
   for (const job of jobs) {
     if (job.processors > processors) {
@@ -82,11 +91,11 @@ export function simulate(options: SimulateOptions): Simulation {
     if (now === Infinity) break;
     if (mode === "Cycle") {
       for (; arrived < order.length && jobs[order[arrived]!]!.submit === now; arrived += 1) {
-        state.addJob(jobInput(jobs, order[arrived]!, clairvoyant));
+        state.addJob(jobInput(jobs, order[arrived]!, clairvoyant, overheadSeconds));
       }
       while (ends.first()?.time === now) state.endJob(ends.take().index, now, { ok: true });
     } else if (submission === now) {
-      state.addJob(jobInput(jobs, order[arrived]!, clairvoyant));
+      state.addJob(jobInput(jobs, order[arrived]!, clairvoyant, overheadSeconds));
       arrived += 1;
     } else if (ending === now) state.endJob(ends.take().index, now, { ok: true });
     pass(now);
@@ -101,7 +110,7 @@ export function simulate(options: SimulateOptions): Simulation {
   return { metrics: measure(schedule, processors, (clock() - began) / 1000), schedule };
 }
 
-function jobInput(jobs: readonly TraceJob[], index: number, clairvoyant: boolean): JobInput {
+function jobInput(jobs: readonly TraceJob[], index: number, clairvoyant: boolean, overheadSeconds?: number): JobInput {
   const job = jobs[index]!;
   return {
     // The place in the list, so that equal submit times keep its order.
@@ -111,6 +120,7 @@ function jobInput(jobs: readonly TraceJob[], index: number, clairvoyant: boolean
     submitTime: job.submit,
     podSets: [{ count: 1, request: [job.processors] }],
     wallTimeSeconds: clairvoyant ? job.runSeconds : job.requestedSeconds,
+    overheadSeconds,
   };
 }
 

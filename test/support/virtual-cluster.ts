@@ -1,0 +1,136 @@
+/** The whole embedded cluster in this process and in virtual time: the API server, the controllers and simulated nodes, as `berth up` runs them. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Accounting } from "@berth/accounting";
+import type { Client, AnyObject } from "@berth/client";
+import type { NodeSpec } from "@berth/node";
+import { VirtualClock } from "./virtual-clock.ts";
+
+export interface VirtualCluster extends AsyncDisposable {
+  clock: VirtualClock;
+  /** The administrator's. */
+  client: Client;
+  accounting: Accounting;
+  /** Complaints of the parts. */
+  logs: string[];
+  /** Milliseconds since 1970 at which the cluster was ready; a whole minute. */
+  start: number;
+}
+
+export interface VirtualClusterOptions {
+  nodes: Omit<NodeSpec, "driver">[];
+  /** Site, queues, accounts …: made, or laid over what an empty cluster has. */
+  objects?: readonly AnyObject[];
+  /** Takes the journal of decisions. */
+  journal?: (line: string) => void;
+}
+
+const minuteMs = 60_000;
+/** Real time without a request after which nothing happens any more, where keys are made and files opened. */
+const patienceMs = 20;
+
+export async function startVirtualCluster(options: VirtualClusterOptions): Promise<VirtualCluster> {
+  const data = mkdtempSync(join(tmpdir(), "berth-virtual-"));
+  const clock = new VirtualClock(Math.ceil(Date.now() / minuteMs) * minuteMs);
+  const ending = new AbortController();
+  const logs: string[] = [];
+  const log = (level: string, message: string, fields?: object): void => {
+    if (level !== "debug" && level !== "info") logs.push(`${level} ${message} ${JSON.stringify(fields ?? {})}`);
+  };
+  const [{ runApiserver }, { holders }, { partClient }, { openAccounting }, { runControllers }, { startNodeAgent }] =
+    await Promise.all([
+      import("../../packages/daemon/src/apiserver-role.ts"),
+      import("../../packages/daemon/src/access.ts"),
+      import("../../packages/daemon/src/part-connection.ts"),
+      import("@berth/accounting"),
+      import("@berth/controllers"),
+      import("@berth/node"),
+    ]);
+  const { createClient, loadKubeconfig } = await import("@berth/client");
+  const settings = { data, version: "test", port: 0, nodes: [] };
+  let isReady = false;
+  const failed = (error: unknown): void => void logs.push(`error ${String(error)}`);
+
+  const api = await drive(clock, runApiserver(settings, log, ending.signal));
+  const admin = loadKubeconfig({ path: join(data, "admin.kubeconfig") }).connection;
+  const client = createClient({
+    server: "http://localhost",
+    socketPath: join(data, "api", "socket"),
+    token: admin.token,
+  });
+  for (const object of options.objects ?? []) await drive(clock, putObject(client, object));
+  const accounting = openAccounting(join(data, "accounting.db"));
+  const controllers = partClient(data, holders.controllers);
+  const controlling = runControllers({
+    client: controllers,
+    accounting,
+    users: {
+      byName: async (name) => ({ name, uid: 1001, gid: 1001, groups: [1001], home: `/home/${name}`, shell: "/bin/sh" }),
+    },
+    now: Date.now,
+    log,
+    isAlone: true,
+    journal: options.journal,
+    onReady: () => (isReady = true),
+    signal: ending.signal,
+  }).catch(failed);
+  await clock.runUntil(() => isReady, patienceMs);
+  const node = partClient(data, holders.node);
+  const agent = await drive(
+    clock,
+    startNodeAgent({
+      client: node,
+      dataDirectory: data,
+      nodes: options.nodes.map((spec) => ({ ...spec, driver: "simulated" as const })),
+      endpoint: undefined,
+      log,
+      signal: ending.signal,
+    }),
+  );
+  // A whole minute, so that whole seconds of the cluster are whole seconds of what is played.
+  const start = Math.ceil(clock.now() / minuteMs) * minuteMs;
+  let reached = false;
+  setTimeout(() => (reached = true), start - clock.now());
+  await clock.runUntil(() => reached || clock.now() >= start);
+  return {
+    clock,
+    client,
+    accounting,
+    logs,
+    start,
+    async [Symbol.asyncDispose]() {
+      ending.abort();
+      await drive(clock, Promise.all([controlling, agent.done]));
+      for (const one of [client, controllers, node]) one.close();
+      clock[Symbol.dispose]();
+      await api.stop();
+      accounting.close();
+      rmSync(data, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Lets time pass until a promise is settled. */
+export async function drive<T>(clock: VirtualClock, promise: Promise<T>): Promise<T> {
+  let isSettled = false;
+  const settled = promise.finally(() => (isSettled = true));
+  settled.catch(() => {});
+  await clock.runUntil(() => isSettled, patienceMs);
+  return await settled;
+}
+
+/** Makes an object of one of Berth's cluster-scoped kinds, or gives the one that is there this spec. */
+async function putObject(client: Client, object: AnyObject & { spec?: unknown }): Promise<void> {
+  const { isReason } = await import("@berth/client");
+  const { kindDefinitions, group, version } = await import("@berth/kinds");
+  const definition = kindDefinitions.find(({ kind }) => kind === object.kind);
+  if (definition === undefined) throw new Error(`${String(object.kind)} is none of Berth's kinds`);
+  const resource = { group, version, resource: definition.plural, namespaced: definition.namespaced };
+  try {
+    await client.create(resource, object);
+  } catch (error) {
+    if (!isReason(error, "AlreadyExists")) throw error;
+    await client.patch(resource, object.metadata.name, { spec: object.spec });
+  }
+}
