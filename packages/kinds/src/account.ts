@@ -1,6 +1,6 @@
 /** Account and Membership: the tree of shares, and who is in it. */
 import type { Condition, KubernetesObject } from "@berth/machinery";
-import type { KindDefinition } from "./definition.ts";
+import type { KindDefinition, Schema } from "./definition.ts";
 import { type Limits, limits } from "./limits.ts";
 import type { ResourceList } from "./pod.ts";
 import { boolean, conditions, integer, mapOf, name, object, quantities, text, time, userName } from "./schema.ts";
@@ -8,7 +8,7 @@ import { boolean, conditions, integer, mapOf, name, object, quantities, text, ti
 export interface AccountSpec {
   /** Name of the parent account; absent: a child of the root. */
   parent?: string;
-  shares?: number;
+  shares?: number | "Parent";
   description?: string;
   /** Anyone who asks is a member (the `default` account of an empty cluster). */
   open?: boolean;
@@ -35,7 +35,7 @@ export type Account = KubernetesObject<AccountSpec, AccountStatus> & { spec: Acc
 export interface MembershipSpec {
   user: string;
   account: string;
-  shares?: number;
+  shares?: number | "Parent";
   /** The account of this user's jobs that name none. */
   default?: boolean;
   operator?: boolean;
@@ -47,7 +47,14 @@ export interface MembershipSpec {
 }
 export type Membership = KubernetesObject<MembershipSpec> & { spec: MembershipSpec };
 
-const shares = integer(0, 1_000_000, "Share among the siblings; default 1. With 0, only what nobody else wants.");
+const shares: Schema = {
+  "x-kubernetes-int-or-string": true,
+  minimum: 0,
+  maximum: 1_000_000,
+  maxLength: 6,
+  pattern: "^Parent$",
+  description: "Share among the siblings; default 1. Parent: it competes as if it were in the account above.",
+};
 
 export const accountDefinition: KindDefinition = {
   kind: "Account",
@@ -92,7 +99,7 @@ export const accountDefinition: KindDefinition = {
   ],
   columns: [
     { name: "Parent", type: "string", jsonPath: ".spec.parent" },
-    { name: "Shares", type: "integer", jsonPath: ".spec.shares" },
+    { name: "Shares", type: "string", jsonPath: ".spec.shares" },
     { name: "Open", type: "boolean", jsonPath: ".spec.open" },
     { name: "Valid", type: "string", jsonPath: ".status.conditions[?(@.type=='Valid')].status" },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
@@ -137,7 +144,7 @@ export const membershipDefinition: KindDefinition = {
   columns: [
     { name: "User", type: "string", jsonPath: ".spec.user" },
     { name: "Account", type: "string", jsonPath: ".spec.account" },
-    { name: "Shares", type: "integer", jsonPath: ".spec.shares" },
+    { name: "Shares", type: "string", jsonPath: ".spec.shares" },
     { name: "Default", type: "boolean", jsonPath: ".spec.default" },
     { name: "Operator", type: "boolean", jsonPath: ".spec.operator" },
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },

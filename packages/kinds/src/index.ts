@@ -84,7 +84,18 @@ export { amountsOf, effectiveRequests, podRequests } from "./requests.ts";
 export type { Amounts } from "./requests.ts";
 export type { Reservation, ReservationSpec, ReservationStatus } from "./reservation.ts";
 export { matchesClass, namedNodes, nodeClassOf, queueSelectorOf, selectorOf } from "./selectors.ts";
-export { nodeInput, policyInput, queueInput, resourcesOf, vectorOf } from "./site-policy.ts";
+export {
+  accountInput,
+  accountProblems,
+  membershipInput,
+  nodeInput,
+  policyInput,
+  qualityOfServiceInput,
+  queueInput,
+  reservationInput,
+  resourcesOf,
+  vectorOf,
+} from "./site-policy.ts";
 export type { Audience, PriorityWeights, Site, SiteSpec, SiteStatus } from "./site.ts";
 export type { StartEstimate, StartEstimateStatus } from "./start-estimate.ts";
 export { activePhases, dependencyTypes, finalPhases, pendingPhases, pendingReasons } from "./workload.ts";

@@ -11,9 +11,12 @@ export interface Limits {
   runningJobs?: number;
   /** Pending and running. */
   submittedJobs?: number;
-  /** In use at once, by resource: `{cpu: 64, memory: 1Ti, nodes: 4}`. */
+  /** In use at once, by resource: `{cpu: 64, memory: 1Ti, nvidia.com/gpu: 4}`. */
   resources?: ResourceList;
-  /** Used so far (fading as usage does) and by what runs, in minutes of cpus, GiB of memory, nodes, devices; `billing` is allowed. */
+  /**
+   * Used so far (fading as usage does) and still to be used by what runs until its wall times are over, in minutes of one cpu, one
+   * GiB of memory, one device.
+   */
   resourceMinutes?: Record<string, number>;
   /** What all that runs may still use until its wall times are over, in the same units. */
   runningResourceMinutes?: Record<string, number>;
@@ -34,9 +37,9 @@ const resources = (description: string): Schema => ({ ...quantities(32), descrip
 export const limits: Schema = object({
   runningJobs: jobs("Jobs (tasks of arrays) that run at once; more wait."),
   submittedJobs: jobs("Jobs that wait or run, an array once; more are refused."),
-  resources: resources("In use at once: cpu, memory, nodes, devices by their name; more waits."),
+  resources: resources("In use at once: cpu, memory, devices by their name; more waits."),
   resourceMinutes: minutes(
-    "Used so far, fading as usage does: minutes of cpus (cpu), of GiB (memory), nodes, devices, billing; more waits.",
+    "Used so far, fading as usage does, and to be used by what runs: minutes of a cpu, a GiB of memory, a device; more waits.",
   ),
   runningResourceMinutes: minutes("What all that runs may still use until its wall times are over; more waits."),
   perJob: object({

@@ -1,15 +1,41 @@
 /** QualityOfService: what a job asks for beside its queue: priority, limits, the right to preempt. */
 import type { Condition, KubernetesObject } from "@berth/machinery";
-import type { KindDefinition } from "./definition.ts";
+import type { KindDefinition, Schema } from "./definition.ts";
 import { type Limits, limits } from "./limits.ts";
 import { conditions, integer, list, name, object, oneOf, userName } from "./schema.ts";
 
 /**
- * What becomes of a preempted job: it waits again (`Requeue`), ends (`Cancel`), is told to save itself and waits again
- * (`Checkpoint`: its signal, the grace, then as `Requeue`), or stands still until there is room again (`Suspend`).
+ * What becomes of a preempted job: it waits again (`Requeue`), ends (`Cancel`), saves itself at TERM and waits again (`Checkpoint`:
+ * what it did since it last saved itself is what is lost), or stands still until there is room again (`Suspend`).
  */
 export const preemptionModes = ["Requeue", "Cancel", "Checkpoint", "Suspend"] as const;
 export type PreemptionMode = (typeof preemptionModes)[number];
+
+/** Of a queue or a quality of service. */
+export interface PreemptionSpec {
+  mode?: PreemptionMode;
+  /** Between TERM and KILL; absent: the queue's, or the site's. */
+  graceSeconds?: number;
+  /** A job is left alone for so long from its start. */
+  exemptSeconds?: number;
+}
+
+export const preemption: Schema = object({
+  mode: {
+    ...oneOf(
+      preemptionModes,
+      "What becomes of its jobs when one of a higher tier or quality of service needs their place; absent: nothing.",
+    ),
+    "x-kubernetes-validations": [
+      {
+        rule: "self != 'Suspend'",
+        message: "no node can suspend pods yet; use Requeue, Checkpoint or Cancel",
+      },
+    ],
+  },
+  graceSeconds: integer(0, 86_400, "Between TERM and KILL; absent: the queue's, or the site's."),
+  exemptSeconds: integer(0, 10 * 365 * 86_400, "A job is left alone for so long from its start."),
+});
 
 export interface QualityOfServiceSpec {
   /** Of the priority's factor `qos`, beside the largest of any; default 0. */
@@ -17,7 +43,7 @@ export interface QualityOfServiceSpec {
   /** Names of those whose jobs give way to jobs of this one. */
   preempts?: string[];
   /** What becomes of jobs of this one when others need their place; absent: as their queue says. */
-  preemption?: { mode?: PreemptionMode; graceSeconds?: number };
+  preemption?: PreemptionSpec;
   limits?: Limits;
   /** What its jobs use counts so much in usage; default 1. */
   usageFactor?: number;
@@ -43,13 +69,7 @@ export const qualityOfServiceDefinition: KindDefinition = {
   spec: object({
     priority: integer(0, 1_000_000_000, "Of the priority's factor qos, beside the largest of any. Default 0."),
     preempts: { ...list(name, 256), description: "Names of those whose jobs give way to jobs of this one." },
-    preemption: object({
-      mode: oneOf(
-        preemptionModes,
-        "What becomes of jobs of this one when others need their place; absent: as their queue says.",
-      ),
-      graceSeconds: integer(0, 86_400, "Between the signal and the end; absent: the queue's, or the job's."),
-    }),
+    preemption,
     limits,
     usageFactor: {
       type: "number",

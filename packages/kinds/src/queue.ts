@@ -3,7 +3,7 @@ import type { Condition, KubernetesObject } from "@berth/machinery";
 import type { KindDefinition, Schema } from "./definition.ts";
 import { type Limits, limits } from "./limits.ts";
 import type { PodTemplate, Toleration } from "./pod.ts";
-import { preemptionModes, type PreemptionMode } from "./quality-of-service.ts";
+import { preemption, type PreemptionSpec } from "./quality-of-service.ts";
 import {
   billingWeights,
   boolean,
@@ -47,16 +47,10 @@ export interface QueueSpec {
   /** Memory of a job that asks for none, per cpu. */
   defaultMemoryPerCpuBytes?: number;
   limits?: Limits;
-  /** A quality of service whose limits hold for all jobs of the queue, beside that of each job. */
+  /** Quality of service of its jobs that name none. */
   qos?: string;
   /** What becomes of jobs of this queue when others need their place; absent: nothing, they are never preempted. */
-  preemption?: {
-    mode?: PreemptionMode;
-    /** Between the signal and the end; absent: the job's grace. */
-    graceSeconds?: number;
-    /** A job is left alone for so long from its start. */
-    exemptSeconds?: number;
-  };
+  preemption?: PreemptionSpec;
   /** What one cpu, one GiB of memory, one device counts in usage; absent: the site's. */
   billingWeights?: Record<string, number>;
 }
@@ -106,15 +100,8 @@ export const queueDefinition: KindDefinition = {
       ),
       defaultMemoryPerCpuBytes: integer(1, Number.MAX_SAFE_INTEGER),
       limits,
-      qos: { ...name, description: "A quality of service whose limits hold for all jobs of the queue." },
-      preemption: object({
-        mode: oneOf(
-          preemptionModes,
-          "What becomes of jobs of this queue when one of a higher tier or quality of service needs their place; absent: nothing.",
-        ),
-        graceSeconds: integer(0, 86_400, "Between the signal and the end; absent: the job's grace."),
-        exemptSeconds: integer(0, 10 * 365 * 86_400, "A job is left alone for so long from its start."),
-      }),
+      qos: { ...name, description: "Quality of service of its jobs that name none." },
+      preemption,
       billingWeights,
     }),
     "x-kubernetes-validations": [

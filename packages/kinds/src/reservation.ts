@@ -30,11 +30,13 @@ export interface ReservationSpec {
   users?: string[];
   /** Their jobs and those of the accounts under them. */
   accounts?: string[];
-  /** Nobody's jobs run there meanwhile but those that name it. */
+  /** May lie over other reservations, whose jobs then wait too. */
   maintenance?: boolean;
+  /** Taken although jobs run there beyond its start: they go on. */
+  ignoreJobs?: boolean;
   description?: string;
 }
-export const reservationPhases = ["Pending", "Active", "Ended"] as const;
+const reservationPhases = ["Pending", "Active", "Ended"] as const;
 export interface ReservationStatus {
   phase?: (typeof reservationPhases)[number];
   /** The window that is, or the next one. */
@@ -69,6 +71,10 @@ export const reservationDefinition: KindDefinition = {
         users: list(userName, 10_000),
         accounts: { ...list(name, 10_000), description: "With the accounts under them." },
         maintenance: { ...boolean, description: "It is for nobody: jobs end before it begins." },
+        ignoreJobs: {
+          ...boolean,
+          description: "Taken although jobs run there beyond its start: they go on.",
+        },
         description: text(4096),
       },
       ["startTime", "durationSeconds"],

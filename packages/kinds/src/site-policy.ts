@@ -2,14 +2,20 @@
  * From the kinds that an operator writes to the input of `scheduling`: one mapping for the live controllers and for site files.
  * Pure; what it gives fits the types of `scheduling` by shape, in its units: whole seconds, milli-cpu, bytes, counts.
  */
+import type { Account, Membership } from "./account.ts";
+import { defaultGraceSeconds } from "./constants.ts";
+import type { Limits } from "./limits.ts";
 import { capacityOf, isReady, type Node } from "./node.ts";
+import type { ResourceList } from "./pod.ts";
+import type { PreemptionMode, QualityOfService } from "./quality-of-service.ts";
 import type { Queue } from "./queue.ts";
-import type { Amounts } from "./requests.ts";
+import { type Amounts, amountsOf } from "./requests.ts";
+import type { Reservation } from "./reservation.ts";
 import { nodeClassOf, queueSelectorOf } from "./selectors.ts";
 import type { Site } from "./site.ts";
 
 /** Resources that every state has, by index; extended ones (devices, with a `/` in their name) follow in order. */
-export const basicResources = ["cpu", "memory", "pods"] as const;
+const basicResources = ["cpu", "memory", "pods"] as const;
 
 /** All resources of these nodes, in the order of the vectors. */
 export function resourcesOf(nodes: Iterable<Node>): string[] {
@@ -40,7 +46,80 @@ export function nodeInput(
   };
 }
 
-export function queueInput(queue: Queue): {
+/** Limits by resource index; undefined: none. */
+type LimitVector = (number | undefined)[];
+
+interface LimitsInput {
+  runningJobs?: number;
+  submittedJobs?: number;
+  resources?: LimitVector;
+  resourceMinutes?: LimitVector;
+  runningResourceMinutes?: LimitVector;
+  perJob?: { wallTimeSeconds?: number; resources?: LimitVector; resourceMinutes?: LimitVector };
+  perUser?: { runningJobs?: number; submittedJobs?: number; resources?: LimitVector };
+}
+
+/** What of a resource an operator counts as one, in the unit of the core: a cpu, a GiB, a device. */
+function unitOf(resource: string): number {
+  return resource === "cpu" ? 1000 : resource === "memory" ? 2 ** 30 : 1;
+}
+
+function limitVector(list: ResourceList | undefined, resources: readonly string[]): LimitVector | undefined {
+  if (list === undefined) return undefined;
+  const amounts = amountsOf(list);
+  return resources.map((resource) => amounts[resource]);
+}
+
+function minutesVector(
+  minutes: Record<string, number> | undefined,
+  resources: readonly string[],
+): LimitVector | undefined {
+  if (minutes === undefined) return undefined;
+  return resources.map((resource) => {
+    const limit = minutes[resource];
+    return limit === undefined ? undefined : limit * unitOf(resource);
+  });
+}
+
+function limitsInput(limits: Limits | undefined, resources: readonly string[]): LimitsInput | undefined {
+  if (limits === undefined) return undefined;
+  const { perJob, perUser } = limits;
+  return {
+    runningJobs: limits.runningJobs,
+    submittedJobs: limits.submittedJobs,
+    resources: limitVector(limits.resources, resources),
+    resourceMinutes: minutesVector(limits.resourceMinutes, resources),
+    runningResourceMinutes: minutesVector(limits.runningResourceMinutes, resources),
+    perJob:
+      perJob === undefined
+        ? undefined
+        : {
+            wallTimeSeconds: perJob.wallTimeSeconds,
+            resources: limitVector(perJob.resources, resources),
+            resourceMinutes: minutesVector(perJob.resourceMinutes, resources),
+          },
+    perUser:
+      perUser === undefined
+        ? undefined
+        : {
+            runningJobs: perUser.runningJobs,
+            submittedJobs: perUser.submittedJobs,
+            resources: limitVector(perUser.resources, resources),
+          },
+  };
+}
+
+/** Weights of one cpu, one GiB, one device as weights of one unit of each resource. */
+function weightVector(weights: Record<string, number> | undefined, resources: readonly string[]): number[] | undefined {
+  if (weights === undefined) return undefined;
+  return resources.map((resource) => (weights[resource] ?? 0) / unitOf(resource));
+}
+
+export function queueInput(
+  queue: Queue,
+  resources: readonly string[],
+  site?: Site,
+): {
   name: string;
   tier?: number;
   selector?: string;
@@ -48,8 +127,16 @@ export function queueInput(queue: Queue): {
   state?: "Up" | "Down" | "Drained" | "Inactive";
   maxNodesPerJob?: number;
   maxWallTimeSeconds?: number;
+  limits?: LimitsInput;
+  priorityFactor?: number;
+  qos?: string;
+  billingWeights?: number[];
+  preemptMode?: PreemptionMode;
+  graceSeconds?: number;
+  preemptExemptSeconds?: number;
 } {
   const { spec } = queue;
+  const { preemption } = spec;
   return {
     name: queue.metadata.name,
     tier: spec.tier,
@@ -58,6 +145,96 @@ export function queueInput(queue: Queue): {
     state: spec.state,
     maxNodesPerJob: spec.maxNodesPerJob,
     maxWallTimeSeconds: spec.maxWallTimeSeconds,
+    limits: limitsInput(spec.limits, resources),
+    priorityFactor: spec.priorityFactor,
+    qos: spec.qos,
+    billingWeights: weightVector(spec.billingWeights ?? site?.spec.billingWeights, resources),
+    preemptMode: preemption?.mode,
+    graceSeconds:
+      preemption?.mode === undefined
+        ? undefined
+        : (preemption.graceSeconds ?? site?.spec.graceSeconds ?? defaultGraceSeconds),
+    preemptExemptSeconds: preemption?.exemptSeconds,
+  };
+}
+
+/** Of an account that is part of no cycle: see {@link accountProblems}. */
+export function accountInput(
+  account: Account,
+  resources: readonly string[],
+): { name: string; parent?: string; shares?: number | "Parent"; limits?: LimitsInput; guaranteed?: number[] } {
+  const { spec } = account;
+  return {
+    name: account.metadata.name,
+    parent: spec.parent,
+    shares: spec.shares,
+    limits: limitsInput(spec.limits, resources),
+    guaranteed: spec.guaranteed === undefined ? undefined : vectorOf(amountsOf(spec.guaranteed), resources),
+  };
+}
+
+export function membershipInput(
+  membership: Membership,
+  resources: readonly string[],
+): { account: string; user: string; shares?: number | "Parent"; limits?: LimitsInput } {
+  const { account, user, shares, limits } = membership.spec;
+  return { account, user, shares, limits: limitsInput(limits, resources) };
+}
+
+export function qualityOfServiceInput(
+  qos: QualityOfService,
+  resources: readonly string[],
+): {
+  name: string;
+  priority?: number;
+  limits?: LimitsInput;
+  preempts?: readonly string[];
+  preemptMode?: PreemptionMode;
+  graceSeconds?: number;
+  preemptExemptSeconds?: number;
+  usageFactor?: number;
+} {
+  const { spec } = qos;
+  return {
+    name: qos.metadata.name,
+    priority: spec.priority,
+    limits: limitsInput(spec.limits, resources),
+    preempts: spec.preempts,
+    preemptMode: spec.preemption?.mode,
+    graceSeconds: spec.preemption?.graceSeconds,
+    preemptExemptSeconds: spec.preemption?.exemptSeconds,
+    usageFactor: spec.usageFactor,
+  };
+}
+
+export function reservationInput(reservation: Reservation): {
+  name: string;
+  startTime: number;
+  durationSeconds: number;
+  everySeconds?: number;
+  nodes?: readonly string[];
+  nodeCount?: number;
+  selector?: string;
+  users?: readonly string[];
+  accounts?: readonly string[];
+  maintenance?: boolean;
+  ignoreJobs?: boolean;
+  chosenNodes?: readonly string[];
+} {
+  const { spec, status } = reservation;
+  return {
+    name: reservation.metadata.name,
+    startTime: Math.floor(Date.parse(spec.startTime) / 1000),
+    durationSeconds: spec.durationSeconds,
+    everySeconds: spec.everySeconds,
+    nodes: spec.nodes,
+    nodeCount: spec.nodeCount,
+    selector: queueSelectorOf(spec),
+    users: spec.users,
+    accounts: spec.accounts,
+    maintenance: spec.maintenance,
+    ignoreJobs: spec.ignoreJobs,
+    chosenNodes: spec.nodeCount === undefined ? undefined : status?.nodes,
   };
 }
 
@@ -65,6 +242,37 @@ export function queueInput(queue: Queue): {
 export function policyInput(site: Site | undefined): {
   reservationDepth: number;
   backfill: "None" | "Arrival" | "Shortest" | "Priority";
+  priority?: NonNullable<Site["spec"]["priority"]>;
 } {
-  return { reservationDepth: site?.spec.reservationDepth ?? 1, backfill: site?.spec.backfill ?? "Arrival" };
+  const { reservationDepth = 1, backfill = "Arrival", priority } = site?.spec ?? {};
+  return { reservationDepth, backfill, ...(priority === undefined ? {} : { priority }) };
+}
+
+/**
+ * What is wrong with the tree of accounts, in words, by the name of the account: it is in a cycle, or its parent is not there. The
+ * first are left out of the core; the others are the root's children until their parent comes.
+ */
+export function accountProblems(
+  accounts: Iterable<Account>,
+): Map<string, { reason: "Cycle" | "UnknownParent"; message: string }> {
+  const parents = new Map<string, string | undefined>();
+  for (const { metadata, spec } of accounts) parents.set(metadata.name, spec.parent);
+  const problems = new Map<string, { reason: "Cycle" | "UnknownParent"; message: string }>();
+  for (const [name, parent] of parents) {
+    if (parent !== undefined && !parents.has(parent)) {
+      problems.set(name, {
+        reason: "UnknownParent",
+        message: `there is no account ${parent}; until it is made, ${name} is a child of the root`,
+      });
+      continue;
+    }
+    const way = [name];
+    for (let above = parent; above !== undefined && !way.slice(1).includes(above); above = parents.get(above)) {
+      way.push(above);
+      if (above !== name) continue;
+      problems.set(name, { reason: "Cycle", message: `is its own ancestor: ${way.join(" in ")}; change one parent` });
+      break;
+    }
+  }
+  return problems;
 }

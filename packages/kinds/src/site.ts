@@ -1,12 +1,12 @@
 /** Site: what holds for the whole cluster. */
 import type { Condition, KubernetesObject } from "@berth/machinery";
 import type { KindDefinition } from "./definition.ts";
-import { billingWeights, boolean, conditions, integer, list, object, oneOf, seconds, text } from "./schema.ts";
+import { billingWeights, boolean, conditions, integer, list, mapOf, object, oneOf, seconds, text } from "./schema.ts";
 
 /** Who sees jobs (or usage): everybody, those of the same account, only whose they are. Operators and the admin see all. */
-export const audiences = ["Everybody", "Account", "Owner"] as const;
+const audiences = ["Everybody", "Account", "Owner"] as const;
 export type Audience = (typeof audiences)[number];
-export const backfillOrders = ["None", "Arrival", "Shortest", "Priority"] as const;
+const backfillOrders = ["None", "Arrival", "Shortest", "Priority"] as const;
 
 /** Each factor is between 0 and 1, but for `nice`; a weight that is absent is 0. */
 export interface PriorityWeights {
@@ -42,6 +42,8 @@ export interface SiteSpec {
   };
   /** What one cpu, one GiB of memory, one device counts in usage; default: a cpu 1. Queues may say otherwise. */
   billingWeights?: Record<string, number>;
+  /** How many of each there are for the whole cluster. */
+  licences?: Record<string, number>;
   /** Labels of nodes from the widest to the narrowest: block, rack. */
   topology?: { levels?: string[] };
   /** Who sees whose jobs and usage by questions and commands; default `Everybody`. */
@@ -88,6 +90,10 @@ export const siteDefinition: KindDefinition = {
       description: "Weights of the priority's factors; without any: first come, first served.",
     },
     billingWeights,
+    licences: {
+      ...mapOf(integer(0, 1_000_000_000), 256),
+      description: "How many of each there are for the whole cluster; jobs say how many they need.",
+    },
     topology: object({
       levels: { ...list(text(316), 16), description: "Labels of nodes from the widest to the narrowest." },
     }),

@@ -86,7 +86,8 @@ export class LiveCluster {
     const made = journal === undefined ? plain(createClusterState(options)) : createJournalledState(options, journal);
     this.#core = made.state;
     this.#decide = made.decide;
-    for (const queue of this.#stores.queues.values()) this.#core.putQueue(queueInput(queue));
+    for (const queue of this.#stores.queues.values())
+      this.#core.putQueue(queueInput(queue, this.#resources, this.site));
     for (const pod of this.#stores.pods.values()) this.countForeign(pod, false);
     for (const node of this.#stores.nodes.values()) this.#put(node);
     this.#isMade = true;
@@ -109,7 +110,7 @@ export class LiveCluster {
   }
 
   putQueue(queue: Queue): void {
-    this.#core.putQueue(queueInput(queue));
+    this.#core.putQueue(queueInput(queue, this.#resources, this.site));
     this.#events.changed();
   }
 
@@ -120,6 +121,9 @@ export class LiveCluster {
 
   siteChanged(): void {
     this.#core.setPolicy(policyInput(this.site));
+    // Queues take from the site what they do not say.
+    for (const queue of this.#stores.queues.values())
+      this.#core.putQueue(queueInput(queue, this.#resources, this.site));
     this.#events.changed();
   }
 
