@@ -1,6 +1,6 @@
 /** The earliest time at which there is room for a job. */
-import { podsAtStep, podsThroughout } from "./classes.ts";
-import type { Group, JobClass, Variant } from "./classes.ts";
+import { podsAtStep, podsThroughout } from "./shape.ts";
+import type { Group, Shape, Variant } from "./shape.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { place, refreshEmpty } from "./place.ts";
 import type { PlacementContext } from "./place.ts";
@@ -17,7 +17,7 @@ export interface Search {
 /** Earliest time from `from` and before `before` at which `pods` of the group fit throughout `seconds`; Infinity: never. */
 function earliest(
   context: PlacementContext,
-  job: JobClass,
+  shape: Shape,
   variant: Variant,
   group: Group,
   pods: number,
@@ -26,7 +26,7 @@ function earliest(
   before: Time,
   search: Search,
 ): Time {
-  refreshEmpty(context, job, variant, group);
+  refreshEmpty(context, shape, variant, group);
   if (group.empty.total < pods) return Infinity;
   const nodes: NodeRecord[] = [];
   for (const node of search.only ?? context.table.nodes) {
@@ -131,7 +131,7 @@ function nextChange(context: PlacementContext, group: Group, time: Time): Time {
  */
 export function placeEarliest(
   context: PlacementContext,
-  job: JobClass,
+  shape: Shape,
   variant: Variant,
   before: Time,
   search: Search = {},
@@ -142,7 +142,7 @@ export function placeEarliest(
     for (let settled = false; !settled;) {
       settled = true;
       for (const group of variant.groups) {
-        const time = earliest(context, job, variant, group, group.minPods, job.slotSeconds, start, before, search);
+        const time = earliest(context, shape, variant, group, group.minPods, shape.slotSeconds, start, before, search);
         if (time === Infinity) return undefined;
         if (time > start) {
           start = time;
@@ -150,7 +150,7 @@ export function placeEarliest(
         }
       }
     }
-    const placement = place(context, job, variant, start, job.slotSeconds, "Minimum", search.only);
+    const placement = place(context, shape, variant, start, shape.slotSeconds, "Minimum", search.only);
     if (placement !== undefined) return { ...placement, start };
     // Room for each group alone, or on more nodes than the queue gives to one job: look on from the next change.
     from = Math.min(...variant.groups.map((group) => nextChange(context, group, start)));

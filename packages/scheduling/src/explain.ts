@@ -1,12 +1,13 @@
-import { mayUse, podsAtStep } from "./classes.ts";
-import type { Group, Variant } from "./classes.ts";
-import { storeOf } from "./decide.ts";
+import { mayUse, podsAtStep } from "./shape.ts";
+import type { Group, Variant } from "./shape.ts";
 import { overall } from "./dependencies.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { placeEarliest } from "./earliest.ts";
 import { applyCharges } from "./place.ts";
-import { compareJobs, pendingTasks } from "./records.ts";
+import { compareJobs } from "./priority.ts";
+import { pendingTasks } from "./records.ts";
 import type { JobRecord, Placement } from "./records.ts";
+import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
 import type { ClusterState, Explanation, Time } from "./types.ts";
 
@@ -19,7 +20,7 @@ export function explain(state: ClusterState, id: number, now: Time): Explanation
   store.tick(now);
   const job = store.jobs.get(id);
   if (job === undefined || pendingTasks(job) === 0) return undefined;
-  const variant = job.class.open[0] ?? job.class.variants[0]!;
+  const variant = job.class.shape.open[0] ?? job.class.shape.variants[0]!;
   const { group, ...free } = tightest(store, job, variant);
   const result: Explanation = {
     job: id,
@@ -63,7 +64,7 @@ function freeFor(store: ClusterStore, job: JobRecord, variant: Variant, group: G
   const nodes = { usable: 0, fitting: 0 };
   let fitting = 0;
   for (const node of store.table.nodes) {
-    if (!mayUse(node, job.class, variant, group, store)) continue;
+    if (!mayUse(node, job.class.shape, variant, group, store)) continue;
     const { timeline, capacity } = node;
     const step = timeline.stepAt(store.now);
     const pods = podsAtStep(node, step, group, group.perNode);
@@ -81,10 +82,10 @@ function freeFor(store: ClusterStore, job: JobRecord, variant: Variant, group: G
 function addStart(store: ClusterStore, job: JobRecord, result: Explanation): void {
   let placement: (Placement & { start: Time }) | undefined = job.reservation;
   if (placement === undefined) {
-    for (const variant of job.class.open) {
-      const found = placeEarliest(store, job.class, variant, placement?.start ?? Infinity);
+    for (const variant of job.class.shape.open) {
+      const found = placeEarliest(store, job.class.shape, variant, placement?.start ?? Infinity);
       if (found === undefined) continue;
-      applyCharges(store.table, found.charges, found.start, found.start + job.class.slotSeconds, 1);
+      applyCharges(store.table, found.charges, found.start, found.start + job.class.shape.slotSeconds, 1);
       placement = found;
     }
   }
@@ -121,10 +122,10 @@ function lastBefore(nodes: NodeRecord[], time: Time, waiting: JobRecord): Explan
 
 function addCauses(store: ClusterStore, job: JobRecord, result: Explanation): void {
   const ahead = [...store.heads].filter(
-    (head) => head !== job && compareJobs(head, job) < 0 && head.input.queues.includes(result.queue ?? ""),
+    (head) => head !== job && compareJobs(store, head, job) < 0 && head.input.queues.includes(result.queue ?? ""),
   );
   if ((result.reason === "Resources" || result.reason === "Priority") && ahead.length > 0) {
-    result.behind = ahead.reduce((first, next) => (compareJobs(next, first) < 0 ? next : first)).id;
+    result.behind = ahead.reduce((first, next) => (compareJobs(store, next, first) < 0 ? next : first)).id;
   }
   if (result.reason === "BeginTime" && job.input.beginTime !== undefined) result.until = job.input.beginTime;
   if (result.reason === "Dependency" || result.reason === "DependencyNeverSatisfied") {
@@ -138,5 +139,7 @@ function addCauses(store: ClusterStore, job: JobRecord, result: Explanation): vo
     result.dependsOn = [...new Set(ids)];
   }
   if (result.reason === "ArrayTaskLimit" && job.array !== undefined) result.limit = job.array.maxRunning;
-  if (job.class.limit !== undefined && result.reason === job.class.obstacle) result.limit = job.class.limit;
+  if (job.class.shape.limit !== undefined && result.reason === job.class.shape.obstacle) {
+    result.limit = job.class.shape.limit;
+  }
 }

@@ -1,5 +1,6 @@
-import { decide, storeOf } from "./decide.ts";
+import { decide } from "./decide.ts";
 import { pendingTasks } from "./records.ts";
+import { storeOf } from "./store.ts";
 import type { ClusterState, ExpectedStart, Forecast, ForecastOptions, Time } from "./types.ts";
 
 const defaultStarts = 100_000;

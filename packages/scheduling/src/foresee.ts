@@ -1,6 +1,7 @@
-import { decide, storeOf } from "./decide.ts";
+import { decide } from "./decide.ts";
 import { explain } from "./explain.ts";
 import { obstacleOf } from "./obstacles.ts";
+import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
 import type { ClusterState, Explanation, Foresight, ForecastOptions, JobInput, Time } from "./types.ts";
 
@@ -54,7 +55,7 @@ function glance(store: ClusterStore, job: JobInput, now: Time): Foresight {
   store.addJob(job);
   try {
     const record = store.jobs.get(job.id)!;
-    const obstacle = obstacleOf(store, record.class);
+    const obstacle = obstacleOf(store, record.class.shape);
     record.reason = store.ownReason(record) ?? obstacle ?? "None";
     const explanation = explain(store, job.id, asOf);
     if (explanation?.start === undefined) return { asOf, explanation };

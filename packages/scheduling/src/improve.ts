@@ -1,6 +1,6 @@
 /** Whether a reservation may move to the front, from what nodes gained since it was last looked at. */
-import { mayUse, podsThroughout } from "./classes.ts";
-import type { Group } from "./classes.ts";
+import { mayUse, podsThroughout } from "./shape.ts";
+import type { Group } from "./shape.ts";
 import { firstWindow } from "./earliest.ts";
 import type { NodeRecord } from "./nodes.ts";
 import type { JobRecord, Levels, ReservationRecord } from "./records.ts";
@@ -19,13 +19,13 @@ export function improvableOn(
   job: JobRecord,
   reservation: ReservationRecord,
 ): readonly NodeRecord[] | "Anywhere" {
-  const { class: jobClass } = job;
-  const variant = jobClass.variants[0]!;
+  const { shape } = job.class;
+  const variant = shape.variants[0]!;
   const group = variant.groups[0]!;
   const isSimple =
-    jobClass.variants.length === 1 &&
+    shape.variants.length === 1 &&
     variant.groups.length === 1 &&
-    jobClass.minSlotSeconds === jobClass.slotSeconds &&
+    shape.minSlotSeconds === shape.slotSeconds &&
     store.queue(variant.queue)?.maxNodesPerJob === undefined;
   if (store.plan.unsure || !isSimple || (group.pods > 1 && reservation.levels === undefined)) return "Anywhere";
   const gained = store.table.gains.since(reservation.testedAt);
@@ -35,16 +35,16 @@ export function improvableOn(
     node.timeline.advance(store.now);
     before.advance(store.now);
     if (node.timeline.equals(before)) continue;
-    if (!mayUse(node, jobClass, variant, group, store)) continue;
+    if (!mayUse(node, shape, variant, group, store)) continue;
     // One that was lifted takes nothing at the moment.
     const now = job.reservation === undefined ? node : withoutOwn(node, node.timeline, reservation);
     if (group.pods === 1) {
-      const earlier = firstWindow(now, group, 1, jobClass.slotSeconds, store.now, reservation.start);
+      const earlier = firstWindow(now, group, 1, shape.slotSeconds, store.now, reservation.start);
       if (earlier < reservation.start) found.push(node);
       continue;
     }
     const then = withoutOwn(node, before, reservation);
-    if (raise(reservation.levels!, now, then, group, jobClass.slotSeconds, store.now, reservation.start)) {
+    if (raise(reservation.levels!, now, then, group, shape.slotSeconds, store.now, reservation.start)) {
       return "Anywhere";
     }
   }

@@ -176,7 +176,7 @@ law(
         const copy = store.copy();
         const twin = copy.jobs.get(job.id)!;
         copy.plan.lift(twin);
-        const earlier = placeEarliest(copy, twin.class, twin.class.variants[0]!, reservation.start);
+        const earlier = placeEarliest(copy, twin.class.shape, twin.class.shape.variants[0]!, reservation.start);
         assert.equal(earlier?.start, undefined, `job ${job.id} at ${reservation.start}`);
       }
     };

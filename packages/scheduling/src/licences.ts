@@ -1,5 +1,5 @@
 /** Licences: countable, of the whole cluster, on no node. */
-import type { JobClass } from "./classes.ts";
+import type { Shape } from "./shape.ts";
 import type { NodeTable } from "./nodes.ts";
 import type { Charge } from "./records.ts";
 import type { Time } from "./types.ts";
@@ -18,8 +18,8 @@ export function licenceCharge(table: NodeTable, licences: Readonly<Record<string
 }
 
 /** Earliest time from `from` at which the licences of the job are free throughout `seconds`; Infinity: never. */
-export function licencesFrom(table: NodeTable, job: JobClass, from: Time, seconds: number): Time {
-  const { licences } = job.input;
+export function licencesFrom(table: NodeTable, shape: Shape, from: Time, seconds: number): Time {
+  const { licences } = shape.input;
   if (licences === undefined) return from;
   const charge = licenceCharge(table, licences);
   if (charge === undefined) return Infinity;
@@ -38,8 +38,8 @@ export function licencesFrom(table: NodeTable, job: JobClass, from: Time, second
 }
 
 /** The licence of which the cluster has fewer than the job asks for, if all were free. */
-export function missingLicence(table: NodeTable, job: JobClass): { name: string; total: number } | undefined {
-  for (const [name, amount] of Object.entries(job.input.licences ?? {})) {
+export function missingLicence(table: NodeTable, shape: Shape): { name: string; total: number } | undefined {
+  for (const [name, amount] of Object.entries(shape.input.licences ?? {})) {
     const total = table.licences?.capacity[table.licenceColumns.get(name) ?? -1] ?? 0;
     if (total < amount) return { name, total };
   }

@@ -1,46 +1,46 @@
-import type { JobClass, Variant } from "./classes.ts";
+import type { Shape, Variant } from "./shape.ts";
 import { nodesWhenEmpty } from "./place.ts";
 import type { ClusterStore } from "./store.ts";
 import type { WaitReason } from "./types.ts";
 
-/** What keeps every job of the class from ever starting as queues and nodes are now; undefined: nothing. */
-export function obstacleOf(store: ClusterStore, jobClass: JobClass): WaitReason | undefined {
-  if (jobClass.obstacleVersion === store.version) return jobClass.obstacle;
-  jobClass.obstacleVersion = store.version;
-  jobClass.limit = undefined;
-  jobClass.obstacle = undefined;
-  jobClass.open = [];
+/** What keeps every job of a shape from ever starting as queues and nodes are now; undefined: nothing. */
+export function obstacleOf(store: ClusterStore, shape: Shape): WaitReason | undefined {
+  if (shape.obstacleVersion === store.version) return shape.obstacle;
+  shape.obstacleVersion = store.version;
+  shape.limit = undefined;
+  shape.obstacle = undefined;
+  shape.open = [];
   let first: WaitReason | undefined;
   let limit: number | undefined;
-  for (const variant of jobClass.variants) {
-    const found = obstacleIn(store, jobClass, variant);
-    if (found === undefined) jobClass.open.push(variant);
+  for (const variant of shape.variants) {
+    const found = obstacleIn(store, shape, variant);
+    if (found === undefined) shape.open.push(variant);
     else if (first === undefined || first === "QueueDown") {
       first = found.reason;
       limit = found.limit;
     }
   }
-  if (jobClass.open.length > 0) return undefined;
-  jobClass.limit = limit;
-  jobClass.obstacle = first;
+  if (shape.open.length > 0) return undefined;
+  shape.limit = limit;
+  shape.obstacle = first;
   return first;
 }
 
 function obstacleIn(
   store: ClusterStore,
-  jobClass: JobClass,
+  shape: Shape,
   variant: Variant,
 ): { reason: WaitReason; limit?: number } | undefined {
   const queue = store.queue(variant.queue);
   const state = queue?.state ?? "Up";
   if (queue === undefined || state === "Down" || state === "Inactive") return { reason: "QueueDown" };
-  const { wallTimeSeconds, minWallTimeSeconds, nodes } = jobClass.input;
+  const { wallTimeSeconds, minWallTimeSeconds, nodes } = shape.input;
   if (queue.maxWallTimeSeconds !== undefined && (minWallTimeSeconds ?? wallTimeSeconds) > queue.maxWallTimeSeconds) {
     return { reason: "QueueTimeLimit", limit: queue.maxWallTimeSeconds };
   }
   if (nodes?.some((name) => store.table.byName.get(name)?.state !== "Up") === true)
     return { reason: "NodeUnavailable" };
-  const fewest = nodesWhenEmpty(store, jobClass, variant);
+  const fewest = nodesWhenEmpty(store, shape, variant);
   if (fewest === undefined) return { reason: "NodesUnavailable" };
   if (queue.maxNodesPerJob !== undefined && fewest > queue.maxNodesPerJob) {
     return { reason: "QueueNodeLimit", limit: queue.maxNodesPerJob };

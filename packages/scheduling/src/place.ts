@@ -1,6 +1,6 @@
 /** Which nodes: pods of a job onto nodes at a given time, and the earliest time at which there is room. */
-import { mayUse, podsFromNow, podsIn, podsThroughout } from "./classes.ts";
-import type { Eligibility, Group, JobClass, Variant } from "./classes.ts";
+import { mayUse, podsFromNow, podsIn, podsThroughout } from "./shape.ts";
+import type { Eligibility, Group, Shape, Variant } from "./shape.ts";
 import { Heap } from "./heap.ts";
 import type { NodeRecord, NodeTable } from "./nodes.ts";
 import type { Charge, Placement } from "./records.ts";
@@ -21,9 +21,9 @@ export function applyCharges(table: NodeTable, charges: readonly Charge[], start
 }
 
 /** Brings the cache of pods that fit from now throughout the shortest slot up to date. */
-function refreshWindow(context: PlacementContext, job: JobClass, variant: Variant, group: Group): void {
+function refreshWindow(context: PlacementContext, shape: Shape, variant: Variant, group: Group): void {
   const { table, now } = context;
-  refreshEmpty(context, job, variant, group);
+  refreshEmpty(context, shape, variant, group);
   table.freshen(now);
   const { asked, request } = group;
   group.window.refresh(
@@ -31,7 +31,7 @@ function refreshWindow(context: PlacementContext, job: JobClass, variant: Varian
     table.nodes,
     (node) => {
       node.timeline.advance(now);
-      return podsFromNow(node, group, job.minSlotSeconds);
+      return podsFromNow(node, group, shape.minSlotSeconds);
     },
     {
       usable: group.empty.counts,
@@ -45,24 +45,24 @@ function refreshWindow(context: PlacementContext, job: JobClass, variant: Varian
 }
 
 /** False only if one of the groups finds no room now: the cheap answer for most classes at most times. */
-export function mayFitNow(context: PlacementContext, job: JobClass): boolean {
-  return job.open.some((variant) =>
+export function mayFitNow(context: PlacementContext, shape: Shape): boolean {
+  return shape.open.some((variant) =>
     variant.groups.every((group) => {
       if (group.exclusive && variant.groups.length > 1) return true;
       // If all that changed had room for as many pods as ever go on one node, would it do?
       const { total } = group.window;
       if (total + group.window.unread(context.table.changes) * group.perNode < group.minPods) return false;
-      refreshWindow(context, job, variant, group);
+      refreshWindow(context, shape, variant, group);
       return group.window.total >= group.minPods;
     }),
   );
 }
 
 /** Brings the cache of pods that fit on empty nodes up to date. */
-export function refreshEmpty(context: PlacementContext, job: JobClass, variant: Variant, group: Group): void {
+export function refreshEmpty(context: PlacementContext, shape: Shape, variant: Variant, group: Group): void {
   const { table } = context;
   group.empty.refresh(table.shapes, table.nodes, (node) =>
-    mayUse(node, job, variant, group, context) ? podsIn(node.capacity, 0, group, group.perNode) : 0,
+    mayUse(node, shape, variant, group, context) ? podsIn(node.capacity, 0, group, group.perNode) : 0,
   );
 }
 
@@ -83,22 +83,22 @@ type Taken = Map<NodeRecord, Usage>;
  */
 export function place(
   context: PlacementContext,
-  job: JobClass,
+  shape: Shape,
   variant: Variant,
   start: Time,
   seconds: number,
   count: "Full" | "Minimum" | "Most",
   only?: readonly NodeRecord[],
 ): Placement | undefined {
-  const placed = placeGroups(context, job, variant, start, seconds, count, false, only);
+  const placed = placeGroups(context, shape, variant, start, seconds, count, false, only);
   if (placed !== undefined || variant.groups.length === 1) return placed;
   // Pods of several shapes: where the queue's order finds no room, the fewest nodes may.
-  return placeGroups(context, job, variant, start, seconds, count, true, only);
+  return placeGroups(context, shape, variant, start, seconds, count, true, only);
 }
 
 function placeGroups(
   context: PlacementContext,
-  job: JobClass,
+  shape: Shape,
   variant: Variant,
   start: Time,
   seconds: number,
@@ -109,10 +109,10 @@ function placeGroups(
   const charges: Charge[] = [];
   const nodesOfGroup: NodeRecord[][] = [];
   const taken: Taken = new Map();
-  for (const group of tightestFirst(context, job, variant)) {
+  for (const group of tightestFirst(context, shape, variant)) {
     const least = count === "Full" ? group.pods : group.minPods;
     const most = count === "Minimum" ? group.minPods : group.pods;
-    const picks = pick(context, job, variant, group, start, seconds, least, most, taken, compact, only);
+    const picks = pick(context, shape, variant, group, start, seconds, least, most, taken, compact, only);
     if (picks === undefined) {
       applyCharges(context.table, charges, start, start + seconds, 1);
       return undefined;
@@ -131,9 +131,9 @@ function placeGroups(
     }
     applyCharges(context.table, added, start, start + seconds, -1);
     charges.push(...added);
-    nodesOfGroup[variant.groups.indexOf(group)] = spreadOut(picks, placementOf(context, job, variant));
+    nodesOfGroup[variant.groups.indexOf(group)] = spreadOut(picks, placementOf(context, shape, variant));
   }
-  return { charges, nodes: bySets(job, nodesOfGroup), queue: variant.queue };
+  return { charges, nodes: bySets(shape, nodesOfGroup), queue: variant.queue };
 }
 
 function fewestNodes(group: Group): number {
@@ -144,9 +144,9 @@ function fewestNodes(group: Group): number {
 }
 
 /** Pods that few nodes can take go first, lest others take their room. */
-function tightestFirst(context: PlacementContext, job: JobClass, variant: Variant): readonly Group[] {
+function tightestFirst(context: PlacementContext, shape: Shape, variant: Variant): readonly Group[] {
   if (variant.groups.length === 1) return variant.groups;
-  for (const group of variant.groups) refreshEmpty(context, job, variant, group);
+  for (const group of variant.groups) refreshEmpty(context, shape, variant, group);
   return variant.groups.toSorted((a, b) => a.empty.total / a.pods - b.empty.total / b.pods);
 }
 
@@ -154,10 +154,10 @@ function tightestFirst(context: PlacementContext, job: JobClass, variant: Varian
  * Whether the job would fit if all usable nodes were empty, and on how few nodes (of the order in which a placement takes them);
  * undefined: it would not.
  */
-export function nodesWhenEmpty(context: PlacementContext, job: JobClass, variant: Variant): number | undefined {
+export function nodesWhenEmpty(context: PlacementContext, shape: Shape, variant: Variant): number | undefined {
   const left = new Map<NodeRecord, Usage>();
-  for (const group of tightestFirst(context, job, variant)) {
-    refreshEmpty(context, job, variant, group);
+  for (const group of tightestFirst(context, shape, variant)) {
+    refreshEmpty(context, shape, variant, group);
     let missing = group.minPods;
     if (group.empty.total < missing) return undefined;
     if (variant.groups.length === 1) return fewestNodes(group);
@@ -181,8 +181,8 @@ export function nodesWhenEmpty(context: PlacementContext, job: JobClass, variant
   return left.size;
 }
 
-function placementOf(context: PlacementContext, job: JobClass, variant: Variant): "Pack" | "Spread" {
-  return job.input.placement ?? context.queue(variant.queue)?.placement ?? "Pack";
+function placementOf(context: PlacementContext, shape: Shape, variant: Variant): "Pack" | "Spread" {
+  return shape.input.placement ?? context.queue(variant.queue)?.placement ?? "Pack";
 }
 
 /** A node for each pod: blocks when packed, in turn when spread. */
@@ -204,18 +204,18 @@ function spreadOut(picks: Pick[], placement: "Pack" | "Spread"): NodeRecord[] {
 }
 
 /** Deals the nodes of each group to its pod sets: to each its minimum, then what is left in order. */
-function bySets(job: JobClass, nodesOfGroup: NodeRecord[][]): NodeRecord[][] {
-  if (job.podSets.length === 1) return nodesOfGroup;
+function bySets(shape: Shape, nodesOfGroup: NodeRecord[][]): NodeRecord[][] {
+  if (shape.podSets.length === 1) return nodesOfGroup;
   const extra = nodesOfGroup.map((nodes, group) => {
     let least = 0;
-    for (const [index, set] of job.podSets.entries()) {
-      if (job.groupOf[index] === group) least += set.minCount ?? set.count;
+    for (const [index, set] of shape.podSets.entries()) {
+      if (shape.groupOf[index] === group) least += set.minCount ?? set.count;
     }
     return nodes.length - least;
   });
   const next = nodesOfGroup.map(() => 0);
-  return job.podSets.map((set, index) => {
-    const group = job.groupOf[index]!;
+  return shape.podSets.map((set, index) => {
+    const group = shape.groupOf[index]!;
     const least = set.minCount ?? set.count;
     const more = Math.min(set.count - least, extra[group]!);
     extra[group]! -= more;
@@ -227,7 +227,7 @@ function bySets(job: JobClass, nodesOfGroup: NodeRecord[][]): NodeRecord[][] {
 
 function pick(
   context: PlacementContext,
-  job: JobClass,
+  shape: Shape,
   variant: Variant,
   group: Group,
   start: Time,
@@ -239,18 +239,18 @@ function pick(
   only: readonly NodeRecord[] | undefined,
 ): Pick[] | undefined {
   const { table, now } = context;
-  const order = compact ? "Compact" : placementOf(context, job, variant);
+  const order = compact ? "Compact" : placementOf(context, shape, variant);
   const maxNodes = context.queue(variant.queue)?.maxNodesPerJob;
   let candidates: Int32Array;
   if (start === now) {
-    refreshWindow(context, job, variant, group);
+    refreshWindow(context, shape, variant, group);
     if (group.window.total < least && !group.exclusive) return undefined;
     candidates = group.window.counts;
   } else {
-    refreshEmpty(context, job, variant, group);
+    refreshEmpty(context, shape, variant, group);
     candidates = group.empty.counts;
   }
-  const learns = start === now && seconds === job.minSlotSeconds;
+  const learns = start === now && seconds === shape.minSlotSeconds;
   const fitting = (node: NodeRecord): number => {
     const usage = taken.get(node);
     if (usage !== undefined && group.exclusive) return podsIn(usage.left, 0, group, group.perNode - usage.pods);

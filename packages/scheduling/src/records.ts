@@ -39,6 +39,8 @@ export interface ReservationRecord extends Placement {
   end: Time;
   /** Of a gang of one group on several nodes. */
   levels?: Levels;
+  /** Place among the jobs that held one, in the order in which the last pass came to them. */
+  place: number;
   /** How far the gains of nodes were taken into account when it was last planned or looked at. */
   testedAt: number;
 }
@@ -63,9 +65,6 @@ export interface ArrayRecord {
 export interface JobRecord {
   readonly id: number;
   input: JobInput;
-  /** Tier and net priority, by which it is ordered. */
-  tier: number;
-  priority: number;
   class: JobClass;
   /** In its class's list, that is, nothing of its own keeps it from starting. */
   listed: boolean;
@@ -85,27 +84,16 @@ export interface JobRecord {
   reported: ReservationRecord | undefined;
 }
 
-/** The order of jobs: tier, priority, submit time, id. Negative: `a` first. */
-export function compareJobs(a: JobRecord, b: JobRecord): number {
-  return b.tier - a.tier || b.priority - a.priority || a.input.submitTime - b.input.submitTime || a.id - b.id;
-}
-
 export function pendingTasks(job: JobRecord): number {
   if (job.array !== undefined) return job.array.pending.size + job.array.blocked.size + job.array.never.size;
   return job.runs === undefined || job.runs.size === 0 ? 1 : 0;
 }
 
-export function netPriority(input: JobInput): number {
-  return (input.priority ?? 0) - (input.nice ?? 0);
-}
-
 /** A job that waits and of which nothing is known but its input. */
-export function newRecord(input: JobInput, jobClass: JobClass, tier: number): JobRecord {
+export function newRecord(input: JobInput, jobClass: JobClass): JobRecord {
   return {
     id: input.id,
-    input: { ...input, podSets: jobClass.podSets, array: undefined },
-    tier,
-    priority: netPriority(input),
+    input: { ...input, podSets: jobClass.shape.podSets, array: undefined },
     class: jobClass,
     listed: false,
     expired: false,
@@ -129,7 +117,7 @@ export function placementOf(table: NodeTable, job: JobRecord, names: Allocation[
       const node = table.byName.get(name);
       if (node === undefined) return [];
       const sum = amounts.get(node) ?? node.capacity.map(() => 0);
-      const request = job.class.podSets[set]?.request ?? [];
+      const request = job.class.shape.podSets[set]?.request ?? [];
       amounts.set(
         node,
         job.input.exclusive === true

@@ -1,19 +1,20 @@
 import type { AccountInput, MembershipInput, QualityOfServiceInput, UsageRecord } from "./account-types.ts";
-import { classKey, dense, JobClass } from "./classes.ts";
+import { ClassTable } from "./class-table.ts";
 import { copyState } from "./copy-state.ts";
-import { overall } from "./dependencies.ts";
 import { DependencyLinks } from "./dependency-links.ts";
 import { SchedulingError } from "./error.ts";
 import { Heap } from "./heap.ts";
 import { NodeTable } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
+import { ownReason } from "./own-reason.ts";
 import { applyCharges } from "./place.ts";
 import type { PlacementContext } from "./place.ts";
-import { netPriority, newArray, newRecord, pendingTasks, placementOf, reservationOf } from "./records.ts";
+import { newArray, newRecord, pendingTasks, placementOf, reservationOf } from "./records.ts";
 import type { JobRecord, Placement, Run } from "./records.ts";
 import { ReservationPlan } from "./reservation-plan.ts";
 import type { AdvanceReservation, AdvanceReservationInput } from "./reservation-types.ts";
 import { RunSet } from "./runs.ts";
+import { dense } from "./shape.ts";
 import type {
   Allocation,
   ClusterOptions,
@@ -30,6 +31,11 @@ import type {
 } from "./types.ts";
 import { checkJob, checkVector } from "./validation.ts";
 
+export function storeOf(state: ClusterState): ClusterStore {
+  if (!(state instanceof ClusterStore)) throw new TypeError("the state was not made by createClusterState");
+  return state;
+}
+
 const defaultPolicy: Policy = { reservationDepth: 1, backfill: "Arrival", overdue: "Extend" };
 
 /** The state behind {@link ClusterState}: public methods take events, the fields are for `decide`, `explain` and `forecast`. */
@@ -45,7 +51,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   readonly table: NodeTable;
   readonly plan: ReservationPlan;
   readonly queues = new Map<string, QueueInput>();
-  readonly classes = new Map<string, JobClass>();
+  readonly classTable: ClassTable;
   readonly jobs = new Map<number, JobRecord>();
   readonly links = new DependencyLinks(this.jobs, (job) => this.refresh(job));
   now: Time = -Infinity;
@@ -75,6 +81,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     const devices = (options.devices ?? []).map((name) => this.resources.indexOf(name)).filter((index) => index >= 0);
     this.deviceResources = new Set(devices);
     this.table = new NodeTable(this.resources, this.deviceResources);
+    this.classTable = new ClassTable(this.resources.length, (queue) => this.queues.get(queue)?.tier ?? 1);
     this.plan = new ReservationPlan(this.table, this.touched);
     this.#matches = matches;
   }
@@ -143,14 +150,9 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.version += 1;
     this.plan.doubt();
     if (nodesToo) this.table.invalidate();
-    for (const job of this.jobs.values()) {
-      if (!job.input.queues.includes(name)) continue;
-      const tier = this.#tier(job.input);
-      if (job.reservation?.queue === name || job.lifted?.queue === name) this.plan.drop(job);
-      if (tier === job.tier) continue;
-      this.#unlist(job);
-      job.tier = tier;
-      this.refresh(job);
+    this.classTable.queueChanged(name);
+    for (const job of [...this.plan.reserved, ...this.plan.lifted]) {
+      if ((job.reservation ?? job.lifted)?.queue === name) this.plan.drop(job);
     }
   }
 
@@ -225,9 +227,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   addJob(input: JobInput): void {
     if (this.jobs.has(input.id)) throw new SchedulingError(`job ${input.id} is known already`);
     checkJob(input, this.resources);
-    const jobClass = this.#classOf(input);
-    const job = newRecord(input, jobClass, this.#tier(input));
-    jobClass.members += 1;
+    const job = newRecord(input, this.classTable.join(input));
     this.jobs.set(job.id, job);
     this.links.enroll(job);
     this.links.link(job);
@@ -243,15 +243,12 @@ export class ClusterStore implements ClusterState, PlacementContext {
     checkJob(input, this.resources);
     this.tick(now);
     this.#unlist(job);
-    const jobClass = this.#classOf(input);
-    jobClass.members += 1;
-    this.#leaveClass(job);
+    const jobClass = this.classTable.join(input);
+    this.classTable.leave(job.class);
     job.class = jobClass;
     if (changes.user !== undefined || "name" in changes) this.links.forgetName(job);
-    job.input = { ...input, podSets: jobClass.podSets, array: undefined };
+    job.input = { ...input, podSets: jobClass.shape.podSets, array: undefined };
     this.links.enroll(job);
-    job.tier = this.#tier(input);
-    job.priority = netPriority(input);
     if (changes.array !== undefined) job.array = newArray(changes.array, job.array);
     if ("dependencies" in changes || changes.array !== undefined) this.links.link(job);
     this.#wakeAt(job, input.beginTime);
@@ -429,23 +426,10 @@ export class ClusterStore implements ClusterState, PlacementContext {
     if (now > this.now) this.now = now;
   }
 
-  /** The reason that lies in the job itself, or undefined: it may start when there is room. */
   ownReason(job: JobRecord): WaitReason | undefined {
-    const { input, array } = job;
-    if (input.hold !== undefined) return input.hold === "Admin" ? "HeldByAdmin" : "HeldByUser";
-    if (input.blocked !== undefined) return input.blocked;
-    const { status, readyAt } = overall(job, this.now);
-    if (status === "Never") return "DependencyNeverSatisfied";
-    if (status === "Waiting") {
-      this.#wakeAt(job, readyAt);
-      return "Dependency";
-    }
-    if (array !== undefined && array.pending.size === 0) {
-      return array.blocked.size > 0 ? "Dependency" : "DependencyNeverSatisfied";
-    }
-    if (input.beginTime !== undefined && input.beginTime > this.now) return "BeginTime";
-    if (array !== undefined && (job.runs?.size ?? 0) >= array.maxRunning) return "ArrayTaskLimit";
-    return job.expired ? "Resources" : undefined;
+    const found = ownReason(job, this.now);
+    this.#wakeAt(job, found?.until);
+    return found?.reason;
   }
 
   /** Lists the job with its class or takes it off, as its own state says. */
@@ -493,25 +477,6 @@ export class ClusterStore implements ClusterState, PlacementContext {
     throw new SchedulingError(`job ${job.id}${task === undefined ? "" : `, task ${task},`} is not pending`);
   }
 
-  #tier(input: JobInput): number {
-    return this.queues.get(input.queues[0] ?? "")?.tier ?? 1;
-  }
-
-  #classOf(input: JobInput): JobClass {
-    const key = classKey(input);
-    let jobClass = this.classes.get(key);
-    if (jobClass === undefined) {
-      jobClass = new JobClass(key, input, this.resources.length);
-      this.classes.set(key, jobClass);
-    }
-    return jobClass;
-  }
-
-  #leaveClass(job: JobRecord): void {
-    job.class.members -= 1;
-    if (job.class.members === 0) this.classes.delete(job.class.key);
-  }
-
   #wakeAt(job: JobRecord, time: Time | undefined): void {
     if (time !== undefined && time > this.now) this.wakes.push({ time, job });
   }
@@ -537,7 +502,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.#unlist(job);
     this.jobs.delete(job.id);
     this.touched.delete(job);
-    this.#leaveClass(job);
+    this.classTable.leave(job.class);
     this.links.gone(job, ok);
   }
 }

@@ -1,0 +1,50 @@
+/** What of a pass is told: changes since the one before. */
+import { pendingTasks, reservationOf } from "./records.ts";
+import type { JobRecord, ReservationRecord } from "./records.ts";
+import type { ClusterStore } from "./store.ts";
+import type { Decisions, Reservation, WaitReason } from "./types.ts";
+import { nextWake } from "./wake.ts";
+
+/** `heads`: the jobs that wait and whose turn it is. */
+export function report(store: ClusterStore, heads: Set<JobRecord>): Omit<Decisions, "starts" | "preemptions"> {
+  for (const job of heads) if (!store.heads.has(job)) store.touched.add(job);
+  for (const job of store.heads) if (!heads.has(job)) store.touched.add(job);
+  store.heads = heads;
+  const reservations: Reservation[] = [];
+  const unreserved: number[] = [];
+  const waiting: Decisions["waiting"] = [];
+  for (const job of store.touched) {
+    if (store.jobs.get(job.id) !== job) continue;
+    const waits = pendingTasks(job) > 0;
+    const { reservation } = job;
+    if (reservation !== undefined && !isSame(job.reported, reservation)) {
+      reservations.push(reservationOf(job, reservation));
+    }
+    if (reservation === undefined && job.reported !== undefined && waits) unreserved.push(job.id);
+    job.reported = reservation;
+    if (!waits) job.reason = "None";
+    else {
+      const reason = reasonOf(store, job);
+      if (reason !== job.reason) waiting.push({ job: job.id, reason });
+      job.reason = reason;
+    }
+  }
+  store.touched.clear();
+  const expired = store.expired;
+  store.expired = [];
+  return { reservations, unreserved, waiting, expired, nextWake: nextWake(store) };
+}
+
+function reasonOf(store: ClusterStore, job: JobRecord): WaitReason {
+  if (!job.listed) return store.ownReason(job) ?? "None";
+  return job.class.obstacle ?? (store.heads.has(job) ? "Resources" : "Priority");
+}
+
+function isSame(a: ReservationRecord | undefined, b: ReservationRecord): boolean {
+  if (a === b) return true;
+  if (a === undefined || a.start !== b.start || a.queue !== b.queue) return false;
+  return a.nodes.every((set, index) => {
+    const other = b.nodes[index]!;
+    return set.length === other.length && set.every((node, pod) => node === other[pod]);
+  });
+}

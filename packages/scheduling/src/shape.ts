@@ -1,0 +1,181 @@
+import { FitCache } from "./nodes.ts";
+import type { NodeRecord } from "./nodes.ts";
+import type { JobInput, PodSetInput, QueueInput, ResourceVector, Time, WaitReason } from "./types.ts";
+
+/** Pods of a job that are equal to the scheduler: one pod set, or several with the same request and selector. */
+export interface Group {
+  readonly pods: number;
+  readonly minPods: number;
+  readonly request: number[];
+  /** Indices of the resources that it asks for. */
+  readonly asked: number[];
+  readonly selector: string | undefined;
+  /** Most pods of the job on one node. */
+  readonly perNode: number;
+  readonly exclusive: boolean;
+  /** Pods that would fit on each node from now for a slot: an upper bound, as time only takes away between changes. */
+  readonly window: FitCache;
+  /** The node that took its last single pod, and how far the log of changes had come. */
+  last: { node: number; epoch: number; position: number };
+  /** Pods that would fit on each node if it were empty; 0 where they may not go. */
+  readonly empty: FitCache;
+}
+
+/** A shape within one of its queues. */
+export interface Variant {
+  readonly queue: string;
+  readonly groups: Group[];
+}
+
+/**
+ * What placement sees of a job: jobs of one shape fit where any of them fits, whoever they belong to. Shared by all classes that
+ * differ only in what placement does not see.
+ */
+export class Shape {
+  readonly key: string;
+  /** Short name of the key. */
+  readonly id: number;
+  readonly podSets: readonly PodSetInput[];
+  readonly input: Omit<JobInput, "id">;
+  readonly variants: Variant[];
+  /** Group of each pod set. */
+  readonly groupOf: number[];
+  readonly slotSeconds: number;
+  readonly minSlotSeconds: number;
+  /** Of all pods together. */
+  readonly total: number[];
+  /** Classes of the shape: it is forgotten with the last. */
+  classes = 0;
+  /** Of its first queue. */
+  tier = 1;
+  /** What keeps all of them from starting whatever is free; and for which version of the queues and nodes that holds. */
+  obstacle: WaitReason | undefined = undefined;
+  obstacleVersion = -1;
+  /** Queues without an obstacle, in order of preference. */
+  open: Variant[] = [];
+  limit: number | undefined = undefined;
+
+  constructor(key: string, id: number, input: JobInput, width: number) {
+    this.key = key;
+    this.id = id;
+    this.input = input;
+    this.podSets = input.podSets;
+    const overhead = input.overheadSeconds ?? 0;
+    this.slotSeconds = input.wallTimeSeconds + overhead;
+    this.minSlotSeconds = Math.min(this.slotSeconds, (input.minWallTimeSeconds ?? input.wallTimeSeconds) + overhead);
+    const keys: string[] = [];
+    this.groupOf = [];
+    for (const set of input.podSets) {
+      const groupKey = JSON.stringify([dense(set.request, width), set.selector]);
+      if (!keys.includes(groupKey)) keys.push(groupKey);
+      this.groupOf.push(keys.indexOf(groupKey));
+    }
+    this.variants = input.queues.map((queue) => ({
+      queue,
+      groups: keys.map((_, group) => {
+        const sets = input.podSets.filter((__, index) => this.groupOf[index] === group);
+        const request = dense(sets[0]!.request, width);
+        const pods = sets.reduce((sum, set) => sum + set.count, 0);
+        return {
+          pods,
+          minPods: sets.reduce((sum, set) => sum + (set.minCount ?? set.count), 0),
+          request,
+          asked: request.flatMap((amount, index) => (amount > 0 ? [index] : [])),
+          selector: sets[0]!.selector,
+          perNode: Math.min(pods, input.podsPerNode ?? pods),
+          exclusive: input.exclusive ?? false,
+          last: { node: 0, epoch: -1, position: 0 },
+          window: new FitCache(),
+          empty: new FitCache(),
+        };
+      }),
+    }));
+    this.total = Array.from({ length: width }, (_, index) =>
+      input.podSets.reduce((sum, { count, request }) => sum + count * (request[index] ?? 0), 0),
+    );
+  }
+}
+
+export function shapeKey(input: JobInput): string {
+  return JSON.stringify([
+    input.queues,
+    input.podSets.map((set) => [set.count, set.minCount, set.request, set.selector]),
+    input.nodes,
+    input.excludedNodes,
+    input.podsPerNode,
+    input.exclusive,
+    input.placement,
+    input.wallTimeSeconds,
+    input.minWallTimeSeconds,
+    input.overheadSeconds,
+  ]);
+}
+
+export function dense(vector: ResourceVector, width: number): number[] {
+  return Array.from({ length: width }, (_, index) => vector[index] ?? 0);
+}
+
+/** Answers whether a node may take pods of a group, apart from what is free there. */
+export interface Eligibility {
+  matches: (selector: string, nodeClass: string) => boolean;
+  queue: (name: string) => QueueInput | undefined;
+}
+
+export function mayUse(node: NodeRecord, shape: Shape, variant: Variant, group: Group, by: Eligibility): boolean {
+  if (node.state !== "Up") return false;
+  const { nodes, excludedNodes } = shape.input;
+  if (nodes !== undefined && nodes.length > 0 && !nodes.includes(node.name)) return false;
+  if (excludedNodes !== undefined && excludedNodes.includes(node.name)) return false;
+  const queueSelector = by.queue(variant.queue)?.selector;
+  if (queueSelector !== undefined && !by.matches(queueSelector, node.nodeClass)) return false;
+  return group.selector === undefined || by.matches(group.selector, node.nodeClass);
+}
+
+/** How many pods of the group a free vector holds, at most `most`. */
+export function podsIn(free: readonly number[], offset: number, group: Group, most: number): number {
+  let count = most;
+  const { asked, request } = group;
+  for (let index = 0; index < asked.length; index += 1) {
+    const resource = asked[index]!;
+    const amount = free[offset + resource]!;
+    if (amount < request[resource]! * count) {
+      count = Math.floor(amount / request[resource]!);
+      if (count <= 0) return 0;
+    }
+  }
+  return count;
+}
+
+/** As {@link podsIn}, of a step of the node's timeline; an exclusive group finds room only where all is free. */
+export function podsAtStep(node: NodeRecord, step: number, group: Group, most: number): number {
+  const { free, width } = node.timeline;
+  const offset = step * width;
+  if (group.exclusive) {
+    for (let index = 0; index < width; index += 1) if (free[offset + index] !== node.capacity[index]) return 0;
+  }
+  return podsIn(free, offset, group, most);
+}
+
+/** How many pods of the group fit on the node throughout `[start, start + seconds)`. */
+export function podsThroughout(node: NodeRecord, group: Group, start: Time, seconds: number): number {
+  const { times } = node.timeline;
+  const end = start + seconds;
+  let count = group.perNode;
+  for (let step = node.timeline.stepAt(start); step < times.length; step += 1) {
+    if (step > 0 && times[step]! >= end) break;
+    count = podsAtStep(node, step, group, count);
+    if (count === 0) return 0;
+  }
+  return count;
+}
+
+/** As {@link podsThroughout}, from the first step of the timeline. */
+export function podsFromNow(node: NodeRecord, group: Group, seconds: number): number {
+  const { times } = node.timeline;
+  const end = times[0]! + seconds;
+  let count = podsAtStep(node, 0, group, group.perNode);
+  for (let step = 1; count > 0 && step < times.length && times[step]! < end; step += 1) {
+    count = podsAtStep(node, step, group, count);
+  }
+  return count;
+}

@@ -1,0 +1,136 @@
+/** One job at a time: whether it starts now, or from when on room is kept for it. */
+import { placeEarliest } from "./earliest.ts";
+import type { NodeRecord } from "./nodes.ts";
+import { applyCharges, longestSlot, mayFitNow, place } from "./place.ts";
+import type { JobRecord, Levels, Placement, ReservationRecord } from "./records.ts";
+import { mayUse } from "./shape.ts";
+import type { Shape, Variant } from "./shape.ts";
+import type { ClusterStore } from "./store.ts";
+import type { Start, Time } from "./types.ts";
+
+/** Starts a job at once where there is room for its whole slot, or for the least it may shrink to. */
+export function startNow(store: ClusterStore, job: JobRecord): Start | undefined {
+  const { shape } = job.class;
+  if (!mayFitNow(store, shape)) return undefined;
+  const { now } = store;
+  for (const variant of shape.open) {
+    const { slotSeconds, minSlotSeconds } = shape;
+    let seconds = Math.min(slotSeconds, longest(store, job, variant));
+    let placement = placeNow(store, shape, variant, seconds);
+    if (placement === undefined && minSlotSeconds < seconds) {
+      placement = placeNow(store, shape, variant, minSlotSeconds);
+      if (placement !== undefined) {
+        applyCharges(store.table, placement.charges, now, now + minSlotSeconds, 1);
+        seconds = longestSlot(placement.charges, now, seconds);
+        applyCharges(store.table, placement.charges, now, now + seconds, -1);
+      }
+    }
+    if (placement === undefined) continue;
+    return begin(store, job, placement, now + seconds);
+  }
+  return undefined;
+}
+
+/** As many pods as fit, from the minimum of the gang to its full count. */
+function placeNow(store: ClusterStore, shape: Shape, variant: Variant, seconds: number): Placement | undefined {
+  const elastic = variant.groups.some((group) => group.minPods < group.pods);
+  if (!elastic) return place(store, shape, variant, store.now, seconds, "Full");
+  // With several groups the extra pods of one must not take the room that another needs.
+  for (const count of variant.groups.length === 1 ? (["Most"] as const) : (["Full", "Most", "Minimum"] as const)) {
+    const placement = place(store, shape, variant, store.now, seconds, count);
+    if (placement !== undefined) return placement;
+  }
+  return undefined;
+}
+
+/** The longest slot that the queue and the deadline allow a job whose wall time may shrink. */
+function longest(store: ClusterStore, job: JobRecord, variant: Variant): number {
+  const overhead = job.input.overheadSeconds ?? 0;
+  const limit = store.queue(variant.queue)?.maxWallTimeSeconds ?? Infinity;
+  const untilDeadline = (job.input.deadline ?? Infinity) - store.now;
+  return Math.max(job.class.shape.minSlotSeconds, Math.min(limit, untilDeadline) + overhead);
+}
+
+/** A reservation whose time has come is the start, if it is all that the job can get. */
+export function startAsReserved(store: ClusterStore, job: JobRecord): Start | undefined {
+  const { reservation } = job;
+  if (reservation?.start !== store.now) return undefined;
+  const { shape } = job.class;
+  const isElastic = shape.podSets.some((set) => (set.minCount ?? set.count) < set.count);
+  const late =
+    job.input.deadline !== undefined && reservation.end > job.input.deadline + (job.input.overheadSeconds ?? 0);
+  const variant = shape.open.find(({ queue }) => queue === reservation.queue);
+  if (isElastic || late || variant === undefined) return undefined;
+  if (reservation.end - reservation.start > longest(store, job, variant)) return undefined;
+  store.plan.claim(job);
+  return begin(store, job, reservation, reservation.end);
+}
+
+function begin(store: ClusterStore, job: JobRecord, placement: Placement, end: Time): Start {
+  const task = job.array?.pending.first();
+  const start: Start = {
+    job: job.id,
+    ...(task === undefined ? {} : { task }),
+    queue: placement.queue,
+    nodes: placement.nodes.map((set) => set.map((node) => node.name)),
+    startTime: store.now,
+    endTime: end,
+    wallTimeSeconds: end - store.now - (job.input.overheadSeconds ?? 0),
+  };
+  store.begin(job, task, placement, store.now, end);
+  return start;
+}
+
+/** Gives the job the earliest start there is, never later than the one it had if that still holds. */
+export function reserve(
+  store: ClusterStore,
+  job: JobRecord,
+  kept: ReservationRecord | undefined,
+  where: readonly NodeRecord[] | "Anywhere",
+): ReservationRecord | undefined {
+  const holds = kept !== undefined && kept.start > store.now && stillFits(store, job, kept);
+  const { shape } = job.class;
+  let best: ReservationRecord | undefined;
+  const levels: Levels = { times: [], sums: [] };
+  for (const variant of shape.open) {
+    if (best !== undefined) applyCharges(store.table, best.charges, best.start, best.end, 1);
+    const before = best?.start ?? (holds ? kept.start : Infinity);
+    const only = holds && where !== "Anywhere" ? where : undefined;
+    const found = placeEarliest(store, shape, variant, before, { levels, only });
+    if (found !== undefined) best = { ...found, end: found.start + shape.slotSeconds, testedAt: 0, place: 0 };
+    else if (best !== undefined) applyCharges(store.table, best.charges, best.start, best.end, -1);
+  }
+  const planned = best ?? (holds ? kept : undefined);
+  if (planned !== undefined && levels.times.length > 0) planned.levels = levels;
+  if (best === undefined && holds) return restore(store, job, kept);
+  if (best === undefined) {
+    store.plan.drop(job);
+    return undefined;
+  }
+  store.plan.set(job, best);
+  return best;
+}
+
+/** Puts a lifted reservation back. */
+export function restore(store: ClusterStore, job: JobRecord, kept: ReservationRecord): ReservationRecord {
+  applyCharges(store.table, kept.charges, kept.start, kept.end, -1);
+  store.plan.set(job, kept);
+  return kept;
+}
+
+/** Whether there is still room for a reservation that takes nothing at the moment. */
+export function stillFits(store: ClusterStore, job: JobRecord, kept: ReservationRecord): boolean {
+  const { shape } = job.class;
+  const variant = shape.open.find(({ queue }) => queue === kept.queue);
+  if (variant === undefined) return false;
+  const group = variant.groups[0]!;
+  for (const charge of kept.charges) {
+    if (!mayUse(charge.node, shape, variant, group, store)) return false;
+    // Several charges may share a node: all of them together must fit.
+    const same = kept.charges.filter(({ node }) => node === charge.node);
+    const amounts = charge.amounts.map((_, index) => same.reduce((sum, { amounts }) => sum + amounts[index]!, 0));
+    const length = kept.end - kept.start;
+    if (longestSlot([{ node: charge.node, amounts }], kept.start, length) < length) return false;
+  }
+  return true;
+}
