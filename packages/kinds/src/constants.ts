@@ -38,12 +38,27 @@ export const annotations = {
   cancelTasks: `${group}/cancel-tasks`,
   /** On a Workload: each new value asks that the running attempt be ended and begun again (scontrol requeue). */
   requeue: `${group}/requeue`,
+  /** On a pod that carries several tasks of an array in turn: which, as an index list. */
+  tasks: `${group}/tasks`,
+  /** Such a pod begins no further task when so many seconds have passed since its first. */
+  leaseSeconds: `${group}/lease-seconds`,
+  /** JSON of `TaskVariables`: what differs from task to task in the environment of such a pod. */
+  taskVariables: `${group}/task-variables`,
+  /** On a Node that runs such pods: `Submissions` (of sbatch and berth run) or `Any`. */
+  leases: `${group}/leases`,
   /** On simulated nodes: how long the pod runs, in seconds (decimal), and how it ends. */
   simulatedRunSeconds: `${group}/simulated-run-seconds`,
   simulatedExitCode: `${group}/simulated-exit-code`,
   /** Share of pods (0 to 1) that fail with exit code 1, chosen by a hash of the pod's name. */
   simulatedFailureRatio: `${group}/simulated-failure-ratio`,
 } as const;
+
+/** Condition of a pod that carries several tasks: what became of them, see `LeaseReport`. */
+export const leaseCondition = `${group}/Tasks`;
+/** Reason of a pod that found its only task taken by another pod: it did nothing, and tells nothing of the task. */
+export const takenReason = "TaskTaken";
+/** Most tasks that one pod carries in turn. */
+export const maximumLeaseTasks = 256;
 
 /** On Workloads and on pods that are stopped: holds them until their end is accounted. */
 export const accountingFinalizer = `${group}/accounting`;

@@ -11,10 +11,13 @@ export {
   group,
   hostImage,
   labels,
+  leaseCondition,
   maximumArrayTasks,
+  maximumLeaseTasks,
   siteName,
   startAllowanceSeconds,
   systemNamespace,
+  takenReason,
   version,
 } from "./constants.ts";
 export {
@@ -57,6 +60,8 @@ export type { Limits } from "./limits.ts";
 export { capacityOf, isReady } from "./node.ts";
 export type { Node, Taint } from "./node.ts";
 export type { Inquiry, InquirySpec, InquiryStatus } from "./inquiry.ts";
+export { formatLeaseReport, formatTasks, leaseOf, leaseReportOf, taskNumber } from "./lease.ts";
+export type { Lease, LeasedEnd, LeaseReport, TaskNumber, TaskVariables } from "./lease.ts";
 export type {
   Container,
   ContainerStatus,

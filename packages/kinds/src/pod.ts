@@ -85,6 +85,8 @@ export interface ContainerTerminated {
 export interface TerminationReport {
   /** CPU time of the whole process tree, milliseconds. */
   cpuMilliseconds?: number;
+  /** From the beginning of the command to its end. */
+  runMilliseconds?: number;
   /** Largest resident memory of the whole tree, bytes. */
   peakMemoryBytes?: number;
   /** Words of Slurm's kind for what went wrong before the script began (`chdir`, `output`, `exec`). */

@@ -16,6 +16,8 @@ import { join } from "node:path";
 export interface Cgroup {
   /** Files into which a process writes `0` to join. */
   readonly join: string[];
+  /** Of memory, and of cpu. */
+  readonly folders: string[];
   /** False where the peak of memory cannot be set back: then a group serves one task. */
   readonly reusable: boolean;
   /** Prepares the group for the next task and says what its counters show before it. Bytes; no limit where undefined. */
@@ -120,6 +122,7 @@ function legacy(name: string, cores: number[]): Cgroups | undefined {
       return {
         reusable: true,
         join: directories.map((directory) => join(directory, "cgroup.procs")),
+        folders: [memoryGroup, ...(cpuGroup === undefined ? [] : [cpuGroup])],
         prepare({ memoryBytes, cores: wanted }) {
           const next = memoryBytes === undefined ? "-1" : String(memoryBytes);
           if (next !== limit) {
@@ -192,6 +195,7 @@ function unified(name: string): Cgroups | undefined {
       return {
         reusable: peakFile !== undefined,
         join: [join(directory, "cgroup.procs")],
+        folders: [directory, directory],
         prepare({ memoryBytes, cores }) {
           write(join(directory, "memory.max"), memoryBytes === undefined ? "max" : String(memoryBytes));
           write(join(directory, "memory.swap.max"), memoryBytes === undefined ? "max" : "0");

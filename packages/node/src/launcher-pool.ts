@@ -70,11 +70,11 @@ export class LauncherPool {
     return found ?? this.#start(spec);
   }
 
-  /** Hands a task to a launcher that `acquire` gave. */
-  start(launcher: Launcher, run: string): void {
+  /** Hands a task, or the tasks of a lease, to a launcher that `acquire` gave. */
+  start(launcher: Launcher, run: string, isLease = false): void {
     const held = launcher as Held;
     held.run = run;
-    held.process.stdin!.write(`${run}\n`);
+    held.process.stdin!.write(isLease ? `lease ${run}\n` : `${run}\n`);
   }
 
   /** Gives a launcher back that was not started after all. */
@@ -103,12 +103,16 @@ export class LauncherPool {
     const joining = cgroup === undefined ? [] : cgroup.join.map((path) => `echo 0 >'${path}'`);
     const [program, ...words] =
       joining.length === 0 ? command : [shell, "-c", `${joining.join("; ")}; exec "$@"`, "berth-launcher", ...command];
+    // Folders of the control groups, which a launcher reads between the tasks of a lease.
+    const groups = (cgroup?.folders ?? []).map((folder) => openSync(folder, "r"));
+    const [memory = "ignore", cpu = "ignore"] = groups;
     const child = spawn(program!, words, {
       cwd: "/",
       detached: true,
       env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
-      stdio: ["pipe", "pipe", this.#log, "ignore", "ignore", "ignore", "ignore", "ignore", this.#pods],
+      stdio: ["pipe", "pipe", this.#log, memory, cpu, "ignore", "ignore", "ignore", this.#pods],
     });
+    for (const group of groups) closeSync(group);
     const launcher: Held = { id, key: spec.key, cgroup, process: child, run: undefined, idleSince: 0 };
     this.#all.add(launcher);
     child.on("error", () => this.#gone(launcher));

@@ -4,7 +4,8 @@ import { open, type FileHandle } from "node:fs/promises";
 import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import type { Container, ContainerStatus, Pod } from "@berth/kinds";
+import { annotations, labels, leaseOf, leaseReportOf, taskNumber } from "@berth/kinds";
+import type { Container, ContainerStatus, Pod, TaskVariables } from "@berth/kinds";
 import { badRequest } from "@berth/machinery";
 import type { PodWorker } from "./pod-worker.ts";
 
@@ -42,12 +43,11 @@ export async function sendLog(response: ServerResponse, source: LogSource): Prom
   if (number < 0)
     throw badRequest(`previous terminated container "${container.name}" in pod "${pod.metadata.name}" not found`);
   const variable = (name: string): string | undefined => container.env?.find((entry) => entry.name === name)?.value;
-  const output = variable("BERTH_OUTPUT");
-  const error = variable("BERTH_ERROR");
+  const named = leasedFiles(source) ?? [variable("BERTH_OUTPUT"), variable("BERTH_ERROR")];
   const uid = pod.spec.securityContext?.runAsUser;
   const files = [
     new FollowedFile(join(podsDirectory, pod.metadata.uid!, `${container.name}.${number}`, "log"), undefined),
-    ...[...new Set([output, error])]
+    ...[...new Set(named)]
       .filter((path) => path !== undefined && path !== "" && !path.startsWith("/dev/"))
       .map((path) => new FollowedFile(path!, uid)),
   ];
@@ -61,6 +61,26 @@ export async function sendLog(response: ServerResponse, source: LogSource): Prom
     for (const file of files) await file.close();
     response.end();
   }
+}
+
+/** Of a pod that carries several tasks: the output files of those that have begun, in their order. */
+function leasedFiles({ pod, worker, container }: LogSource): (string | undefined)[] | undefined {
+  if (leaseOf(pod) === undefined) return undefined;
+  const text = pod.metadata.annotations?.[annotations.taskVariables];
+  const variables = text === undefined ? {} : (JSON.parse(text) as TaskVariables);
+  const { [labels.jobId]: jobId = "0", [labels.task]: first = "0" } = pod.metadata.labels ?? {};
+  const report = worker?.facts.lease?.() ?? leaseReportOf(pod.status);
+  const begun = (report?.ended ?? []).map(({ task }) => task);
+  if (report?.running !== undefined) begun.push(report.running);
+  return begun.flatMap((task) =>
+    ["BERTH_OUTPUT", "BERTH_ERROR"].map((name) =>
+      variables[name] === undefined
+        ? container.env?.find((entry) => entry.name === name)?.value
+        : variables[name]
+            .map((part) => (typeof part === "string" ? part : taskNumber(part, task, Number(jobId) - Number(first))))
+            .join(""),
+    ),
+  );
 }
 
 async function copy(

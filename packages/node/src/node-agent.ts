@@ -1,9 +1,10 @@
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Informer, isReason, resources, type Client } from "@berth/client";
-import type { Pod } from "@berth/kinds";
+import { annotations as named, type Pod } from "@berth/kinds";
 import { createHash } from "node:crypto";
 import { findCgroups } from "./cgroups.ts";
+import { Claims } from "./claims.ts";
 import { CoreBinding } from "./cores.ts";
 import { capabilitiesOf, chooseDriver, type Capabilities, type Driver, type DriverName } from "./driver.ts";
 import { startEndpoint, type EndpointOptions } from "./endpoint.ts";
@@ -84,13 +85,14 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
   }
 
   function context(nodeName: string): NodeContext {
-    const { node, tasks, volumes, driver, cgroups, references } = local!;
+    const { node, tasks, volumes, claims, driver, cgroups, references } = local!;
     return {
       nodeName,
       driver: node.get(nodeName)!.driver ?? driver,
       cores: node.get(nodeName)!.cores,
       tasks,
       volumes,
+      claims,
       dataDirectory: options.dataDirectory,
       podsDirectory: join(options.dataDirectory, "nodes", "pods"),
       limitsMemory: cgroups?.limitsMemory === true,
@@ -137,7 +139,10 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
     writer.forget(uid);
     if (one instanceof PodWorker) {
       one.end("deleted", 0);
-      void one.done.then(() => local!.tasks.forget(uid));
+      void one.done.then(() => {
+        local!.claims.release(uid);
+        local!.tasks.forget(uid);
+      });
     } else if (one === undefined) local?.tasks.forget(uid);
     else one.close();
   }
@@ -183,7 +188,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
     signal,
   });
   await informer.synced;
-  if (local !== undefined) endOrphans(local.tasks, join(options.dataDirectory, "nodes", "pods"), held, informer);
+  if (local !== undefined) endOrphans(local, join(options.dataDirectory, "nodes", "pods"), held, informer);
 
   const done = informer.done.then(async () => {
     writer.close();
@@ -211,6 +216,8 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
   const asRoot = process.getuid?.() === 0;
   const watchdog = new Watchdog(directory);
   const tasks = new Tasks({ directory, cgroups, watchdog, log });
+  const claims = new Claims();
+  claims.restore(join(directory, "pods"));
   const references = new References(options.client);
   // Without mount namespaces other users must be able to reach their volumes, and the data folder is closed to them.
   const volumesDirectory = driver.name === "process" && asRoot ? join("/run", name) : join(directory, "volumes");
@@ -232,6 +239,7 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
     cgroups,
     tasks,
     volumes,
+    claims,
     references,
     leftovers,
     node,
@@ -249,7 +257,12 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
 }
 
 /** Runs whose pod was deleted while no agent was there: they are ended, and their folders removed. */
-function endOrphans(tasks: Tasks, directory: string, held: Map<string, Held>, informer: Informer<Pod>): void {
+function endOrphans(
+  { tasks, claims }: { tasks: Tasks; claims: Claims },
+  directory: string,
+  held: Map<string, Held>,
+  informer: Informer<Pod>,
+): void {
   const wanted = new Set([...informer.values()].map(({ metadata }) => metadata.uid));
   for (const uid of readdirSync(directory)) {
     if (held.has(uid) || wanted.has(uid)) continue;
@@ -261,7 +274,10 @@ function endOrphans(tasks: Tasks, directory: string, held: Map<string, Held>, in
       tasks.end(run, 0, "deleted");
       return promise;
     });
-    void Promise.all(ends).then(() => tasks.forget(uid));
+    void Promise.all(ends).then(() => {
+      claims.release(uid);
+      tasks.forget(uid);
+    });
   }
 }
 
@@ -272,7 +288,7 @@ function withoutManagedFields(pod: Pod): Pod {
 
 /** Of tens of thousands of simulated pods only what their seeming needs is kept. */
 function simulatedPart({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
-  const { name, namespace, uid, resourceVersion, annotations, finalizers } = metadata;
+  const { name, namespace, uid, resourceVersion, labels, annotations, finalizers } = metadata;
   const { deletionTimestamp, deletionGracePeriodSeconds } = metadata;
   const { phase, startTime } = status ?? {};
   return {
@@ -283,6 +299,7 @@ function simulatedPart({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
       namespace,
       uid,
       resourceVersion,
+      labels: annotations?.[named.tasks] === undefined ? undefined : labels,
       annotations,
       finalizers,
       deletionTimestamp,

@@ -1,6 +1,7 @@
 import { hostname, release } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { isReason, microTime, resources, type Client, type Lease } from "@berth/client";
+import { annotations } from "@berth/kinds";
 import type { KubernetesObject } from "@berth/machinery";
 import type { Capabilities, DriverName } from "./driver.ts";
 import { bootId } from "./host.ts";
@@ -56,7 +57,11 @@ export function nodeObject(
         "berth.dev/driver": driver,
         ...spec.labels,
       },
-      annotations: capabilities === undefined ? {} : { "berth.dev/capabilities": JSON.stringify(capabilities) },
+      annotations: {
+        // What a task writes to no file of its own would stand in one log with all others of its pod.
+        [annotations.leases]: driver === "simulated" ? "Any" : "Submissions",
+        ...(capabilities === undefined ? {} : { "berth.dev/capabilities": JSON.stringify(capabilities) }),
+      },
     },
     spec: {},
     status: {
@@ -107,13 +112,13 @@ export async function registerNode(
   node: KubernetesObject<unknown, unknown>,
   signal: AbortSignal,
 ): Promise<KubernetesObject<unknown, unknown>> {
-  const { name, labels, annotations } = node.metadata;
+  const { name, labels, annotations: stated } = node.metadata;
   try {
     const made = await client.create(resources.nodes, node, { signal });
     if ((made.status as { allocatable?: unknown } | undefined)?.allocatable !== undefined) return made;
   } catch (error) {
     if (!isReason(error, "AlreadyExists")) throw error;
-    await client.patch(resources.nodes, name, { metadata: { labels, annotations } }, { signal });
+    await client.patch(resources.nodes, name, { metadata: { labels, annotations: stated } }, { signal });
   }
   return client.patchStatus(resources.nodes, name, { status: node.status }, { signal });
 }

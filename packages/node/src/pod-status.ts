@@ -1,4 +1,5 @@
-import type { Container, ContainerStatus, ContainerTerminated, Pod, PodStatus } from "@berth/kinds";
+import type { Container, ContainerStatus, ContainerTerminated, LeaseReport, Pod, PodStatus } from "@berth/kinds";
+import { formatLeaseReport, leaseCondition } from "@berth/kinds";
 
 /** What is known of one container of a pod. */
 export interface ContainerState {
@@ -19,6 +20,8 @@ export interface PodFacts {
   main: ContainerState[];
   /** Whether a gang's gate is (or never was) open; undefined for pods without one. */
   gateOpen?: boolean;
+  /** Of a pod that carries several tasks of an array: what became of them so far. */
+  lease?: () => LeaseReport;
   /** Set when the pod ended as a whole and not by its containers. */
   ended?: { reason: string; message: string };
 }
@@ -83,6 +86,9 @@ export function podStatus(facts: PodFacts): PodStatus {
       condition("ContainersReady", ready, readyReason),
       condition("Ready", ready, readyReason),
       ...(facts.gateOpen === undefined ? [] : [condition("berth.dev/Started", facts.gateOpen, "GateClosed")]),
+      ...(facts.lease === undefined
+        ? []
+        : [{ ...condition(leaseCondition, finished, "UnderWay"), message: formatLeaseReport(facts.lease()) }]),
     ],
     containerStatuses: facts.main.map((state) => containerStatus(state, facts)),
     ...(facts.init.length === 0

@@ -1,13 +1,24 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { annotations, defaultGraceSeconds, hostImage, labels, openFailureExitCode } from "@berth/kinds";
-import type { Container, ContainerTerminated, Pod, TerminationReport } from "@berth/kinds";
+import {
+  annotations,
+  attemptOf,
+  defaultGraceSeconds,
+  hostImage,
+  labels,
+  leaseOf,
+  openFailureExitCode,
+  takenReason,
+} from "@berth/kinds";
+import type { Container, ContainerTerminated, Lease, Pod, TaskVariables, TerminationReport } from "@berth/kinds";
 import { quantityToInteger, quantityToMilli } from "@berth/machinery";
+import type { Claims } from "./claims.ts";
 import type { CoreBinding } from "./cores.ts";
 import type { Driver } from "./driver.ts";
 import { ConfigurationError, containerEnvironment, expandReferences, type ReferencedData } from "./environment.ts";
-import { hostTools, uptimeSeconds, userOf } from "./host.ts";
+import { bootId, hostTools, uptimeSeconds, userOf } from "./host.ts";
+import { LeaseRun } from "./lease-run.ts";
 import { writableRoot, type BindMount } from "./mounts.ts";
 import { isFinished, timestamp, type ContainerState, type PodFacts } from "./pod-status.ts";
 import type { LauncherSpec } from "./launcher-pool.ts";
@@ -21,6 +32,7 @@ export interface NodeContext {
   readonly driver: Driver;
   readonly tasks: Tasks;
   readonly volumes: Volumes;
+  readonly claims: Claims;
   readonly cores: CoreBinding;
   readonly dataDirectory: string;
   readonly podsDirectory: string;
@@ -36,6 +48,8 @@ export interface NodeContext {
 
 const firstBackoffMs = 10_000;
 const longestBackoffMs = 300_000;
+/** How often the status tells what became of the tasks of a lease that goes on. */
+const leaseReportMs = 1000;
 
 /** One pod on this node: starts its containers, follows its gate and its deletion, and keeps the facts of its status. */
 export class PodWorker {
@@ -45,6 +59,7 @@ export class PodWorker {
   #pod: Pod;
   #gate = Promise.withResolvers<void>();
   #active = new Set<string>();
+  #lease: LeaseRun | undefined;
   #runsAs: Identity | undefined;
   #killed: { stage: string; graceSeconds: number } | undefined;
   /** Resolves when nothing of the pod runs any more and its facts are final. */
@@ -89,6 +104,7 @@ export class PodWorker {
       this.#gate.resolve();
       this.#context.changed(this, "soon");
     }
+    this.#lease?.update(pod, this.#grace());
     if (pod.metadata.deletionTimestamp !== undefined) {
       this.end("deleted", pod.metadata.deletionGracePeriodSeconds ?? this.#grace());
     }
@@ -100,7 +116,8 @@ export class PodWorker {
     this.#killed = { stage, graceSeconds };
     this.#stop.abort();
     this.#gate.reject(new Error(stage));
-    for (const run of this.#active) this.#context.tasks.end(run, graceSeconds, stage);
+    if (this.#lease !== undefined) this.#lease.end(stage, graceSeconds);
+    else for (const run of this.#active) this.#context.tasks.end(run, graceSeconds, stage);
   }
 
   async #run(): Promise<void> {
@@ -116,7 +133,9 @@ export class PodWorker {
         await this.#containerLoop(state, environment, true);
         if (state.terminated?.exitCode !== 0) break;
       }
-      if (facts.init.every((state) => state.terminated?.exitCode === 0) && facts.ended === undefined) {
+      const lease = leaseOf(this.#pod);
+      if (lease !== undefined) await this.#runLease(facts.main[0]!, lease, environment);
+      else if (facts.init.every((state) => state.terminated?.exitCode === 0) && facts.ended === undefined) {
         await Promise.all(facts.main.map((state) => this.#containerLoop(state, environment, false)));
       }
     } catch (error) {
@@ -233,20 +252,102 @@ export class PodWorker {
     return Math.max(0, ...numbers.filter(Number.isInteger));
   }
 
+  /** The tasks of a lease, one after the other in one launcher, which goes on without this process. */
+  async #runLease(state: ContainerState, lease: Lease, prepared: Prepared): Promise<void> {
+    const { tasks, claims, changed } = this.#context;
+    const uid = this.#pod.metadata.uid!;
+    const run = `${uid}/${state.container.name}.0`;
+    const known = tasks.state(run);
+    if (known === undefined && this.#wasRunning(state)) {
+      state.terminated = this.#lost(undefined);
+      return;
+    }
+    const claim = claims.take(this.#pod, lease.tasks) ?? { of: uid, tasks: lease.tasks };
+    const leaseRun = new LeaseRun(tasks, run, lease, claim.tasks);
+    this.#lease = leaseRun;
+    this.facts.lease = () => leaseRun.report();
+    const wasRestarted = known !== undefined && tasks.record(run)?.bootId !== bootId();
+    const close = (): void => claims.release(uid, leaseRun.close(wasRestarted));
+    try {
+      this.#stop.signal.throwIfAborted();
+      let ending: Promise<TaskEnd>;
+      if (known !== undefined) ending = new Promise<TaskEnd>((resolve) => tasks.takeBack(run, resolve));
+      else if (claim.tasks.length === 0)
+        ending = Promise.resolve({ endedAtMs: Date.now(), exitCode: 0, outOfMemory: false });
+      else {
+        const request = await this.#request(state.container, run, prepared, true);
+        this.#stop.signal.throwIfAborted();
+        ending = tasks.run({ ...request, claim, lease: { tasks: claim.tasks, seconds: lease.seconds } });
+      }
+      this.#active.add(run);
+      const cores = tasks.record(run)?.cores;
+      if (cores !== undefined) this.#context.cores.keep(uid, cores);
+      state.running = { startedAt: this.#startOf(known?.startedAt) };
+      leaseRun.begun();
+      leaseRun.update(this.#pod, this.#grace());
+      if (this.#killed !== undefined) leaseRun.end(this.#killed.stage, this.#killed.graceSeconds);
+      changed(this, "soon");
+      const timer = setInterval(() => {
+        if (leaseRun.look()) changed(this, "soon");
+      }, leaseReportMs);
+      const end = await ending.finally(() => clearInterval(timer));
+      this.#active.delete(run);
+      close();
+      state.terminated = this.#leaseTerminated(state, leaseRun, end);
+      state.running = undefined;
+    } catch (error) {
+      close();
+      throw error;
+    }
+  }
+
+  #leaseTerminated(state: ContainerState, { state: told }: LeaseRun, end: TaskEnd): ContainerTerminated {
+    const ended = told?.ended ?? [];
+    const words = end.setupFailure ?? told?.setupWords;
+    if (words !== undefined) this.#context.event(this.#pod, "Warning", "FailedCreatePodContainer", words);
+    if (end.exitCode === undefined && ended.length === 0 && end.setupFailure === undefined) return this.#lost(end);
+    for (const one of ended)
+      if (one.exitCode === openFailureExitCode) one.ending ??= this.#openFailure(`${this.#lease!.run}`).failure;
+    const exitCode =
+      end.setupFailure !== undefined ? 128 : ended.reduce((worst, one) => Math.max(worst, one.exitCode), 0);
+    const report: TerminationReport = {
+      cpuMilliseconds: ended.reduce((sum, one) => sum + (one.cpuMilliseconds ?? 0), 0),
+      peakMemoryBytes: ended.reduce((most, one) => Math.max(most, (one.peakMemoryKibibytes ?? 0) * 1024), 0),
+      ...(words === undefined ? {} : { failure: "exec", message: words }),
+    };
+    return {
+      exitCode,
+      reason: end.setupFailure !== undefined ? "StartError" : exitCode === 0 ? "Completed" : "Error",
+      message: JSON.stringify(report),
+      startedAt: timestamp(told?.startedAt ?? state.running?.startedAt ?? this.facts.startedAt),
+      finishedAt: timestamp(end.endedAtMs),
+    };
+  }
+
+  /** It ran once, says the API. */
+  #wasRunning(state: ContainerState): boolean {
+    return (
+      this.#pod.status?.containerStatuses?.some(
+        ({ name, restartCount, state: before }) =>
+          name === state.container.name && restartCount === state.restartCount && before?.running !== undefined,
+      ) === true
+    );
+  }
+
   async #once(state: ContainerState, prepared: Prepared): Promise<ContainerTerminated> {
     const { tasks } = this.#context;
     const run = `${this.#pod.metadata.uid}/${state.container.name}.${state.restartCount}`;
     const known = tasks.state(run);
-    const wasRunning = this.#pod.status?.containerStatuses?.some(
-      ({ name, restartCount, state: before }) =>
-        name === state.container.name && restartCount === state.restartCount && before?.running !== undefined,
-    );
-    // It ran once, says the API, and this node knows nothing of it: its folder is gone. To run it again could be a second time.
-    if (known === undefined && wasRunning === true && this.facts.gateOpen === undefined) return this.#lost(undefined);
+    // And this node knows nothing of it: its folder is gone. To run it again could be a second time.
+    if (known === undefined && this.#wasRunning(state) && this.facts.gateOpen === undefined)
+      return this.#lost(undefined);
     this.#stop.signal.throwIfAborted();
+    const task = attemptOf(this.#pod)?.task;
+    const claim = task === undefined ? undefined : this.#context.claims.take(this.#pod, [task]);
+    if (claim?.tasks.length === 0) return this.#taken();
     const ending =
       known === undefined
-        ? tasks.run(await this.#request(state.container, run, prepared))
+        ? tasks.run({ ...(await this.#request(state.container, run, prepared)), claim })
         : new Promise<TaskEnd>((resolve) => tasks.takeBack(run, resolve));
     this.#active.add(run);
     const record = tasks.record(run);
@@ -278,6 +379,14 @@ export class PodWorker {
     };
   }
 
+  /** Another pod has this task, and tells what becomes of it. */
+  #taken(): ContainerTerminated {
+    const message = "another pod of this machine runs this task";
+    this.facts.ended = { reason: takenReason, message };
+    const now = timestamp(Date.now());
+    return { exitCode: 255, reason: takenReason, message, startedAt: now, finishedAt: now };
+  }
+
   #outOfTime(ending: "timelimit" | "activedeadline"): void {
     const message =
       ending === "timelimit"
@@ -297,6 +406,7 @@ export class PodWorker {
     const exitCode = end.exitCode ?? 128;
     const report: TerminationReport = {
       cpuMilliseconds: end.cpuMilliseconds,
+      ...(end.startedAtMs === undefined ? {} : { runMilliseconds: Math.max(0, end.endedAtMs - end.startedAtMs) }),
       peakMemoryBytes: end.peakMemoryBytes,
       ...(end.setupFailure === undefined ? {} : { failure: "exec", message: end.setupFailure }),
       ...(exitCode === openFailureExitCode ? this.#openFailure(run) : {}),
@@ -330,7 +440,12 @@ export class PodWorker {
     }
   }
 
-  async #request(container: Container, run: string, prepared: Prepared): Promise<Parameters<Tasks["run"]>[0]> {
+  async #request(
+    container: Container,
+    run: string,
+    prepared: Prepared,
+    isLease = false,
+  ): Promise<Parameters<Tasks["run"]>[0]> {
     const context = this.#context;
     const pod = this.#pod;
     const namespace = pod.metadata.namespace ?? "default";
@@ -380,6 +495,9 @@ export class PodWorker {
         "this node cannot limit memory; the pod runs without a limit",
       );
     }
+    const each = isLease ? eachOf(pod) : undefined;
+    for (const name of Object.keys(each?.variables ?? {})) delete environment[name];
+    const wall = pod.metadata.annotations?.[annotations.wallTimeSeconds];
     const errorPath = stated["BERTH_ERROR"] || stated["BERTH_OUTPUT"];
     // Of all pods of a job the first one says what happened to it.
     const { [labels.podSet]: podSet = "main", [labels.podIndex]: index = "0" } = pod.metadata.labels ?? {};
@@ -402,12 +520,16 @@ export class PodWorker {
         notice:
           errorPath === undefined || jobId === undefined
             ? undefined
-            : { subject: `JOB ${jobId} ON ${context.nodeName}`, path: errorPath },
+            : { jobId: Number(jobId), node: context.nodeName, path: errorPath },
+        each,
       },
       memoryBytes,
       cores: context.cores.take(pod.metadata.uid!, milli),
       nodeCores: context.cores.all,
-      deadline: this.#deadline(run.endsWith(".0")),
+      deadline:
+        isLease && wall !== undefined
+          ? { uptimeSeconds: `+${Math.ceil(Number(wall))}`, stage: "timelimit" }
+          : this.#deadline(run.endsWith(".0")),
       graceSeconds: this.#grace(),
     };
   }
@@ -438,6 +560,16 @@ export class PodWorker {
   #grace(): number {
     return this.#pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds;
   }
+}
+
+/** What differs from task to task; the pod's own labels and environment are those of its first. */
+function eachOf(pod: Pod): { variables: TaskVariables; firstJobId: number } {
+  const { annotations: stated, labels: has } = pod.metadata;
+  const text = stated?.[annotations.taskVariables];
+  return {
+    variables: text === undefined ? {} : (JSON.parse(text) as TaskVariables),
+    firstJobId: Number(has?.[labels.jobId] ?? 0) - Number(has?.[labels.task] ?? 0),
+  };
 }
 
 interface Prepared {

@@ -11,10 +11,36 @@
  *
  * `state` has one fact a line: `stat` (the launcher's /proc/self/stat), `uptime`, words of the shell about a signal, `code` (from
  * the task's first process), `ending` (why the watchdog ended it), `ended`.
+ *
+ * `lease POD-UID/CONTAINER.N` is several tasks of an array, listed in the file `lease`. For each, a file named by the task's index is
+ * the decision to run it (the agent makes it to take the task away), `current` names it, and `state` has `begin`, what its control
+ * group measured, and `end`. File descriptors 3 and 4 are the control groups of memory and of cpu, where there are any.
  */
 export const launcherText = `
 berth_pods=/proc/self/fd/8
-while IFS= read -r berth_run; do
+berth_group=/proc/self/fd/3
+
+# What the control group counted since the last look: bytes at most, time, kills for want of memory.
+berth_measure() {
+  berth_peak= berth_cpu= berth_kills=
+  if [ -e "$berth_group/memory.oom_control" ]; then
+    read -r berth_peak <"$berth_group/memory.max_usage_in_bytes"
+    echo 0 >"$berth_group/memory.max_usage_in_bytes"
+    [ ! -e /proc/self/fd/4/cpuacct.usage ] || read -r berth_cpu </proc/self/fd/4/cpuacct.usage
+    while read -r berth_word berth_value; do [ "$berth_word" != oom_kill ] || berth_kills=$berth_value; done <"$berth_group/memory.oom_control"
+    echo "group 1 \${berth_peak:--} \${berth_cpu:--} \${berth_kills:--}" >&7
+  elif [ -e "$berth_group/memory.events" ]; then
+    [ ! -e "$berth_group/memory.peak" ] || read -r berth_peak <"$berth_group/memory.peak"
+    read -r berth_word berth_cpu </proc/self/fd/4/cpu.stat
+    while read -r berth_word berth_value; do [ "$berth_word" != oom_kill ] || berth_kills=$berth_value; done <"$berth_group/memory.events"
+    echo "group 2 \${berth_peak:--} \${berth_cpu:--} \${berth_kills:--}" >&7
+  else
+    times >&7
+  fi 2>/dev/null
+}
+
+while IFS= read -r berth_line; do
+  berth_run=\${berth_line#lease }
   berth_claimed=
   set -C
   { berth_claimed=1; } 2>/dev/null >"$berth_pods/$berth_run/state"
@@ -28,8 +54,32 @@ while IFS= read -r berth_run; do
     read -r berth_stat </proc/self/stat
     echo "stat $berth_stat
 uptime $berth_uptime" >&7
-    (. "$berth_pods/$berth_run/task") </dev/null 2>&7
-    berth_code=$?
+    if [ "$berth_line" = "$berth_run" ]; then
+      (. "$berth_pods/$berth_run/task") </dev/null 2>&7
+      berth_code=$?
+    else
+      . "$berth_pods/$berth_run/lease"
+      berth_over=$((\${berth_uptime%%.*} + berth_seconds))
+      for berth_task in $berth_tasks; do
+        read -r berth_uptime berth_rest </proc/uptime
+        [ "\${berth_uptime%%.*}" -lt "$berth_over" ] || break
+        berth_claimed=
+        set -C
+        { berth_claimed=1; } 2>/dev/null >"$berth_pods/$berth_run/$berth_task"
+        set +C
+        [ -n "$berth_claimed" ] || continue
+        # What cannot be told is not begun.
+        echo "$berth_task $berth_uptime" >"$berth_pods/$berth_run/current" || continue
+        echo "begin $berth_task $berth_uptime" >&7 || continue
+        (. "$berth_pods/$berth_run/task") </dev/null 2>&7
+        berth_code=$?
+        read -r berth_uptime berth_rest </proc/uptime
+        berth_measure
+        echo "end $berth_code $berth_uptime" >&7
+      done
+      echo - >"$berth_pods/$berth_run/current"
+      berth_code=0
+    fi
     read -r berth_uptime berth_rest </proc/uptime
     times >&7
     echo "ended $berth_code $berth_uptime" >&7
@@ -55,6 +105,9 @@ exit $berth_code
  * Ends tasks at their time. Arguments: the data folder of the node agent, its pid, its shell. Each file in \`watch\` is one
  * line: DEADLINE (uptime) GRACE STAGE DEPTH MARK RUN, where DEPTH is how many generations below the launcher are not the job's,
  * MARK \`environ\` where the job has no pid namespace and is also sought by the mark in its environment. TERM and CONT at the deadline, KILL after the grace. USR1 makes it look at once.
+ *
+ * Of a lease DEADLINE is `+SECONDS`, the wall time of each of its tasks; the task that has used it up gets a file of its own, named with
+ * `@TASK`, whose line ends with that TASK and counts only while it is the one that runs.
  */
 export const watchdogText = `
 berth_data=$1 berth_agent=$2 berth_shell=$3
@@ -90,9 +143,15 @@ berth_tree_of() {
   done
 }
 
-# berth_signal SIGNAL LAUNCHER DEPTH MARK RUN
+# berth_signal SIGNAL LAUNCHER DEPTH MARK RUN [TASK]
 berth_signal() {
   berth_tree_of "$2" "$3"
+  # The tree is that of the lease's next task if this one has ended meanwhile.
+  if [ -n "$6" ]; then
+    berth_current=
+    { read -r berth_current berth_rest <"$berth_pods/$5/current"; } 2>/dev/null
+    [ "$berth_current" = "$6" ] || return
+  fi
   # Without a pid namespace some may have left the tree; the mark in their environment stays.
   if [ "$4" = environ ]; then
     for berth_file in $(grep -slF "BERTH_POD_UID=\${5%%/*}" /proc/[0-9]*/environ); do
@@ -105,6 +164,11 @@ berth_signal() {
   [ -z "$berth_tree" ] || kill -s "$1" $berth_tree 2>/dev/null
 }
 
+# Says in the job's error file why it is ended.
+berth_tell() {
+  berth_task=$berth_task BERTH_NOTICE=1 "$berth_shell" "$berth_pods/$berth_run/task" "$berth_stage" "$(date +%Y-%m-%dT%H:%M:%S)" 2>/dev/null
+}
+
 while :; do
   read -r berth_now berth_rest </proc/uptime
   berth_now=\${berth_now%%.*}
@@ -112,38 +176,55 @@ while :; do
   for berth_watch in "$berth_data"/watch/*; do
     [ -e "$berth_watch" ] || continue
     berth_any=1
-    { read -r berth_deadline berth_grace berth_stage berth_skip berth_mark berth_run <"$berth_watch"; } 2>/dev/null || continue
+    { read -r berth_deadline berth_grace berth_stage berth_skip berth_mark berth_run berth_task <"$berth_watch"; } 2>/dev/null || continue
+    case $berth_deadline in
+      +*)
+        { read -r berth_current berth_begun berth_rest <"$berth_pods/$berth_run/current"; } 2>/dev/null || continue
+        [ -n "$berth_begun" ] && [ "$berth_now" -ge "$((\${berth_begun%%.*} + \${berth_deadline#+}))" ] || continue
+        [ -e "$berth_watch@$berth_current" ] ||
+          echo "0 $berth_grace $berth_stage $berth_skip $berth_mark $berth_run $berth_current" >"$berth_watch@$berth_current"
+        continue
+        ;;
+    esac
     [ -n "$berth_run" ] && [ "$berth_now" -ge "$berth_deadline" ] || continue
-    berth_launcher= berth_ended= berth_born=
+    berth_launcher= berth_ended= berth_born= berth_current=
     while read -r berth_word berth_pid berth_rest; do
       case $berth_word in
         stat) berth_launcher=$berth_pid; set -- \${berth_rest##*) }; berth_born=\${20} ;;
-        ended) berth_ended=1 ;;
+        begin) berth_current=$berth_pid berth_ended= ;;
+        end | ended) berth_ended=1 ;;
       esac
     done 2>/dev/null <"$berth_pods/$berth_run/state"
     # Not begun yet: the launcher will find the deadline passed at the next look.
-    [ -n "$berth_launcher" ] || continue
+    if [ -z "$berth_launcher" ]; then
+      [ -e "$berth_pods/$berth_run" ] || rm -f "$berth_watch"
+      continue
+    fi
     berth_started=
-    if [ -n "$berth_ended" ] || ! berth_start_time "$berth_launcher" || [ "$berth_started" != "$berth_born" ]; then
+    if ! berth_start_time "$berth_launcher" || [ "$berth_started" != "$berth_born" ]; then
+      rm -f "$berth_watch" "\${berth_watch%@*}"
+      continue
+    fi
+    if [ -n "$berth_ended" ] || [ "$berth_current" != "$berth_task" ]; then
       rm -f "$berth_watch"
       continue
     fi
     case $berth_stage in
       kill) ;;
       *)
-        echo "ending $berth_stage" >>"$berth_pods/$berth_run/state"
+        echo "ending $berth_stage $berth_task" >>"$berth_pods/$berth_run/state"
         if [ "$berth_grace" -gt 0 ]; then
-          echo "$((berth_now + berth_grace)) 0 kill $berth_skip $berth_mark $berth_run" >"$berth_watch"
-          BERTH_NOTICE=1 "$berth_shell" "$berth_pods/$berth_run/task" "$berth_stage" "$(date +%Y-%m-%dT%H:%M:%S)" 2>/dev/null
-          berth_signal TERM "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run"
-          berth_signal CONT "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run"
+          echo "$((berth_now + berth_grace)) 0 kill $berth_skip $berth_mark $berth_run $berth_task" >"$berth_watch"
+          berth_tell
+          berth_signal TERM "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run" "$berth_task"
+          berth_signal CONT "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run" "$berth_task"
           continue
         fi
-        BERTH_NOTICE=1 "$berth_shell" "$berth_pods/$berth_run/task" "$berth_stage" "$(date +%Y-%m-%dT%H:%M:%S)" 2>/dev/null
+        berth_tell
         ;;
     esac
     # Of a pid namespace the first process is enough; it is asked for again until the launcher has told the end.
-    berth_signal KILL "$berth_launcher" "$((berth_skip > 0 ? berth_skip - 1 : 0))" "$berth_mark" "$berth_run"
+    berth_signal KILL "$berth_launcher" "$((berth_skip > 0 ? berth_skip - 1 : 0))" "$berth_mark" "$berth_run" "$berth_task"
   done
   if [ -z "$berth_any" ]; then
     kill -0 "$berth_agent" 2>/dev/null || exit 0

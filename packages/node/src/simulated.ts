@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { annotations } from "@berth/kinds";
-import type { ContainerTerminated, Pod } from "@berth/kinds";
+import { annotations, attemptOf, attemptPodName, leaseOf, parseIndexList } from "@berth/kinds";
+import type { ContainerTerminated, Lease, LeasedEnd, Pod } from "@berth/kinds";
 import { isFinished, timestamp, type PodFacts } from "./pod-status.ts";
 
 /** Runs shorter than this are told in one write, start and end together. */
@@ -13,6 +13,10 @@ export class SimulatedPod {
   #pod: Pod;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
+  readonly #lease: Lease | undefined;
+  /** Tasks of the lease that are run, in this order; the others are left. */
+  #taken: number[] = [];
+  #ended: LeasedEnd[] = [];
 
   constructor(pod: Pod, changed: (urgency: "soon" | "now") => void) {
     this.#pod = pod;
@@ -27,8 +31,32 @@ export class SimulatedPod {
       main: pod.spec.containers.map((container) => ({ container, restartCount: 0, running: { startedAt } })),
       gateOpen: gate === undefined ? undefined : gate !== "closed",
     };
+    this.#lease = leaseOf(pod);
+    if (this.#lease !== undefined) this.#takeTasks(this.#lease);
     if (this.facts.gateOpen === false) changed("soon");
     else this.#start();
+  }
+
+  get #taskMs(): number {
+    const { annotations: stated = {} } = this.#pod.metadata;
+    const wallMs = Number(stated[annotations.wallTimeSeconds] ?? Infinity) * 1000;
+    return Math.min(Number(stated[annotations.simulatedRunSeconds] ?? 0) * 1000, wallMs);
+  }
+
+  /** As many as begin within the lease's time, those left out that are cancelled before their turn. */
+  #takeTasks({ tasks, seconds }: Lease): void {
+    const asked = this.#pod.metadata.annotations?.[annotations.cancelTasks];
+    const cancelled = asked === undefined ? undefined : parseIndexList(asked);
+    const begun = this.#taken.slice(0, Math.floor((Date.now() - this.facts.startedAt) / this.#taskMs) + 1);
+    const most = Math.floor((seconds * 1000) / this.#taskMs) + 1;
+    const rest = tasks.filter((task) => !begun.includes(task) && cancelled?.has(task) !== true);
+    this.#taken = [...begun, ...rest.slice(0, Math.max(0, most - begun.length))];
+    this.facts.lease = () => {
+      const ended = new Set(this.#ended.map(({ task }) => task));
+      const running = this.#stopped || ended.size > 0 ? undefined : this.#taken[0];
+      const left = running === undefined ? tasks.filter((task) => !ended.has(task)) : [];
+      return { ended: this.#ended, running, left, skipped: [] };
+    };
   }
 
   get pod(): Pod {
@@ -46,6 +74,15 @@ export class SimulatedPod {
       this.facts.gateOpen = true;
       this.#start();
     }
+    if (
+      this.#lease !== undefined &&
+      !this.finished &&
+      pod.metadata.annotations?.[annotations.cancelTasks] !== undefined
+    ) {
+      clearTimeout(this.#timer);
+      this.#takeTasks(this.#lease);
+      this.#start();
+    }
     if (pod.metadata.deletionTimestamp !== undefined) this.end("deleted");
   }
 
@@ -55,7 +92,8 @@ export class SimulatedPod {
     this.#stopped = true;
     if (stage === "timelimit")
       this.facts.ended = { reason: "DeadlineExceeded", message: "the job was ended at its wall time" };
-    this.#finish(143, 15);
+    if (this.#lease !== undefined) this.#finishLease(this.#pod.metadata.annotations ?? {}, stage);
+    else this.#finish(143, 15);
   }
 
   close(): void {
@@ -68,24 +106,45 @@ export class SimulatedPod {
     const wallMs = Number(stated[annotations.wallTimeSeconds] ?? Infinity) * 1000;
     const opened = stated[annotations.gateOpenedAt];
     const since = opened === undefined ? this.facts.startedAt : Date.parse(opened);
-    const leftMs = Math.max(0, since + Math.min(runMs, wallMs) - Date.now());
+    const lastsMs = this.#lease === undefined ? Math.min(runMs, wallMs) : this.#taskMs * this.#taken.length;
+    const leftMs = Math.max(0, since + lastsMs - Date.now());
     if (leftMs > coalesceMs) this.#changed("soon");
     // Longer times than a timer can hold (24 days) are waited for in parts.
     const wait = (milliseconds: number): void => {
       const part = Math.min(milliseconds, 2 ** 30);
       this.#timer = setTimeout(() => {
         if (milliseconds > part) wait(milliseconds - part);
+        else if (this.#lease !== undefined) this.#finishLease(stated, runMs > wallMs ? "timelimit" : undefined);
         else if (runMs > wallMs) this.end("timelimit");
-        else this.#finish(this.#exitCode(stated));
+        else this.#finish(this.#exitCode(stated, this.#pod.metadata.name));
       }, part);
     };
     wait(leftMs);
   }
 
-  #exitCode(stated: Record<string, string>): number {
+  /** Ends the tasks whose time is over, and with `ending` the one that is under way. */
+  #finishLease(stated: Record<string, string>, ending?: string): void {
+    const name = attemptOf(this.#pod);
+    const { startedAt } = this.facts;
+    const taskMs = this.#taskMs;
+    const now = Date.now();
+    for (const [at, task] of this.#taken.entries()) {
+      const begunAt = startedAt + at * taskMs;
+      const isCut = ending !== undefined && (ending !== "deleted" || begunAt + taskMs > now);
+      if (begunAt > now && ending === "deleted") break;
+      const exitCode = isCut
+        ? 143
+        : this.#exitCode(stated, name === undefined ? "" : attemptPodName({ ...name, task }));
+      const end: LeasedEnd = { task, exitCode, startedAt: begunAt, milliseconds: Math.min(taskMs, now - begunAt) };
+      this.#ended.push(isCut ? { ...end, signal: 15, ending } : end);
+    }
+    this.#finish(Math.max(0, ...this.#ended.map(({ exitCode }) => exitCode)));
+  }
+
+  #exitCode(stated: Record<string, string>, name: string): number {
     const ratio = Number(stated[annotations.simulatedFailureRatio] ?? 0);
     if (ratio > 0) {
-      const digest = createHash("sha256").update(this.#pod.metadata.name).digest();
+      const digest = createHash("sha256").update(name).digest();
       if (digest.readUInt32BE(0) / 2 ** 32 < ratio) return 1;
     }
     return Number(stated[annotations.simulatedExitCode] ?? 0);
@@ -93,6 +152,7 @@ export class SimulatedPod {
 
   #finish(exitCode: number, signal?: number): void {
     const now = timestamp(Date.now());
+    const message = JSON.stringify({ runMilliseconds: Date.now() - this.facts.startedAt });
     for (const state of this.facts.main) {
       const startedAt = timestamp(state.running?.startedAt ?? this.facts.startedAt);
       const terminated: ContainerTerminated = {
@@ -101,6 +161,7 @@ export class SimulatedPod {
         reason: exitCode === 0 ? "Completed" : "Error",
         startedAt,
         finishedAt: now,
+        message,
       };
       state.running = undefined;
       state.terminated = terminated;

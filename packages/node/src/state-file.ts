@@ -45,7 +45,7 @@ export function parseState(text: string): TaskState {
     else if (word === "ended") {
       state.exitCode = Number(value);
       state.endedAt = Number(rest);
-    } else if (/^\d+m[\d.]+s \d+m[\d.]+s$/.test(line)) state.launcherCpuMilliseconds = milliseconds(line);
+    } else if (childMilliseconds(line) !== undefined) state.launcherCpuMilliseconds = childMilliseconds(line);
     else if (code === undefined && signalWords.test(line)) signalled = true;
     else if (line.includes(killedWords)) killed = true;
     else if (line !== "") state.words.push(line);
@@ -59,8 +59,9 @@ export function parseState(text: string): TaskState {
   return state;
 }
 
-/** `1m2.50s 0m0.25s` (user, system); of the two lines that `times` prints the second, of the children, is what counts. */
-function milliseconds(line: string): number {
+/** `1m2.50s 0m0.25s` (user, system); of the two lines that `times` prints the second, of the children, is what counts. Undefined of other lines. */
+export function childMilliseconds(line: string): number | undefined {
+  if (!/^\d+m[\d.]+s \d+m[\d.]+s$/.test(line)) return undefined;
   return line
     .split(" ")
     .map((part) => /^(\d+)m([\d.]+)s$/.exec(part)!)

@@ -1,4 +1,4 @@
-import { quoteForShell } from "@berth/kinds";
+import { quoteForShell, type TaskNumber, type TaskVariables } from "@berth/kinds";
 import type { CgroupBaseline } from "./cgroups.ts";
 import { initText } from "./shell-texts.ts";
 import type { Tools } from "./host.ts";
@@ -25,6 +25,8 @@ export interface TaskRecord {
   baseline?: CgroupBaseline;
   /** Cores that only this pod uses. */
   cores?: number[];
+  /** Of a pod of an array: `WORKLOAD-UID ATTEMPT`, and the tasks that it took. */
+  claim?: { of: string; tasks: number[] };
 }
 
 export interface TaskPlan {
@@ -41,8 +43,10 @@ export interface TaskPlan {
   namespaces: "none" | "privileged" | "user";
   /** Cores to bind to where no control group does it. */
   bindTo?: number[];
-  /** Where the end by time limit or by deletion is said: the job's error file. */
-  notice?: { subject: string; path: string };
+  /** Where the end by time limit or by deletion is said: the job's error file. Of a lease the path is that of each task. */
+  notice?: { jobId: number; node: string; path: string };
+  /** What differs from task to task of a lease; `firstJobId` is that of index 0. */
+  each?: { variables: TaskVariables; firstJobId: number };
 }
 
 /** Capabilities that a job of root keeps: what containers get by default, nothing that could undo the sandbox. */
@@ -54,17 +58,46 @@ export function generationsBelowLauncher(plan: Pick<TaskPlan, "namespaces">): nu
   return plan.namespaces === "none" ? 1 : 2;
 }
 
-/** The sh text that a launcher reads to become the task. */
+/** Exports what differs from task to task of a lease; `berth_task` is the task's index. */
+function eachText({ variables, firstJobId }: NonNullable<TaskPlan["each"]>): string[] {
+  const lines = [
+    `berth_job=$((${firstJobId} + berth_task)) berth_digit=$((berth_task % 10))`,
+    `berth_pad() { berth_padded=$1; while [ \${#berth_padded} -lt $2 ]; do berth_padded=0$berth_padded; done; }`,
+  ];
+  const padded = new Set<string>();
+  const number = ({ of, width = 0 }: TaskNumber): string => {
+    if (width < 2) return `"$berth_${of}"`;
+    const name = `berth_${of}_${width}`;
+    if (!padded.has(name)) lines.push(`berth_pad $berth_${of} ${width}; ${name}=$berth_padded`);
+    padded.add(name);
+    return `"$${name}"`;
+  };
+  for (const [name, parts] of Object.entries(variables)) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) continue;
+    const value = parts.map((part) => (typeof part === "string" ? quoteForShell(part) : number(part))).join("");
+    lines.push(`export ${name}=${value}`);
+  }
+  return lines;
+}
+
+/** The sh text that a launcher reads to become the task, or each task of a lease in its turn. */
 export function taskText(plan: TaskPlan, tools: Tools): string {
   const lines = [`#${JSON.stringify(plan.record)}`];
   const identity = plan.identity === undefined ? [] : identityWords(plan.identity, tools);
+  if (plan.each !== undefined) lines.push(...eachText(plan.each));
   if (plan.notice !== undefined) {
-    const { subject, path } = plan.notice;
-    const say = `echo "berth: *** ${subject} CANCELLED AT $2$3 ***" >>"$1"`;
+    const { jobId, node, path } = plan.notice;
+    const say = `echo "berth: *** JOB $4 ON ${node} CANCELLED AT $2$3 ***" >>"$1"`;
+    const words = [...identity, tools.shell, "-c", say, "notice"].map(quoteForShell).join(" ");
+    const perTask = ["BERTH_ERROR", "BERTH_OUTPUT"].find(
+      (name) => plan.each?.variables[name] !== undefined || (plan.environment[name] ?? "") !== "",
+    );
+    const file = plan.each?.variables[perTask ?? ""] === undefined ? quoteForShell(path) : `"$${perTask}"`;
+    const job = plan.each === undefined ? String(jobId) : `"$berth_job"`;
     lines.push(
       `if [ "\${BERTH_NOTICE-}" ]; then`,
       `  case $1 in timelimit) berth_why=" DUE TO TIME LIMIT" ;; *) berth_why= ;; esac`,
-      `  exec ${[...identity, tools.shell, "-c", say, "notice", path].map(quoteForShell).join(" ")} "$2" "$berth_why"`,
+      `  exec ${words} ${file} "$2" "$berth_why" ${job}`,
       `fi`,
     );
   } else lines.push(`[ -z "\${BERTH_NOTICE-}" ] || exit 0`);
@@ -89,7 +122,7 @@ export function taskText(plan: TaskPlan, tools: Tools): string {
   }
   if (plan.identity?.uid === 0) words.push(tools.setpriv!, ...withoutDangerousCapabilities);
   words.push(tools.shell, "-c", initText, "berth-init", ...sourced(plan.command));
-  lines.push(`exec ${words.map(quoteForShell).join(" ")} 6>&- 8>&-`);
+  lines.push(`exec ${words.map(quoteForShell).join(" ")} 3>&- 4>&- 6>&- 8>&-`);
   return `${lines.join("\n")}\n`;
 }
 

@@ -12,9 +12,11 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import type { Pod, TaskVariables } from "@berth/kinds";
 import { chooseDriver, type Driver } from "./driver.ts";
 import { hostTools, uptimeSeconds } from "./host.ts";
 import { Tasks, type TaskEnd, type TaskRequest } from "./tasks.ts";
+import { LeaseRun } from "./lease-run.ts";
 import { groupWords } from "./task.ts";
 import { Watchdog } from "./watchdog.ts";
 
@@ -133,6 +135,131 @@ function suite(driver: Driver): void {
     const deadline = { uptimeSeconds: uptimeSeconds(), stage: "timelimit" };
     const end = await sh("trap 'exit 9' TERM; while :; do sleep 0.1; done", { deadline, graceSeconds: 20 });
     assert.deepEqual([end.ending, end.exitCode, end.signal], ["timelimit", 9, undefined]);
+  });
+
+  async function lease(
+    tasksOf: number[],
+    script: string,
+    {
+      seconds = 5,
+      deadline,
+      pod = `lease-${count++}`,
+    }: { seconds?: number; deadline?: `+${number}`; pod?: string } = {},
+    meanwhile?: (run: LeaseRun) => Promise<void>,
+  ) {
+    const leaseRun = new LeaseRun(tasks, `${pod}/main.0`, { tasks: tasksOf, seconds }, tasksOf);
+    const variables: TaskVariables = {
+      SLURM_ARRAY_TASK_ID: [{ of: "task" }],
+      OUT: [`${outside}/it's `, { of: "job", width: 6 }, "-", { of: "digit" }, "-", { of: "task", width: 3 }],
+    };
+    const done = run(
+      ["sh", "-c", script],
+      {
+        lease: { tasks: tasksOf, seconds },
+        ...(deadline === undefined ? {} : { deadline: { uptimeSeconds: deadline, stage: "timelimit" } }),
+        plan: {
+          command: ["sh", "-c", script],
+          environment: { PATH: "/usr/bin:/bin", BERTH_INIT: "1", BERTH_POD_UID: pod },
+          workingDirectory: "/",
+          identity: asRoot ? identity : undefined,
+          namespaces: driver.namespaces,
+          each: { variables, firstJobId: 4000 },
+        },
+      },
+      pod,
+    );
+    leaseRun.begun();
+    await meanwhile?.(leaseRun);
+    const end = await done;
+    leaseRun.close();
+    return { end, ...leaseRun.report() };
+  }
+  const until = async (holds: () => boolean): Promise<void> => {
+    while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
+  };
+
+  test("a lease: each task in its turn, with its own environment, exit code, signal and time", async () => {
+    const { ended, left } = await lease(
+      [7, 8, 19],
+      `echo "$SLURM_ARRAY_TASK_ID $$" >"$OUT"; case $SLURM_ARRAY_TASK_ID in 8) exit 3 ;; 19) kill -TERM $$ ;; esac`,
+    );
+    assert.deepEqual(
+      ended.map(({ task, exitCode, signal, ending }) => [task, exitCode, signal, ending]),
+      [
+        [7, 0, undefined, undefined],
+        [8, 3, undefined, undefined],
+        [19, 143, 15, undefined],
+      ],
+    );
+    assert.deepEqual(left, []);
+    for (const [file, task] of [
+      ["004007-7-007", 7],
+      ["004008-8-008", 8],
+      ["004019-9-019", 19],
+    ] as const) {
+      const [index, pid] = readFileSync(join(outside, `it's ${file}`), "utf8")
+        .trim()
+        .split(" ");
+      assert.equal(Number(index), task);
+      if (sandboxed) assert.equal(pid, "2", "in a pid namespace of its own");
+    }
+    for (let at = 1; at < ended.length; at++) {
+      assert.ok(ended[at]!.startedAt >= ended[at - 1]!.startedAt + ended[at - 1]!.milliseconds - 1);
+    }
+  });
+
+  test("a lease begins nothing more when its time is over; what was not begun is left", async () => {
+    const { ended, left } = await lease([1, 2, 3, 4, 5, 6], "sleep 0.6", { seconds: 1 });
+    assert.ok(ended.length >= 1 && left.length >= 3, JSON.stringify({ ended, left }));
+    assert.deepEqual([...ended.map(({ task }) => task), ...left], [1, 2, 3, 4, 5, 6]);
+  });
+
+  test("one task of a lease is cancelled before it begins, one while it runs, the others go on", async () => {
+    const script = `[ $SLURM_ARRAY_TASK_ID != 2 ] || sleep 30; [ $SLURM_ARRAY_TASK_ID != 3 ] || echo ran >${outside}/three; exit 0`;
+    const { ended, left } = await lease([1, 2, 3, 4], script, { seconds: 60 }, async (leaseRun) => {
+      await until(() => {
+        leaseRun.look();
+        return leaseRun.state?.running === 2;
+      });
+      const pod = { metadata: { annotations: { "berth.dev/cancel-tasks": "2-3" } } } as unknown as Pod;
+      leaseRun.update(pod, 5);
+    });
+    assert.deepEqual(
+      ended.map(({ task, exitCode, signal, ending }) => [task, exitCode, signal, ending]),
+      [
+        [1, 0, undefined, undefined],
+        [2, 143, 15, "cancelled"],
+        [4, 0, undefined, undefined],
+      ],
+    );
+    assert.deepEqual(left, [3]);
+    assert.ok(!existsSync(join(outside, "three")));
+  });
+
+  test("the wall time of a lease is that of each task", async () => {
+    const { ended } = await lease([1, 2, 3], "[ $SLURM_ARRAY_TASK_ID != 2 ] || sleep 30", {
+      seconds: 60,
+      deadline: "+1",
+    });
+    assert.deepEqual(
+      ended.map(({ task, exitCode, ending }) => [task, exitCode, ending]),
+      [
+        [1, 0, undefined],
+        [2, 143, "timelimit"],
+        [3, 0, undefined],
+      ],
+    );
+  });
+
+  test("a lease whose pod is deleted ends what runs and leaves the rest", async () => {
+    const { ended, left } = await lease([1, 2, 3], "sleep 30", { seconds: 60 }, async (leaseRun) => {
+      await until(() => {
+        leaseRun.look();
+        return leaseRun.state?.running === 1;
+      });
+      leaseRun.end("deleted", 5);
+    });
+    assert.deepEqual([ended.map(({ task, ending }) => [task, ending]), left], [[[1, "deleted"]], [2, 3]]);
   });
 
   test("a run is never begun twice, by whichever agent", async () => {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Cgroups } from "./cgroups.ts";
 import { bootId, hostTools, uptimeSeconds, usableCores } from "./host.ts";
 import { LauncherPool, type Launcher, type LauncherSpec } from "./launcher-pool.ts";
+import { LeaseState } from "./lease-state.ts";
 import { parseState, type TaskState } from "./state-file.ts";
 import { generationsBelowLauncher, taskText, type TaskPlan, type TaskRecord } from "./task.ts";
 import type { Watchdog } from "./watchdog.ts";
@@ -28,12 +29,15 @@ export interface TaskRequest {
   run: string;
   launcher: LauncherSpec;
   plan: Omit<TaskPlan, "record" | "run">;
+  /** Several tasks of an array, in this order; `plan.each` says what differs. The end told is that of the last. */
+  lease?: { tasks: readonly number[]; seconds: number };
+  claim?: TaskRecord["claim"];
   memoryBytes?: number;
   /** Cores that only this pod uses; bound by control group where there is one. */
   cores?: number[];
   nodeCores?: readonly number[];
-  /** Uptime in whole seconds at which it is ended, and why. */
-  deadline?: { uptimeSeconds: number; stage: string };
+  /** Uptime in whole seconds at which it is ended, and why; of a lease `+` and the seconds that each of its tasks may take. */
+  deadline?: { uptimeSeconds: number | `+${number}`; stage: string };
   graceSeconds: number;
 }
 
@@ -51,6 +55,9 @@ export interface TasksOptions {
   watchdog: Watchdog;
   log(level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
 }
+
+/** Content of a task's file that the agent made before the launcher could. */
+const withdrawn = "withdrawn";
 
 /** Starts tasks, learns of their end, takes back those of an earlier agent. A task is named by its run, `POD-UID/CONTAINER.N`. */
 export class Tasks {
@@ -126,6 +133,7 @@ export class Tasks {
       cpuBeforeMilliseconds: this.#launcherCpu.get(launcher.id) ?? 0,
       depth: generationsBelowLauncher({ namespaces }),
       mark: namespaces === "none" ? "environ" : "-",
+      ...(request.claim === undefined ? {} : { claim: request.claim }),
     };
     const plan: TaskPlan = {
       ...request.plan,
@@ -134,13 +142,45 @@ export class Tasks {
       bindTo: byGroup || !binds ? undefined : [...bound],
     };
     writeFileSync(join(directory, "task"), taskText(plan, hostTools()), { mode: 0o600 });
+    if (request.lease !== undefined) {
+      const { tasks, seconds } = request.lease;
+      writeFileSync(join(directory, "lease"), `berth_tasks='${tasks.join(" ")}' berth_seconds=${seconds}\n`);
+    }
     if (request.deadline !== undefined) {
       const { uptimeSeconds: at, stage } = request.deadline;
       this.#options.watchdog.set({ run, atUptimeSeconds: at, graceSeconds: request.graceSeconds, stage, ...record });
     }
     this.#running.set(run, { run, record, launcher, peakSampledBytes: 0, end: resolve });
-    this.#pool.start(launcher, run);
+    this.#pool.start(launcher, run, request.lease !== undefined);
     return promise;
+  }
+
+  /** Takes a task of a lease away, so that it will not begin: false where it has. What another agent took away stays so. */
+  withdraw(run: string, task: number): boolean {
+    const path = join(this.#pods, run, String(task));
+    try {
+      writeFileSync(path, withdrawn, { flag: "wx", mode: 0o600 });
+      return true;
+    } catch {
+      try {
+        return readFileSync(path, "utf8") === withdrawn;
+      } catch {
+        return false;
+      }
+    }
+  }
+
+  /** Asks for the end of one task of a lease, if it is the one that runs: TERM, after the grace KILL. */
+  endTask(run: string, task: number, graceSeconds: number, stage: string): void {
+    const record = this.#running.get(run)?.record;
+    if (record === undefined) return;
+    this.#options.watchdog.set({ run, task, atUptimeSeconds: 0, graceSeconds, stage, ...record });
+    this.#options.watchdog.wake();
+  }
+
+  /** Follows what the launcher tells of the tasks of a lease. */
+  follow(run: string): LeaseState {
+    return new LeaseState(join(this.#pods, run, "state"), this.#readRecord(run)?.baseline);
   }
 
   /** Asks for the end of a run: TERM, after the grace KILL. */

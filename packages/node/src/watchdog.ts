@@ -6,12 +6,14 @@ import { watchdogText } from "./shell-texts.ts";
 
 export interface Watch {
   run: string;
-  /** 0: now. */
-  atUptimeSeconds: number;
+  /** 0: now. Of a lease `+` and the wall time of each of its tasks. */
+  atUptimeSeconds: number | `+${number}`;
   graceSeconds: number;
   stage: string;
   depth: number;
   mark: string;
+  /** Only this task of a lease, while it is the one that runs. */
+  task?: number;
 }
 
 const pokeMs = 500;
@@ -41,8 +43,10 @@ export class Watchdog {
   }
 
   set(watch: Watch): void {
-    const path = this.#path(watch.run);
-    const line = `${Math.floor(watch.atUptimeSeconds)} ${Math.ceil(watch.graceSeconds)} ${watch.stage} ${watch.depth} ${watch.mark} ${watch.run}\n`;
+    const { atUptimeSeconds: at, task } = watch;
+    const path = task === undefined ? this.#path(watch.run) : `${this.#path(watch.run)}@${task}`;
+    const deadline = typeof at === "number" ? Math.floor(at) : at;
+    const line = `${deadline} ${Math.ceil(watch.graceSeconds)} ${watch.stage} ${watch.depth} ${watch.mark} ${watch.run} ${task ?? ""}\n`;
     writeFileSync(path, line);
     this.#watched += 1;
     // With nothing to watch it sleeps long; many short jobs wake it once.

@@ -1,0 +1,139 @@
+/**
+ * Leases: a pod of an array that carries several of its short tasks in turn. All are of one attempt number; the pod is named and
+ * labelled by the first. What became of them stands in a condition of the pod's status. See docs/runtime.md.
+ */
+import { annotations, leaseCondition } from "./constants.ts";
+import { formatIndexList, IndexSet, parseIndexList } from "./index-list.ts";
+import type { Pod, PodStatus } from "./pod.ts";
+
+export interface Lease {
+  /** Ascending; two or more. */
+  tasks: number[];
+  /** The node begins no further task when so much time has passed since it began the first. */
+  seconds: number;
+}
+
+/** How one task of a lease ended. */
+export interface LeasedEnd {
+  task: number;
+  exitCode: number;
+  /** Number of the signal that ended it. */
+  signal?: number;
+  /**
+   * What ended it, where it did not end by itself: `timelimit`, `activedeadline`, `deleted` (its pod), `cancelled` (only it), `memory`,
+   * `lost` (nothing is known but that it is gone); or why its script never began: `output`, `input`, `setup`.
+   */
+  ending?: string;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  milliseconds: number;
+  cpuMilliseconds?: number;
+  peakMemoryKibibytes?: number;
+}
+
+export interface LeaseReport {
+  ended: LeasedEnd[];
+  running?: number;
+  /** Not begun, and never will be by this pod: they wait again. */
+  left: number[];
+  /** Taken by another pod before: that one tells what became of them. */
+  skipped: number[];
+}
+
+/** The lease that a pod carries; undefined of a pod of one task. */
+export function leaseOf(pod: Pick<Pod, "metadata">): Lease | undefined {
+  const tasks = pod.metadata.annotations?.[annotations.tasks];
+  if (tasks === undefined) return undefined;
+  return {
+    tasks: [...parseIndexList(tasks)],
+    seconds: Number(pod.metadata.annotations?.[annotations.leaseSeconds] ?? 1),
+  };
+}
+
+export function formatTasks(tasks: Iterable<number>): string {
+  const set = new IndexSet();
+  for (const task of tasks) set.add(task);
+  return formatIndexList(set);
+}
+
+/** The condition's message: small, for it is written about once a second and holds up to 256 tasks. */
+export function formatLeaseReport(report: LeaseReport): string {
+  const base = report.ended[0]?.startedAt ?? 0;
+  const ended = report.ended.map((end) =>
+    [
+      end.task,
+      end.exitCode,
+      end.startedAt - base,
+      end.milliseconds,
+      end.cpuMilliseconds ?? "",
+      end.peakMemoryKibibytes ?? "",
+      end.signal ?? "",
+      end.ending ?? "",
+    ]
+      .join(",")
+      .replace(/,+$/, ""),
+  );
+  return JSON.stringify({
+    ...(report.running === undefined ? {} : { running: report.running }),
+    ...(report.left.length === 0 ? {} : { left: formatTasks(report.left) }),
+    ...(report.skipped.length === 0 ? {} : { skipped: formatTasks(report.skipped) }),
+    ...(ended.length === 0 ? {} : { base, ended: ended.join(" ") }),
+  });
+}
+
+/** What the pod's status tells of its lease; undefined where it tells nothing yet. */
+export function leaseReportOf(status: PodStatus | undefined): LeaseReport | undefined {
+  const text = status?.conditions?.find(({ type }) => type === leaseCondition)?.message;
+  if (text === undefined) return undefined;
+  const {
+    running,
+    left = "",
+    skipped = "",
+    base = 0,
+    ended = "",
+  } = JSON.parse(text) as Partial<{
+    running: number;
+    left: string;
+    skipped: string;
+    base: number;
+    ended: string;
+  }>;
+  const number = (field: string | undefined): number | undefined =>
+    field === undefined || field === "" ? undefined : Number(field);
+  return {
+    running,
+    left: [...parseIndexList(left)],
+    skipped: [...parseIndexList(skipped)],
+    ended:
+      ended === ""
+        ? []
+        : ended.split(" ").map((entry): LeasedEnd => {
+            const [task, code, start, milliseconds, cpu, peak, signal, ending] = entry.split(",");
+            return {
+              task: Number(task),
+              exitCode: Number(code),
+              startedAt: base + Number(start),
+              milliseconds: Number(milliseconds),
+              cpuMilliseconds: number(cpu),
+              peakMemoryKibibytes: number(peak),
+              signal: number(signal),
+              ending: ending === "" ? undefined : ending,
+            };
+          }),
+  };
+}
+
+/**
+ * Variables that differ from task to task of a lease, as parts: text, or a number of the task (`task` its index, `job` its job id,
+ * `digit` the last digit of its index), with zeros in front up to `width`.
+ */
+export type TaskVariables = Record<string, (string | TaskNumber)[]>;
+export interface TaskNumber {
+  of: "task" | "job" | "digit";
+  width?: number;
+}
+
+export function taskNumber({ of, width = 0 }: TaskNumber, task: number, firstJobId: number): string {
+  const number = of === "task" ? task : of === "job" ? firstJobId + task : task % 10;
+  return String(number).padStart(width, "0");
+}
