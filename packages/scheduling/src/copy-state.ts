@@ -40,10 +40,10 @@ export function copyState(from: ClusterStore, copy: ClusterStore): void {
   }
   for (const job of from.jobs.values()) {
     const twin = copy.jobs.get(job.id)!;
-    for (const run of job.runs?.values() ?? []) {
+    for (const run of new Set(job.runs?.values())) {
       const placement = own({ charges: run.charges, nodes: run.nodes, queue: run.queue });
       applyCharges(copy.table, placement.charges, run.start, run.end, -1);
-      copy.begin(twin, run.task, placement, run.start, run.end).slotEnd = run.slotEnd;
+      copy.begin(twin, run.task, placement, run.start, run.end, run.tasks).slotEnd = run.slotEnd;
     }
     twin.lastStart = job.lastStart;
   }

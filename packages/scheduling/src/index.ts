@@ -57,6 +57,7 @@ export type {
   ForecastOptions,
   Foresight,
   JobInput,
+  LeaseInput,
   NodeInput,
   PodSetInput,
   Policy,

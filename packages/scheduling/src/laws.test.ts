@@ -40,6 +40,23 @@ law(
 );
 
 law(
+  "a reservation is not delayed by leases of other jobs either",
+  fc.property(scenarios({ plain: true, leases: true }), (scenario) => {
+    const world = new World(scenario);
+    const promised = new Map<number, number>();
+    world.onDecide = (decisions) => {
+      for (const { job, startTime } of [...decisions.reservations, ...decisions.starts]) {
+        if (world.inputs.get(job)!.array !== undefined) continue;
+        const before = promised.get(job) ?? Infinity;
+        assert.ok(startTime <= before, `job ${job}: ${startTime} after ${before}`);
+        promised.set(job, startTime);
+      }
+    };
+    world.play();
+  }),
+);
+
+law(
   "without reservations and backfill jobs start in the order in which they came",
   fc.property(
     scenarios({ plain: true, policy: withPolicy({ reservationDepth: 0, backfill: "None", overdue: "Extend" }) }),
@@ -152,7 +169,9 @@ function rebuild(world: World, now: number): ClusterStore {
   }
   for (const { start } of world.running.values()) {
     const run = original.jobs.get(start.job)!.runs!.get(start.task ?? -1)!;
-    state.startJob(start.job, { nodes: start.nodes, startTime: start.startTime, endTime: run.slotEnd }, start.task);
+    const more = [...(run.tasks ?? [])].filter((task) => task !== start.task);
+    const slot = { nodes: start.nodes, startTime: start.startTime, endTime: run.slotEnd };
+    state.startJob(start.job, slot, start.task, more);
     // An extension of an overdue job is counted from when it was made.
     state.moveEnd(state.jobs.get(start.job)!.runs!.get(start.task ?? -1)!, run.end);
   }

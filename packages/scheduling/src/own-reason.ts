@@ -17,6 +17,7 @@ export function ownReason(job: JobRecord, now: Time): { reason: WaitReason; unti
     return { reason: array.blocked.size > 0 ? "Dependency" : "DependencyNeverSatisfied" };
   }
   if (input.beginTime !== undefined && input.beginTime > now) return { reason: "BeginTime" };
-  if (array !== undefined && (job.runs?.size ?? 0) >= array.maxRunning) return { reason: "ArrayTaskLimit" };
+  if (array !== undefined && (job.runs?.size ?? 0) - job.sharing >= array.maxRunning)
+    return { reason: "ArrayTaskLimit" };
   return job.expired ? { reason: "Resources" } : undefined;
 }

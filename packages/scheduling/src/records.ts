@@ -19,6 +19,8 @@ export interface Placement {
 export interface Run extends Placement {
   job: JobRecord;
   task: number | undefined;
+  /** Of a lease: its tasks that have not ended. */
+  tasks?: Set<number>;
   start: Time;
   /** End of the slot as granted, and the end that is assumed now (later once it is overdue). */
   slotEnd: Time;
@@ -73,8 +75,10 @@ export interface JobRecord {
   dependencies: DependencyRecord[];
   /** Ids of jobs with a dependency on this one. */
   dependents: Set<number> | undefined;
-  /** By task; -1 outside arrays. */
+  /** By task; -1 outside arrays. Those of a lease share theirs. */
   runs: Map<number, Run> | undefined;
+  /** How many more tasks than places `runs` has. */
+  sharing: number;
   lastStart: Time | undefined;
   reservation: ReservationRecord | undefined;
   /** A reservation taken out of the timelines for a moment; put back if it still fits. */
@@ -101,6 +105,7 @@ export function newRecord(input: JobInput, jobClass: JobClass): JobRecord {
     dependencies: [],
     dependents: undefined,
     runs: undefined,
+    sharing: 0,
     lastStart: undefined,
     reservation: undefined,
     lifted: undefined,

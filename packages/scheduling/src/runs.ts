@@ -76,6 +76,18 @@ export class RunSet {
     return removed;
   }
 
+  /** The lowest `count`, ascending. */
+  lowest(count: number): number[] {
+    const result: number[] = [];
+    for (let index = 0; index < this.#bounds.length; index += 2) {
+      for (let task = this.#bounds[index]!; task <= this.#bounds[index + 1]!; task += 1) {
+        if (result.length === count) return result;
+        result.push(task);
+      }
+    }
+    return result;
+  }
+
   runs(): [number, number][] {
     const result: [number, number][] = [];
     for (let index = 0; index < this.#bounds.length; index += 2) {

@@ -16,6 +16,11 @@ export function startNow(store: ClusterStore, job: JobRecord): Start | undefined
   for (const variant of shape.open) {
     const { slotSeconds, minSlotSeconds } = shape;
     let seconds = Math.min(slotSeconds, longest(store, job, variant));
+    const lease = leaseOf(store, job);
+    if (lease !== undefined) {
+      const placement = placeNow(store, shape, variant, seconds + lease.seconds);
+      if (placement !== undefined) return begin(store, job, placement, store.now + seconds + lease.seconds, lease);
+    }
     let placement = placeNow(store, shape, variant, seconds);
     if (placement === undefined && minSlotSeconds < seconds) {
       placement = placeNow(store, shape, variant, minSlotSeconds);
@@ -29,6 +34,27 @@ export function startNow(store: ClusterStore, job: JobRecord): Start | undefined
     return begin(store, job, placement, now + seconds);
   }
   return undefined;
+}
+
+/** How many tasks one start may take, two or more, and how much longer its slot is for that; undefined: one. */
+function leaseOf(store: ClusterStore, job: JobRecord): Lease | undefined {
+  const { lease, deadline, minWallTimeSeconds } = job.input;
+  if (lease === undefined || job.array === undefined || deadline !== undefined || minWallTimeSeconds !== undefined)
+    return;
+  const share = Math.ceil(job.array.pending.size / (2 * lease.places));
+  const count = Math.min(lease.tasks, share);
+  if (count < 2) return undefined;
+  // Whoever waits for the start of a task would be told that of the first.
+  for (const id of job.dependents ?? []) {
+    const waits = store.jobs.get(id)?.dependencies.some(({ input }) => input.type === "After" && input.job === job.id);
+    if (waits === true) return undefined;
+  }
+  return { count, seconds: lease.seconds };
+}
+
+interface Lease {
+  count: number;
+  seconds: number;
 }
 
 /** As many pods as fit, from the minimum of the gang to its full count. */
@@ -66,18 +92,20 @@ export function startAsReserved(store: ClusterStore, job: JobRecord): Start | un
   return begin(store, job, reservation, reservation.end);
 }
 
-function begin(store: ClusterStore, job: JobRecord, placement: Placement, end: Time): Start {
+function begin(store: ClusterStore, job: JobRecord, placement: Placement, end: Time, lease?: Lease): Start {
   const task = job.array?.pending.first();
+  const tasks = lease === undefined ? undefined : job.array!.pending.lowest(lease.count);
   const start: Start = {
     job: job.id,
     ...(task === undefined ? {} : { task }),
+    ...(tasks === undefined ? {} : { tasks }),
     queue: placement.queue,
     nodes: placement.nodes.map((set) => set.map((node) => node.name)),
     startTime: store.now,
     endTime: end,
-    wallTimeSeconds: end - store.now - (job.input.overheadSeconds ?? 0),
+    wallTimeSeconds: end - store.now - (lease?.seconds ?? 0) - (job.input.overheadSeconds ?? 0),
   };
-  store.begin(job, task, placement, store.now, end);
+  store.begin(job, task, placement, store.now, end, tasks);
   return start;
 }
 

@@ -242,6 +242,11 @@ export class ClusterStore implements ClusterState, PlacementContext {
     const input: JobInput = { ...job.input, ...changes, id };
     checkJob(input, this.resources);
     this.tick(now);
+    // How many tasks one start takes changes nothing of what waits and why.
+    if (Object.keys(changes).join() === "lease") {
+      job.input = { ...job.input, lease: changes.lease };
+      return;
+    }
     this.#unlist(job);
     const jobClass = this.classTable.join(input);
     this.classTable.leave(job.class);
@@ -283,28 +288,41 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   // --- running jobs
 
-  startJob(id: number, allocation: Allocation, task?: number): void {
+  startJob(id: number, allocation: Allocation, task?: number, more: readonly number[] = []): void {
     const job = this.#known(id);
-    this.#requirePending(job, task);
+    for (const each of [task, ...more]) this.#requirePending(job, each);
     const placement = placementOf(this.table, job, allocation.nodes);
     const { startTime, endTime } = allocation;
     applyCharges(this.table, placement.charges, startTime, endTime, -1);
-    this.begin(job, task, placement, startTime, endTime);
+    this.begin(job, task, placement, startTime, endTime, more.length === 0 ? undefined : [task!, ...more]);
     for (const { node } of placement.charges) this.plan.repair(node, this.now);
   }
 
-  /** A job begins on a placement that is taken out of the timelines already. */
-  begin(job: JobRecord, task: number | undefined, placement: Placement, start: Time, end: Time): Run {
+  /** A job begins on a placement that is taken out of the timelines already. `tasks`: all of a lease. */
+  begin(
+    job: JobRecord,
+    task: number | undefined,
+    placement: Placement,
+    start: Time,
+    end: Time,
+    tasks?: Iterable<number>,
+  ): Run {
     const { charges, nodes, queue } = placement;
     const run: Run = { charges, nodes, queue, job, task, start, slotEnd: end, end, alive: true };
     job.reported = undefined;
     if (job.reservation !== undefined || job.lifted !== undefined) this.plan.drop(job);
-    if (task !== undefined) {
-      const { pending, blocked, never } = job.array!;
-      if (pending.first() === task) pending.take();
-      else for (const set of [pending, blocked, never]) set.remove(task);
+    job.runs ??= new Map();
+    if (tasks !== undefined) {
+      run.tasks = new Set(tasks);
+      job.sharing += run.tasks.size - 1;
     }
-    (job.runs ??= new Map()).set(task ?? -1, run);
+    for (const each of run.tasks ?? [task]) {
+      job.runs.set(each ?? -1, run);
+      if (each === undefined) continue;
+      const { pending, blocked, never } = job.array!;
+      if (pending.first() === each) pending.take();
+      else for (const set of [pending, blocked, never]) set.remove(each);
+    }
     job.lastStart = start;
     this.running += 1;
     for (const { node } of run.charges) node.runs.add(run);
@@ -347,16 +365,14 @@ export class ClusterStore implements ClusterState, PlacementContext {
     const job = this.#known(id);
     const run = this.#runOf(job, ending.task);
     this.tick(now);
-    run.alive = false;
-    this.running -= 1;
-    job.runs!.delete(run.task ?? -1);
-    for (const { node } of run.charges) node.runs.delete(run);
-    if (run.end > this.now) applyCharges(this.table, run.charges, this.now, run.end, 1);
-    else for (const { node } of run.charges) this.table.touch(node);
-    this.plan.gained = true;
+    const { task } = ending;
+    job.runs!.delete(task ?? -1);
+    run.tasks?.delete(task!);
+    if ((run.tasks?.size ?? 0) > 0) job.sharing -= 1;
+    else this.#release(run);
     this.touched.add(job);
     if (ending.requeue === true) {
-      if (run.task !== undefined) job.array!.pending.add(run.task);
+      if (task !== undefined) job.array!.pending.add(task);
       this.#watchDeadline(job);
       this.refresh(job);
       return;
@@ -365,9 +381,19 @@ export class ClusterStore implements ClusterState, PlacementContext {
       this.#drop(job, ending.ok);
       return;
     }
-    (ending.ok ? job.array.ok : job.array.notOk).add(run.task!);
-    this.links.tellFellows(job, run.task!, run.task!, ending.ok);
+    (ending.ok ? job.array.ok : job.array.notOk).add(task!);
+    this.links.tellFellows(job, task!, task!, ending.ok);
     this.#settle(job);
+  }
+
+  /** Gives back what a run held. */
+  #release(run: Run): void {
+    run.alive = false;
+    this.running -= 1;
+    for (const { node } of run.charges) node.runs.delete(run);
+    if (run.end > this.now) applyCharges(this.table, run.charges, this.now, run.end, 1);
+    else for (const { node } of run.charges) this.table.touch(node);
+    this.plan.gained = true;
   }
 
   // --- questions
@@ -411,7 +437,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
     for (let end = this.ends.peek(); end !== undefined && end.time <= time; end = this.ends.peek()) {
       this.ends.pop();
       const { run } = end;
-      if (run.alive && run.end === end.time) this.endJob(run.job.id, time, { task: run.task, ok: true });
+      if (!run.alive || run.end !== end.time) continue;
+      for (const task of run.tasks ?? [run.task]) this.endJob(run.job.id, time, { task, ok: true });
     }
   }
 

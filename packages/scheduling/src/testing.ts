@@ -41,6 +41,8 @@ interface Running {
   input: JobInput;
   endTime: Time;
   ok: boolean;
+  /** Of a lease: when no further task of it begins, and which are left. */
+  lease?: { until: Time; seconds: number; rest: number[] };
 }
 
 /** Node class "gpu" matches every selector, class "cpu" only "any". */
@@ -68,6 +70,7 @@ export class World {
   readonly #ended = new Map<number, DependencyOutcome>();
   readonly #okTasks = new Map<number, [number, number][]>();
   readonly #removed = new Set<number>();
+  readonly #begun = new Set<string>();
   now: Time = 0;
   decisions: Decisions | undefined;
   beforeDecide: ((now: Time) => void) | undefined;
@@ -95,9 +98,19 @@ export class World {
       this.now = now;
       for (const [key, run] of this.running) {
         if (run.endTime > now) continue;
-        this.running.delete(key);
         const { job, task } = run.start;
         this.state.endJob(job, now, { task, ok: run.ok });
+        const next = run.lease?.rest.shift();
+        if (next === undefined) this.running.delete(key);
+        else if (now < run.lease!.until) {
+          this.#begin(job, next);
+          run.start = { ...run.start, task: next };
+          run.endTime = now + run.lease!.seconds;
+        } else {
+          this.running.delete(key);
+          for (const left of [next, ...run.lease!.rest])
+            this.state.endJob(job, now, { task: left, ok: false, requeue: true });
+        }
         if (run.ok && task !== undefined) this.#okTasks.set(job, [...(this.#okTasks.get(job) ?? []), [task, task]]);
         this.#noteEnd(job, run.ok);
       }
@@ -154,7 +167,16 @@ export class World {
     assert.equal(start.startTime, this.now);
     const { runShare, ok } = this.scenario.jobs.find((job) => job.input.id === start.job)!;
     const seconds = Math.max(1, Math.floor(start.wallTimeSeconds * runShare));
-    this.running.set(key, { start, input, endTime: this.now + seconds, ok });
+    const [, ...rest] = start.tasks ?? [];
+    const until = this.now + (input.lease?.seconds ?? 0);
+    const lease = start.tasks === undefined ? undefined : { until, seconds, rest };
+    this.#begin(start.job, start.task);
+    assert.ok(rest.length < (input.lease?.tasks ?? 1), "not more tasks than a lease may have");
+    assert.equal(
+      start.endTime - start.startTime,
+      start.wallTimeSeconds + (input.overheadSeconds ?? 0) + (lease ? input.lease!.seconds : 0),
+    );
+    this.running.set(key, { start, input, endTime: this.now + seconds, ok, lease });
     if (!this.startTimes.has(start.job)) this.startTimes.set(start.job, this.now);
     this.starts.push(start);
     this.reserved.delete(start.job);
@@ -180,6 +202,12 @@ export class World {
     assert.ok(start.wallTimeSeconds >= (input.minWallTimeSeconds ?? input.wallTimeSeconds));
     assert.ok(input.beginTime === undefined || input.beginTime <= this.now);
     assert.ok(input.deadline === undefined || this.now + start.wallTimeSeconds <= input.deadline);
+  }
+
+  #begin(job: number, task: number | undefined): void {
+    const key = `${job}/${task ?? ""}`;
+    assert.ok(!this.#begun.has(key), `${key} begins once`);
+    this.#begun.add(key);
   }
 
   #act({ act, index }: Scenario["acts"][number]): void {
@@ -273,7 +301,16 @@ const policies: fc.Arbitrary<Policy> = fc.record({
   overdue: fc.constant("Extend" as const),
 });
 
-function jobs(plain: boolean): fc.Arbitrary<ScriptedJob> {
+function jobs(plain: boolean, leases: boolean): fc.Arbitrary<ScriptedJob> {
+  const arrays = fc.record({
+    tasks: amount(leases ? 12 : 6),
+    maxRunning: maybe(amount(2)),
+    // Where reservations are watched, all tasks of a lease end in its time: what is given back comes before others again.
+    lease: maybe(
+      fc.record({ tasks: amount(4), seconds: leases ? fc.constant(200) : amount(40), places: amount(3) }),
+      leases ? 4 : 2,
+    ),
+  });
   const rare = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
     plain ? fc.constant(undefined) : maybe(value);
   return fc
@@ -296,7 +333,7 @@ function jobs(plain: boolean): fc.Arbitrary<ScriptedJob> {
       exclusive: rare(fc.constant(true)),
       shrinkable: rare(fc.constant(true)),
       beginDelay: rare(amount(30)),
-      array: rare(fc.record({ tasks: amount(6), maxRunning: maybe(amount(2)) })),
+      array: leases ? maybe(arrays, 1) : rare(arrays),
       dependsOn: rare(
         fc.record({
           type: fc.constantFrom<DependencyInput["type"]>(
@@ -344,6 +381,7 @@ function jobs(plain: boolean): fc.Arbitrary<ScriptedJob> {
           job.array === undefined
             ? undefined
             : { pending: [[0, job.array.tasks - 1] as const], maxRunning: job.array.maxRunning },
+        lease: job.array?.lease,
         dependencies:
           job.dependsOn === undefined
             ? undefined
@@ -361,8 +399,10 @@ function jobs(plain: boolean): fc.Arbitrary<ScriptedJob> {
 }
 
 /** Random clusters and loads. `plain`: only what cannot take a reservation back (no acts, priorities, overruns). */
-export function scenarios(options: { plain?: boolean; policy?: fc.Arbitrary<Policy> } = {}): fc.Arbitrary<Scenario> {
-  const { plain = false, policy = policies } = options;
+export function scenarios(
+  options: { plain?: boolean; leases?: boolean; policy?: fc.Arbitrary<Policy> } = {},
+): fc.Arbitrary<Scenario> {
+  const { plain = false, leases = false, policy = policies } = options;
   const acts = fc.array(
     fc.record({
       time: fc.integer({ min: 0, max: 120 }),
@@ -386,7 +426,7 @@ export function scenarios(options: { plain?: boolean; policy?: fc.Arbitrary<Poli
         selector: maybe(fc.constant("gpu")),
         maxNodesPerJob: maybe(amount(3)),
       }),
-      jobs: fc.array(jobs(plain), { minLength: 1, maxLength: 14 }),
+      jobs: fc.array(jobs(plain, leases), { minLength: 1, maxLength: 14 }),
       policy,
       acts: plain ? fc.constant<Scenario["acts"]>([]) : acts,
     })

@@ -161,6 +161,17 @@ export interface ArrayInput {
   ended?: { ok?: TaskRuns; notOk?: TaskRuns };
 }
 
+/**
+ * Of an array whose tasks are short: one start takes up to `tasks` of them, which run one after the other in one place. The slot is
+ * `seconds` longer, and the caller begins no task after these; what was not begun it tells by `endJob` with `requeue`. No start takes
+ * more than a fair share of what waits, of which half is left for later, when the array may have so many `places`.
+ */
+export interface LeaseInput {
+  tasks: number;
+  seconds: number;
+  places: number;
+}
+
 /** A pending job; an array is one job whatever its number of tasks. */
 export interface JobInput {
   /** Unique; the last tie of the order, smaller first. */
@@ -210,6 +221,7 @@ export interface JobInput {
   blocked?: "Cleaning" | "LaunchFailedRequeuedHeld" | "InvalidTemplate" | "UserJobLimit";
   dependencies?: { any?: boolean; of: readonly DependencyInput[] };
   array?: ArrayInput;
+  lease?: LeaseInput;
 }
 
 /** Why a pending job waits: exactly one. Spelled as `pendingReasons` in `kinds`, which a test of the controllers compares. */
@@ -292,8 +304,10 @@ export interface Start extends Allocation {
   job: number;
   /** Only of arrays. */
   task?: number;
+  /** All tasks of a lease, `task` the first of them; absent where it is only one. Each ends by an `endJob` of its own. */
+  tasks?: number[];
   queue: string;
-  /** Granted: less than asked only with `minWallTimeSeconds`. */
+  /** Granted, to each task: less than asked only with `minWallTimeSeconds`. */
   wallTimeSeconds: number;
 }
 
@@ -471,9 +485,9 @@ export interface ClusterState {
 
   /**
    * A pending job (task) runs: how a new leader tells what it finds. `decide` does this itself for its starts. Nodes unknown
-   * to the state are left out.
+   * to the state are left out. `more`: the other tasks of a lease.
    */
-  startJob(id: number, allocation: Allocation, task?: number): void;
+  startJob(id: number, allocation: Allocation, task?: number, more?: readonly number[]): void;
   /** The predicted end of a running job changed: its gang started late, its wall time was changed. */
   setEnd(id: number, endTime: Time, now: Time, task?: number): void;
   /** A running job (task) has saved its state: only what it does afterwards is lost when it is preempted. */
