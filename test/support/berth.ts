@@ -59,9 +59,10 @@ export interface TestCluster extends AsyncDisposable {
   up(): Promise<void>;
 }
 
-export async function startCluster(options: { flags?: string[] } = {}): Promise<TestCluster> {
+/** @param options.data the data folder, where it is not to be one of its own; it is left to the caller */
+export async function startCluster(options: { flags?: string[]; data?: string } = {}): Promise<TestCluster> {
   const directory = mkdtempSync(join(tmpdir(), "berth-test-"));
-  const data = join(directory, "data");
+  const { data = join(directory, "data") } = options;
   const env = { BERTH_CONTEXT: data, XDG_STATE_HOME: join(directory, "state") };
   const berth: TestCluster["berth"] = (argv, more = {}) =>
     run(join(repository, "berth"), argv, { cwd: directory, ...more, env: { ...env, ...more.env } });

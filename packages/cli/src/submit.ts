@@ -21,7 +21,10 @@ import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
 import type { Cluster } from "./connect.ts";
 import { refusalOf } from "./refusals.ts";
+import { storeTrouble } from "./store-trouble.ts";
 import { watchWorkload } from "./watch-workload.ts";
+
+const slowAdmissionMilliseconds = 5000;
 
 /** What is asked for, before any cluster is spoken to. */
 export interface Request {
@@ -140,13 +143,14 @@ export async function submit(cluster: Cluster, objects: SubmissionObjects): Prom
       throw error;
     }
   }
+  const slow = setTimeout(() => void tellOfWaiting(cluster, objects), slowAdmissionMilliseconds);
   const admitted = await watchWorkload(
     cluster,
     { namespace, name },
     ({ status }) =>
       status?.jobId !== undefined ||
       status?.conditions?.some((condition) => condition.type === "Admitted" && condition.status === "False") === true,
-  );
+  ).finally(() => clearTimeout(slow));
   if (admitted === undefined) throw submissionFailed("the job was removed before it was admitted");
   const refused = admitted.status?.conditions?.find(({ type, status }) => type === "Admitted" && status === "False");
   if (refused !== undefined && admitted.status?.jobId === undefined) {
@@ -154,6 +158,15 @@ export async function submit(cluster: Cluster, objects: SubmissionObjects): Prom
     throw refusalOf(refused, admitted);
   }
   return admitted;
+}
+
+/** Whoever waits for an id is told why there is none yet. */
+async function tellOfWaiting(cluster: Cluster, { workload }: SubmissionObjects): Promise<void> {
+  const trouble = await storeTrouble(cluster).catch(() => undefined);
+  const why = trouble ?? "nobody has answered yet (berth status tells whether the controllers run)";
+  process.stderr.write(
+    `the job is stored as workload ${workload.metadata.name}, but has no id yet: ${why}; waiting for it\n`,
+  );
 }
 
 /** Creates the Secret; one that exists was made by this request, whose answer was lost. */

@@ -14,6 +14,7 @@ const reasonByCode: Record<number, string> = {
   500: "InternalError",
   503: "ServiceUnavailable",
   504: "Timeout",
+  507: "InsufficientStorage",
 };
 
 /** Makes an ApiError of a failed answer, also where its body is not a `Status` (proxies, plain text). */

@@ -12,9 +12,15 @@ export interface WriterOptions {
   signal: AbortSignal;
 }
 
-/** True for failures that another try may mend without anything being changed: no connection, or an overloaded server. */
+/** True for failures that another try may mend without anything being changed: no connection, an overloaded server, a full disk. */
 function isPassing(error: unknown): boolean {
-  return error instanceof ConnectionError || codeOf(error) === 429 || codeOf(error) >= 500;
+  return error instanceof ConnectionError || codeOf(error) === 429 || codeOf(error) >= 500 || isOfDisk(error);
+}
+
+/** SQLITE_BUSY, SQLITE_IOERR, SQLITE_FULL: of accounting's file. */
+function isOfDisk(error: unknown): boolean {
+  const { errcode } = error as { errcode?: unknown };
+  return typeof errcode === "number" && [5, 10, 13].includes(errcode & 0xff);
 }
 
 function codeOf(error: unknown): number {
@@ -60,7 +66,8 @@ export class Writer {
           return await write();
         } catch (error) {
           if (signal.aborted || !isPassing(error)) throw error;
-          if (failures === 3) this.#options.log("warn", `a write waits for the API: ${(error as Error).message}`);
+          if (failures === 3)
+            this.#options.log("warn", `a write waits, and is tried again: ${(error as Error).message}`);
           await pause(Math.min(longestPauseMs, firstPauseMs * 2 ** failures), signal);
         }
       }

@@ -134,9 +134,14 @@ async function readOptional(path: string): Promise<string | undefined> {
 /** Replaces a file whole: a reader sees the old or the new one, never a part. */
 export async function replaceFile(path: string, content: string, mode = 0o600): Promise<void> {
   const draft = `${path}.${process.pid}.new`;
-  await writeFile(draft, content, { mode, flush: true });
-  await chmod(draft, mode);
-  await rename(draft, path);
+  try {
+    await writeFile(draft, content, { mode, flush: true });
+    await chmod(draft, mode);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
 }
 
 function codeOf(error: unknown): string | undefined {

@@ -76,6 +76,7 @@ export {
   expired,
   forbidden,
   gone,
+  insufficientStorage,
   internalError,
   invalid,
   isApiError,

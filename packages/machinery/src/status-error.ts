@@ -196,6 +196,11 @@ export function serverTimeout(resource: GroupResource, operation: string, retryA
   return new ApiError(500, "ServerTimeout", message, detailsOf(resource, "", { retryAfterSeconds }));
 }
 
+/** Nothing can be written: the disk that holds the data is full. */
+export function insufficientStorage(message: string): ApiError {
+  return new ApiError(507, "InsufficientStorage", message);
+}
+
 export function internalError(message: string): ApiError {
   return new ApiError(500, "InternalError", `Internal error occurred: ${message}`, { causes: [{ message }] });
 }

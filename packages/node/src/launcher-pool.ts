@@ -19,8 +19,8 @@ export interface LauncherPoolOptions {
   /** Where launchers' own words go (a sandbox that cannot be made). */
   logPath: string;
   cgroups: Cgroups | undefined;
-  /** A task has ended, or (`taken`) another launcher had begun it before. */
-  onEnd(run: string, how: "ended" | "taken"): void;
+  /** A task has ended, (`taken`) another launcher had begun it before, or (`full`) it could not be begun: the disk is full. */
+  onEnd(run: string, how: "ended" | "taken" | "full"): void;
   /** A launcher went away while it held a task. */
   onLost(run: string): void;
 }
@@ -123,7 +123,7 @@ export class LauncherPool {
       if (run === undefined || run !== launcher.run) return;
       launcher.run = undefined;
       // The group's counters are read before the launcher may take another task.
-      this.#options.onEnd(run, how === "taken" ? "taken" : "ended");
+      this.#options.onEnd(run, how === "taken" || how === "full" ? how : "ended");
       this.#rest(launcher);
     });
     // The agent may end while launchers go on.

@@ -23,7 +23,7 @@ import { writableRoot, type BindMount } from "./mounts.ts";
 import { isFinished, timestamp, type ContainerState, type PodFacts } from "./pod-status.ts";
 import type { LauncherSpec } from "./launcher-pool.ts";
 import { groupWords, nobody, type Identity } from "./task.ts";
-import type { TaskEnd, Tasks } from "./tasks.ts";
+import { isFull, type TaskEnd, type Tasks } from "./tasks.ts";
 import { containerMounts, VolumeError, type Volumes } from "./volumes.ts";
 
 /** What the workers of all pods of one node share. */
@@ -134,7 +134,7 @@ export class PodWorker {
         if (state.terminated?.exitCode !== 0) break;
       }
       const lease = leaseOf(this.#pod);
-      if (lease !== undefined) await this.#runLease(facts.main[0]!, lease, environment);
+      if (lease !== undefined) await this.#withRoom(() => this.#runLease(facts.main[0]!, lease, environment));
       else if (facts.init.every((state) => state.terminated?.exitCode === 0) && facts.ended === undefined) {
         await Promise.all(facts.main.map((state) => this.#containerLoop(state, environment, false)));
       }
@@ -175,7 +175,7 @@ export class PodWorker {
     const identity = await this.#identity();
     this.#runsAs = identity;
     const owner = this.#context.driver.namespaces === "none" && process.getuid?.() === 0 ? identity : undefined;
-    const folders = await this.#context.volumes.prepare(this.#pod, this.#context.nodeName, owner);
+    const folders = await this.#withRoom(() => this.#context.volumes.prepare(this.#pod, this.#context.nodeName, owner));
     return { identity, folders };
   }
 
@@ -290,8 +290,10 @@ export class PodWorker {
       const timer = setInterval(() => {
         if (leaseRun.look()) changed(this, "soon");
       }, leaseReportMs);
-      const end = await ending.finally(() => clearInterval(timer));
-      this.#active.delete(run);
+      const end = await ending.finally(() => {
+        clearInterval(timer);
+        this.#active.delete(run);
+      });
       close();
       state.terminated = this.#leaseTerminated(state, leaseRun, end);
       state.running = undefined;
@@ -345,19 +347,54 @@ export class PodWorker {
     const task = attemptOf(this.#pod)?.task;
     const claim = task === undefined ? undefined : this.#context.claims.take(this.#pod, [task]);
     if (claim?.tasks.length === 0) return this.#taken();
-    const ending =
-      known === undefined
-        ? tasks.run({ ...(await this.#request(state.container, run, prepared)), claim })
-        : new Promise<TaskEnd>((resolve) => tasks.takeBack(run, resolve));
+    if (known !== undefined)
+      return this.#follow(state, run, known.startedAt, new Promise<TaskEnd>((resolve) => tasks.takeBack(run, resolve)));
+    return this.#withRoom(async () => {
+      const request = await this.#request(state.container, run, prepared);
+      return this.#follow(state, run, undefined, tasks.run({ ...request, claim }));
+    });
+  }
+
+  /** Follows a task that was handed to a launcher to its end. */
+  async #follow(
+    state: ContainerState,
+    run: string,
+    startedAt: number | undefined,
+    ending: Promise<TaskEnd>,
+  ): Promise<ContainerTerminated> {
+    const { tasks } = this.#context;
     this.#active.add(run);
     const record = tasks.record(run);
     if (record?.cores !== undefined) this.#context.cores.keep(this.#pod.metadata.uid!, record.cores);
-    state.running = { startedAt: this.#startOf(known?.startedAt) };
+    state.running = { startedAt: this.#startOf(startedAt) };
     if (this.#killed !== undefined) tasks.end(run, this.#killed.graceSeconds, this.#killed.stage);
     this.#context.changed(this, "soon");
-    const end = await ending;
-    this.#active.delete(run);
+    const end = await ending.finally(() => this.#active.delete(run));
     return this.#terminated(state, run, end);
+  }
+
+  /** Does it, and again after pauses for as long as the disk is full: a job that was accepted is not lost for that. */
+  async #withRoom<T>(step: () => Promise<T>): Promise<T> {
+    const waiting = [...this.facts.init, ...this.facts.main];
+    for (let pauseMs = 250; ; pauseMs = Math.min(5000, pauseMs * 2)) {
+      try {
+        return await step();
+      } catch (error) {
+        if (!isFull(error)) throw error;
+        const message = `no space is left in ${this.#context.dataDirectory}: it starts when there is room`;
+        if (pauseMs === 250) {
+          this.#context.event(this.#pod, "Warning", "FailedCreatePodContainer", message);
+          this.#context.log("warn", message, { pod: this.#pod.metadata.name });
+        }
+        for (const state of waiting) {
+          state.running = undefined;
+          if (state.terminated === undefined) state.waiting = { reason: "NoSpace", message };
+        }
+        this.#context.changed(this, "soon");
+        await delay(pauseMs, undefined, { signal: this.#stop.signal });
+        for (const state of waiting) state.waiting = undefined;
+      }
+    }
   }
 
   #startOf(uptime: number | undefined): number {

@@ -6,7 +6,8 @@
 /**
  * Runs tasks one after the other: reads `POD-UID/CONTAINER.N` from its input, tells the end on its output. File descriptor
  * 8 is the folder of pods, opened before the sandbox hid it. A task whose file `state` exists was begun before, by whomever, and is
- * left alone: making that file is the decision to run it. One task at a time in the foreground: a background job of sh
+ * left alone: making that file is the decision to run it. Where the disk has no room for it, nothing is begun (\`full\`); its first
+ * block then has room for the end too, which is tried until it is written. One task at a time in the foreground: a background job of sh
  * would ignore SIGINT for ever.
  *
  * `state` has one fact a line: `stat` (the launcher's /proc/self/stat), `uptime`, words of the shell about a signal, `code` (from
@@ -41,19 +42,23 @@ berth_measure() {
 
 while IFS= read -r berth_line; do
   berth_run=\${berth_line#lease }
-  berth_claimed=
+  berth_claimed= berth_told=
+  read -r berth_uptime berth_rest </proc/uptime
+  read -r berth_stat </proc/self/stat
   set -C
-  { berth_claimed=1; } 2>/dev/null >"$berth_pods/$berth_run/state"
+  { berth_claimed=1; echo "stat $berth_stat
+uptime $berth_uptime" && berth_told=1; } 2>/dev/null >"$berth_pods/$berth_run/state"
   set +C
-  if [ -z "$berth_claimed" ]; then
-    echo "taken $berth_run"
+  if [ -z "$berth_told" ]; then
+    if [ -n "$berth_claimed" ]; then
+      rm -f "$berth_pods/$berth_run/state"
+      echo "full $berth_run"
+    elif [ -e "$berth_pods/$berth_run/state" ]; then echo "taken $berth_run"
+    else echo "full $berth_run"
+    fi
     continue
   fi
   {
-    read -r berth_uptime berth_rest </proc/uptime
-    read -r berth_stat </proc/self/stat
-    echo "stat $berth_stat
-uptime $berth_uptime" >&7
     if [ "$berth_line" = "$berth_run" ]; then
       (. "$berth_pods/$berth_run/task") </dev/null 2>&7
       berth_code=$?
@@ -75,14 +80,14 @@ uptime $berth_uptime" >&7
         berth_code=$?
         read -r berth_uptime berth_rest </proc/uptime
         berth_measure
-        echo "end $berth_code $berth_uptime" >&7
+        until echo "end $berth_code $berth_uptime" >&7; do sleep 1; echo >&7; done
       done
       echo - >"$berth_pods/$berth_run/current"
       berth_code=0
     fi
     read -r berth_uptime berth_rest </proc/uptime
     times >&7
-    echo "ended $berth_code $berth_uptime" >&7
+    until echo "ended $berth_code $berth_uptime" >&7; do sleep 1; echo >&7; done
   } 7>>"$berth_pods/$berth_run/state" 2>&7
   echo "ended $berth_run"
 done
@@ -214,7 +219,8 @@ while :; do
       *)
         echo "ending $berth_stage $berth_task" >>"$berth_pods/$berth_run/state"
         if [ "$berth_grace" -gt 0 ]; then
-          echo "$((berth_now + berth_grace)) 0 kill $berth_skip $berth_mark $berth_run $berth_task" >"$berth_watch"
+          # In place, and not longer than before: a full disk must not keep a job from its end.
+          echo "$((berth_now + berth_grace)) 0 kill $berth_skip $berth_mark $berth_run $berth_task" 1<>"$berth_watch"
           berth_tell
           berth_signal TERM "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run" "$berth_task"
           berth_signal CONT "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run" "$berth_task"

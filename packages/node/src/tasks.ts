@@ -9,6 +9,12 @@ import { parseState, type TaskState } from "./state-file.ts";
 import { generationsBelowLauncher, taskText, type TaskPlan, type TaskRecord } from "./task.ts";
 import type { Watchdog } from "./watchdog.ts";
 
+/** Whether an error says that the disk has no room, which may pass. */
+export function isFull(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === "ENOSPC" || code === "EDQUOT";
+}
+
 /** How a task ended. */
 export interface TaskEnd {
   /** Undefined when nothing is known but that it is gone. */
@@ -47,6 +53,7 @@ interface Running {
   launcher?: Launcher;
   peakSampledBytes: number;
   end(end: TaskEnd): void;
+  refuse(error: Error): void;
 }
 
 export interface TasksOptions {
@@ -78,7 +85,11 @@ export class Tasks {
       podsDirectory: this.#pods,
       logPath: join(options.directory, "launchers.log"),
       cgroups: options.cgroups,
-      onEnd: (run, how) => (how === "taken" ? this.#adopt(this.#running.get(run)) : this.#ended(run)),
+      onEnd: (run, how) => {
+        if (how === "taken") this.#adopt(this.#running.get(run));
+        else if (how === "full") this.#refused(run);
+        else this.#ended(run);
+      },
       onLost: (run) => this.#lost(run),
     });
   }
@@ -105,11 +116,14 @@ export class Tasks {
     if (task !== undefined && bytes > task.peakSampledBytes) task.peakSampledBytes = bytes;
   }
 
-  /** Runs a task to its end. A run that was begun before, also by an agent that is dead, is taken over and never begun again. */
+  /**
+   * Runs a task to its end. A run that was begun before, also by an agent that is dead, is taken over and never begun again.
+   * Throws, or rejects, with an error for which `isFull` holds where the disk has no room; then nothing was begun.
+   */
   run(request: TaskRequest): Promise<TaskEnd> {
     const { run } = request;
     const directory = join(this.#pods, run);
-    const { promise, resolve } = Promise.withResolvers<TaskEnd>();
+    const { promise, resolve, reject } = Promise.withResolvers<TaskEnd>();
     if (this.state(run) !== undefined) {
       this.takeBack(run, resolve);
       return promise;
@@ -141,16 +155,22 @@ export class Tasks {
       record,
       bindTo: byGroup || !binds ? undefined : [...bound],
     };
-    writeFileSync(join(directory, "task"), taskText(plan, hostTools()), { mode: 0o600 });
-    if (request.lease !== undefined) {
-      const { tasks, seconds } = request.lease;
-      writeFileSync(join(directory, "lease"), `berth_tasks='${tasks.join(" ")}' berth_seconds=${seconds}\n`);
+    try {
+      writeFileSync(join(directory, "task"), taskText(plan, hostTools()), { mode: 0o600 });
+      if (request.lease !== undefined) {
+        const { tasks, seconds } = request.lease;
+        writeFileSync(join(directory, "lease"), `berth_tasks='${tasks.join(" ")}' berth_seconds=${seconds}\n`);
+      }
+      if (request.deadline !== undefined) {
+        const { uptimeSeconds: at, stage } = request.deadline;
+        this.#options.watchdog.set({ run, atUptimeSeconds: at, graceSeconds: request.graceSeconds, stage, ...record });
+      }
+    } catch (error) {
+      this.#options.watchdog.clear(run);
+      this.#pool.release(launcher);
+      throw error;
     }
-    if (request.deadline !== undefined) {
-      const { uptimeSeconds: at, stage } = request.deadline;
-      this.#options.watchdog.set({ run, atUptimeSeconds: at, graceSeconds: request.graceSeconds, stage, ...record });
-    }
-    this.#running.set(run, { run, record, launcher, peakSampledBytes: 0, end: resolve });
+    this.#running.set(run, { run, record, launcher, peakSampledBytes: 0, end: resolve, refuse: reject });
     this.#pool.start(launcher, run, request.lease !== undefined);
     return promise;
   }
@@ -187,7 +207,13 @@ export class Tasks {
   end(run: string, graceSeconds: number, stage: string): void {
     const task = this.#running.get(run);
     if (task === undefined) return;
-    this.#options.watchdog.set({ run, atUptimeSeconds: 0, graceSeconds, stage, ...task.record });
+    try {
+      this.#options.watchdog.set({ run, atUptimeSeconds: 0, graceSeconds, stage, ...task.record });
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      setTimeout(() => this.end(run, graceSeconds, stage), 1000);
+      return;
+    }
     this.#options.watchdog.wake();
   }
 
@@ -198,7 +224,7 @@ export class Tasks {
       resolve({ endedAtMs: Date.now(), outOfMemory: false });
       return;
     }
-    const task: Running = { run, record, peakSampledBytes: 0, end: resolve };
+    const task: Running = { run, record, peakSampledBytes: 0, end: resolve, refuse: () => {} };
     this.#running.set(run, task);
     this.#adopt(task);
   }
@@ -260,6 +286,13 @@ export class Tasks {
   #ended(run: string): void {
     const task = this.#running.get(run);
     if (task !== undefined) this.#finish(task, this.state(run));
+  }
+
+  #refused(run: string): void {
+    const task = this.#running.get(run);
+    if (task === undefined || !this.#running.delete(run)) return;
+    this.#options.watchdog.clear(run);
+    task.refuse(Object.assign(new Error(`no space is left in ${this.#pods}`), { code: "ENOSPC" }));
   }
 
   #lost(run: string): void {

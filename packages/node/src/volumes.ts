@@ -122,7 +122,13 @@ export class Volumes {
       return path;
     }
     this.#shared.set(path, { users: new Set([uid]) });
-    writeFolder(path, files, owner);
+    try {
+      writeFolder(path, files, owner);
+    } catch (error) {
+      this.#shared.delete(path);
+      rmSync(`${path}.new`, { recursive: true, force: true });
+      throw error;
+    }
     return path;
   }
 

@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KeyAndCertificate } from "./certificate.ts";
 import { issueCertificate } from "./certificate.ts";
@@ -99,6 +99,11 @@ function writePair(folder: string, name: string, pair: KeyAndCertificate): KeyAn
 /** Writes in whole or not at all, readable by the owner only. */
 export function writePrivateFile(path: string, content: string): void {
   const temporary = `${path}.${process.pid}.new`;
-  writeFileSync(temporary, content, { mode: 0o600, flush: true });
-  renameSync(temporary, path);
+  try {
+    writeFileSync(temporary, content, { mode: 0o600, flush: true });
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
 }

@@ -2,6 +2,8 @@
  * The thread that owns the store's SQLite file. One transaction a batch, durable (synchronous=FULL) before it is
  * acknowledged. The file is locked while it is open, so that a second server on the same folder is refused.
  */
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import type { StatementSync } from "node:sqlite";
 import { parentPort, workerData } from "node:worker_threads";
@@ -60,12 +62,21 @@ function damaged(words: string): string {
   return `${path} is damaged (${words}): nothing was changed; restore it from a backup, or move it away to begin an empty cluster`;
 }
 
+/** SQLITE_FULL; an SQLITE_IOERR where the file system has not a single block left for a file that grows. */
+function isFull(error: unknown): boolean {
+  const { errcode = 0 } = error as { errcode?: number };
+  if ((errcode & 0xff) === 13) return true;
+  if ((errcode & 0xff) !== 10) return false;
+  const { bavail, ffree, files } = statfsSync(dirname(path));
+  return bavail === 0 || (files > 0 && ffree === 0);
+}
+
 function inWords(error: unknown): string {
   const message = error instanceof Error ? error.message : String(error);
   if (message.startsWith(path)) return message;
   if (/malformed|not a database|disk image|corrupt/i.test(message)) return damaged(message);
   if (/locked/i.test(message)) return `${path} is in use by another process: only one server may run on a data folder`;
-  if (/full/i.test(message)) return `no space is left for ${path}`;
+  if (isFull(error)) return `no space is left for ${path}`;
   return `${path}: ${message}`;
 }
 
@@ -116,6 +127,6 @@ port.on("message", (request: WorkerRequest) => {
       send({ type: "closed" });
     }
   } catch (error) {
-    send({ type: "failed", message: inWords(error) });
+    send({ type: "failed", message: inWords(error), noSpace: isFull(error) });
   }
 });

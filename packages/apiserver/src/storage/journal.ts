@@ -7,6 +7,9 @@ export interface JournalWrite {
   value: string | null;
 }
 
+/** The disk is full; the same write may be made later. */
+export class NoSpaceError extends Error {}
+
 /** Where writes are made durable. Batches are committed one at a time, each in whole or not at all. */
 export interface Journal {
   /** Calls back for every stored object, then tells the last resource version. */
@@ -21,7 +24,7 @@ export type WorkerMessage =
   | { type: "loaded"; resourceVersion: number }
   | { type: "committed" }
   | { type: "closed" }
-  | { type: "failed"; message: string };
+  | { type: "failed"; message: string; noSpace: boolean };
 
 /** What the worker is told. */
 export type WorkerRequest =
@@ -42,7 +45,7 @@ export function openJournal(path: string): Journal {
     }
     const current = waiting;
     waiting = undefined;
-    if (message.type === "failed") current?.reject(new Error(message.message));
+    if (message.type === "failed") current?.reject(new (message.noSpace ? NoSpaceError : Error)(message.message));
     else current?.resolve(message);
   });
   const die = (error: Error): void => {

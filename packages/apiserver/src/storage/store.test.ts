@@ -8,7 +8,7 @@ import { DatabaseSync } from "node:sqlite";
 import { describe, it } from "node:test";
 import type { StoreEvent } from "./entry.ts";
 import { parseEntry } from "./entry.ts";
-import type { Journal, JournalWrite } from "./journal.ts";
+import { NoSpaceError, type Journal, type JournalWrite } from "./journal.ts";
 import { openJournal } from "./journal.ts";
 import { Store, StoreWriteError } from "./store.ts";
 
@@ -100,6 +100,25 @@ describe("store", () => {
     await turn();
     journal.finish();
     assert.equal((await third).resourceVersion, 3);
+  });
+
+  it("says of a full disk what would be right, and goes on when there is room", async () => {
+    const journal = steppedJournal();
+    const store = await Store.open(journal);
+    const first = store.put("configmaps", object("x", "1"));
+    await turn();
+    journal.finish(new NoSpaceError("no space is left for store.db"));
+    await assert.rejects(first, {
+      code: 507,
+      reason: "InsufficientStorage",
+      message: /nothing was changed; make room/,
+    });
+    assert.equal(store.failure, "no space is left for store.db");
+    const second = store.put("configmaps", object("x", "2"));
+    await turn();
+    journal.finish();
+    await second;
+    assert.equal(store.failure, undefined);
   });
 
   it("tells each past state that history still reaches, and follows selections by events alone", async () => {

@@ -1,8 +1,8 @@
-import type { KubernetesObject } from "@berth/machinery";
+import { insufficientStorage, type KubernetesObject } from "@berth/machinery";
 import { Bucket } from "./bucket.ts";
 import type { Entry, StoreEvent } from "./entry.ts";
 import { entryOf, keyOf, parseEntry } from "./entry.ts";
-import type { Journal, JournalWrite } from "./journal.ts";
+import { NoSpaceError, type Journal, type JournalWrite } from "./journal.ts";
 
 /** Largest batch: what is published in one go must not hold the event loop. */
 const largestBatch = 256;
@@ -189,7 +189,10 @@ export class Store {
     const refused = [...batch, ...this.queue];
     this.queue = [];
     this.pending.clear();
-    const failure = new StoreWriteError(`the write could not be made durable and was not done: ${error.message}`);
+    const failure =
+      error instanceof NoSpaceError
+        ? insufficientStorage(`${error.message}: nothing was changed; make room there and try again`)
+        : new StoreWriteError(`the write could not be made durable and was not done: ${error.message}`);
     for (const item of refused) item.reject(failure);
   }
 

@@ -5,6 +5,7 @@ import { quantityToInteger, quantityToMilli } from "@berth/machinery";
 import { join } from "node:path";
 import { connect, readJson } from "../connect.ts";
 import { listWorkloads } from "../jobs.ts";
+import { storeTrouble } from "../store-trouble.ts";
 import { formatData, formatTable, paint, type OutputFormat } from "../table.ts";
 import { formatBytes, formatDuration } from "../times.ts";
 import { countsOf } from "../workload-counts.ts";
@@ -45,7 +46,8 @@ export async function status(options: { output?: OutputFormat }): Promise<number
   const cluster = await connect();
   const { client, data } = cluster;
   const endpoint = data === undefined ? undefined : (readJson(join(data, "endpoint.json")) as Endpoint | undefined);
-  const [nodes, queueList, workloads] = await Promise.all([
+  const [store, nodes, queueList, workloads] = await Promise.all([
+    storeTrouble(cluster),
     client.listAll<NodeObject>(resources.nodes),
     client.listAll<Queue>(queues),
     listWorkloads(cluster),
@@ -57,9 +59,12 @@ export async function status(options: { output?: OutputFormat }): Promise<number
     return { queue: metadata.name, state: spec.state ?? "Up", pending, running, ended };
   });
   const healthy =
-    groups.every(({ nodes, ready }) => nodes === ready) && (endpoint?.processes ?? []).every(({ ready }) => ready);
+    store === undefined &&
+    groups.every(({ nodes, ready }) => nodes === ready) &&
+    (endpoint?.processes ?? []).every(({ ready }) => ready);
   if (options.output === "json" || options.output === "yaml") {
-    const report = { healthy, server: client.server, data, ...endpoint, nodes: groups, queues: lengths };
+    const trouble = store === undefined ? {} : { trouble: store };
+    const report = { healthy, ...trouble, server: client.server, data, ...endpoint, nodes: groups, queues: lengths };
     process.stdout.write(await formatData(report, options.output));
     return healthy ? 0 : 1;
   }
@@ -70,6 +75,7 @@ export async function status(options: { output?: OutputFormat }): Promise<number
     lines[0] += `; up for ${formatDuration((Date.now() - Date.parse(endpoint.startedAt)) / 1000)}`;
     for (const one of endpoint.processes) lines.push(`  process ${one.role}: ${processSentence(one)}`);
   }
+  if (store !== undefined) lines.push(`  ${paint("red", "nothing can be written:")} ${store}`);
   if (groups.length === 0) lines.push("  no node has joined: no job can run");
   for (const group of groups)
     lines.push(

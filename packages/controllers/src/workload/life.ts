@@ -2,6 +2,7 @@
  * The life of attempts: from the creation of their pods to the row of their end. What it decides rests on pods alone, so that a
  * new leader goes on where the last one stopped; every step may be repeated.
  */
+import type { AttemptRow } from "@berth/accounting";
 import { isReason, resources } from "@berth/client";
 import type { FinalPhase, Pod } from "@berth/kinds";
 import { annotations, attemptOf, isFinal, workloads } from "@berth/kinds";
@@ -50,6 +51,14 @@ export interface PlannedPod {
   node: string;
   isDriver: boolean;
   build: () => Pod;
+}
+
+/** What one write of a status is to say, and the rows that must be there before it. */
+interface Taken {
+  attempts: Attempt[];
+  rows: AttemptRow[];
+  patch: ReturnType<typeof lifePatch>;
+  isLast: boolean;
 }
 
 /** How long a start may go unseen before status tells of it: most are running by then, which saves a write. */
@@ -496,10 +505,13 @@ export class AttemptLife {
   /** Row, then status, then the pods' deletion: a crash in between repeats a step, and skips none. */
   async #write(record: WorkloadRecord): Promise<void> {
     const { client } = this.#context;
-    let taken: { attempts: Attempt[]; patch: ReturnType<typeof lifePatch>; isLast: boolean } | undefined;
+    let taken: Taken | undefined;
+    let accounted = false;
     await this.#writer.run(async () => {
       // What is taken is taken in one step with what the status will say, so that it never says more than the rows.
-      taken ??= await this.#take(record);
+      taken ??= this.#take(record);
+      if (!accounted) await this.#context.accounting.record(taken.rows);
+      accounted = true;
       if (this.#ledger.byUid(record.uid) !== record) return;
       try {
         await client.patchStatus(
@@ -518,9 +530,7 @@ export class AttemptLife {
     if (taken!.isLast) this.#events.finished(record);
   }
 
-  async #take(
-    record: WorkloadRecord,
-  ): Promise<{ attempts: Attempt[]; patch: ReturnType<typeof lifePatch>; isLast: boolean }> {
+  #take(record: WorkloadRecord): Taken {
     const now = this.#timestamp();
     const attempts = record.toAccount;
     const pending = record.toAccountPending;
@@ -531,8 +541,7 @@ export class AttemptLife {
     const began = performance.now();
     const patch = lifePatch(record, now, attempts.at(-1)?.end?.message);
     record.flushCost = performance.now() - began;
-    await this.#context.accounting.record(rows);
-    return { attempts, patch, isLast: isFinal(patch.phase ?? undefined) };
+    return { attempts, rows, patch, isLast: isFinal(patch.phase ?? undefined) };
   }
 
   /** A pod whose attempt is over and accounted (or was none): it goes. Pods that ended are accounted once more, which is free. */
@@ -553,8 +562,8 @@ export class AttemptLife {
       createdAt: 0,
     });
     attempt.end = endOfPod(pod, pod.metadata.deletionTimestamp === undefined ? undefined : "Cancelled");
-    void this.#context.accounting
-      .record([attemptRow(record, attempt, this.#timestamp())])
+    void this.#writer
+      .run(() => this.#context.accounting.record([attemptRow(record, attempt, this.#timestamp())]))
       .then(() => this.#removal.discard(pod))
       .catch((error: unknown) => this.#failed("accounting a leftover pod", record, error));
   }
