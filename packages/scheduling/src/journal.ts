@@ -34,7 +34,7 @@ export interface Journalled {
  * the simulator).
  */
 export function createJournalledState(options: ClusterOptions, writeLine: (line: string) => void): Journalled {
-  const { matches } = options;
+  const { matches, ...begin } = options;
   const write = (entry: JournalEntry): void => writeLine(journalLine(entry));
   write({ begin: { version: 1, resources: options.resources, policy: options.policy, devices: options.devices } });
   const state = createClusterState({

@@ -1,11 +1,14 @@
 export interface ScheduledJob {
   id: number;
   submit: number;
+  /** Of the last attempt, where it was preempted. */
   start: number;
   end: number;
   /** Seconds from submission to start. */
   wait: number;
   processors: number;
+  /** Times on the machine that were cut short before, with what of each was lost. */
+  preempted?: readonly { start: number; end: number; lostSeconds: number }[];
 }
 
 /** Averages over all jobs, no warm-up cut. Times in seconds. */
@@ -50,6 +53,7 @@ export function measure(schedule: readonly ScheduledJob[], processors: number, s
     maxFlow = Math.max(maxFlow, jobFlow);
     maxSlowdown = Math.max(maxSlowdown, jobSlowdown);
     used += run * job.processors;
+    for (const { start, end } of job.preempted ?? []) used += (end - start) * job.processors;
     first = Math.min(first, job.submit);
     last = Math.max(last, job.end);
   }

@@ -1,7 +1,11 @@
-import { createClusterState, decide } from "@berth/scheduling";
-import type { JobInput, Policy } from "@berth/scheduling";
+import { createClusterState, submitRefusal } from "@berth/scheduling";
+import type { ClusterState, JobInput, Policy, WaitReason } from "@berth/scheduling";
 import { measure } from "./metrics.ts";
 import type { Metrics, ScheduledJob } from "./metrics.ts";
+import { play } from "./play.ts";
+import type { Played } from "./play.ts";
+import { poolName, putSite } from "./site-input.ts";
+import type { Assignment, SiteInput } from "./site-input.ts";
 import type { TraceJob } from "./trace.ts";
 
 /** Names of policies, as settings of the core's knobs; there is no policy here. */
@@ -16,153 +20,191 @@ export type PolicyName = keyof typeof policies;
 export interface SimulateOptions {
   /** In any order; equal submit times keep their order here. */
   jobs: readonly TraceJob[];
-  /** Of the machine: one pool, as the format knows no nodes. */
+  /** Of the machine, where no site with nodes says it: one pool, as the format of traces knows no nodes. */
   processors: number;
-  policy: PolicyName;
+  /** `site`: what the site says; a name lays its reservations and its order of backfilling over that. */
+  policy: PolicyName | "site";
+  /** Queues, accounts, nodes …; absent: one queue, and nobody has shares. */
+  site?: SiteInput;
+  /** Unix time of second 0 of the trace, for what a site says by the calendar. Default 0. */
+  startTime?: number;
   /** Estimates are the run times. Default false. */
   clairvoyant?: boolean;
   /**
-   * `Event` (default): one decision after each event, submissions before ends of the same second, as the published schedules
-   * were made. `Cycle`: one decision for all events of a second, as the live loop does.
+   * `Event` (default without a site): one decision after each event, submissions before ends of the same second, as the published
+   * schedules were made. `Cycle` (default with a site): one decision for all events of a second, as the live loop does.
    */
   mode?: "Event" | "Cycle";
-  /** By how much a slot is longer than the estimate (grace, start allowance), as live; default 0. */
+  /** By how much a slot is longer than the estimate (grace, start allowance), as live; default 0, with a site its grace. */
   overheadSeconds?: number;
   /** Milliseconds of a monotonic clock, for `metrics.seconds`. */
   clock?: () => number;
 }
 
+/** A job that has no place in the schedule. */
+export interface LeftOutJob {
+  id: number;
+  line: number;
+  reason: WaitReason;
+}
+
 export interface Simulation {
   metrics: Metrics;
-  /** In the order of the jobs given. */
+  /** In the order of the jobs given; jobs that were refused, cancelled by preemption, or never started are not in it. */
   schedule: ScheduledJob[];
+  processors: number;
+  /** What each job of the schedule was counted to. */
+  assignments: Assignment[];
+  refused: LeftOutJob[];
+  /** Those that wait at the end, with their reason then. */
+  unstarted: LeftOutJob[];
+  cancelled: number;
+  preemptions: number;
+  /** Processor seconds that preempted jobs had to do again. */
+  lostProcessorSeconds: number;
+  decisions: number;
 }
 
-interface Ending {
-  time: number;
-  index: number;
-}
-
-/** Plays a recorded workload in virtual time through the core's `decide`. A job that can never fit is an error in words. */
+/** Plays a recorded workload in virtual time. Without a site a job that can never fit is an error in words. */
 export function simulate(options: SimulateOptions): Simulation {
-  const {
-    jobs,
-    processors,
-    clairvoyant = false,
-    mode = "Event",
-    overheadSeconds,
-    clock = () => performance.now(),
-  } = options;
+  const { jobs, policy, site, startTime = 0, clairvoyant = false, clock = () => performance.now() } = options;
+  const { mode = site === undefined ? "Event" : "Cycle" } = options;
+  const overheadSeconds = options.overheadSeconds ?? site?.overheadSeconds;
   const began = clock();
-  for (const job of jobs) {
-    if (job.processors > processors) {
-      throw new RangeError(
-        `job ${job.id} (line ${job.line}) needs ${job.processors} processors, the machine has ${processors}`,
-      );
-    }
-  }
+  const hasNodes = site !== undefined && site.nodes.length > 0;
+  const cpu = hasNodes ? Math.max(0, site.resources.indexOf("cpu")) : 0;
+  const processors = hasNodes ? cpusOf(site, cpu) : options.processors;
+  if (site === undefined) checkSizes(jobs, processors);
+  const knobs = policy === "site" ? {} : policies[policy];
+  const overdue = mode === "Event" ? "Release" : "Extend";
   const state = createClusterState({
-    resources: ["processors"],
-    policy: { ...policies[options.policy], overdue: mode === "Event" ? "Release" : "Extend" },
+    resources: site?.resources ?? ["processors"],
+    devices: site?.devices,
+    matches: site?.matches,
+    policy: { ...site?.policy, ...knobs, overdue },
   });
-  state.putNode({ name: "machine", capacity: [processors], nodeClass: "", state: "Up" });
-  state.putQueue({ name: "trace" });
-
-  const order = jobs.map((_, index) => index).sort((a, b) => jobs[a]!.submit - jobs[b]!.submit || a - b);
-  const starts = new Float64Array(jobs.length).fill(-1);
-  const ends = new EndQueue();
-  let arrived = 0;
-  let wake: number | undefined;
-
-  const pass = (now: number): void => {
-    const decisions = decide(state, now);
-    for (const start of decisions.starts) {
-      const job = jobs[start.job]!;
-      starts[start.job] = now;
-      ends.push({ time: now + job.runSeconds, index: start.job });
-    }
-    wake = decisions.nextWake;
+  if (site === undefined) {
+    state.putNode({ name: poolName, capacity: [processors], nodeClass: "", state: "Up" });
+    state.putQueue({ name: poolName });
+  } else putSite(state, site, processors, startTime);
+  const assignments = site === undefined ? undefined : jobs.map((job) => site.assign(job));
+  const input = (index: number): JobInput => {
+    const job = jobs[index]!;
+    const assigned = assignments?.[index];
+    return {
+      // The place in the list, so that equal submit times keep its order.
+      id: index,
+      user: assigned?.user ?? job.user ?? "",
+      account: assigned?.account,
+      qos: assigned?.qos,
+      queues: [assigned?.queue ?? poolName],
+      submitTime: startTime + job.submit,
+      podSets: [
+        site === undefined
+          ? { count: 1, request: [job.processors] }
+          : podSetOf(job, site, hasNodes, cpu, assigned?.selector),
+      ],
+      wallTimeSeconds: clairvoyant ? job.runSeconds : job.requestedSeconds,
+      overheadSeconds,
+    };
   };
-
-  for (;;) {
-    const submission = arrived < order.length ? jobs[order[arrived]!]!.submit : Infinity;
-    const ending = ends.first()?.time ?? Infinity;
-    const now = Math.min(submission, ending, wake ?? Infinity);
-    if (now === Infinity) break;
-    if (mode === "Cycle") {
-      for (; arrived < order.length && jobs[order[arrived]!]!.submit === now; arrived += 1) {
-        state.addJob(jobInput(jobs, order[arrived]!, clairvoyant, overheadSeconds));
-      }
-      while (ends.first()?.time === now) state.endJob(ends.take().index, now, { ok: true });
-    } else if (submission === now) {
-      state.addJob(jobInput(jobs, order[arrived]!, clairvoyant, overheadSeconds));
-      arrived += 1;
-    } else if (ending === now) state.endJob(ends.take().index, now, { ok: true });
-    pass(now);
-  }
-
-  const schedule = jobs.map((job, index): ScheduledJob => {
-    const start = starts[index]!;
-    if (start < 0) throw new Error(`job ${job.id} (line ${job.line}) never started`);
-    const { id, submit } = job;
-    return { id, submit, start, end: start + job.runSeconds, wait: start - submit, processors: job.processors };
+  const played = play({
+    state,
+    jobs: jobs.length,
+    input,
+    submitTime: (index) => startTime + jobs[index]!.submit,
+    runSeconds: (index) => jobs[index]!.runSeconds,
+    mode,
+    refusal: site?.hasLimits === true ? (job) => limitReason(submitRefusal(state, job)) : undefined,
   });
-  return { metrics: measure(schedule, processors, (clock() - began) / 1000), schedule };
+  const result = collect(jobs, played, startTime, assignments, site === undefined ? state : undefined);
+  return { ...result, processors, metrics: measure(result.schedule, processors, (clock() - began) / 1000) };
 }
 
-function jobInput(jobs: readonly TraceJob[], index: number, clairvoyant: boolean, overheadSeconds?: number): JobInput {
-  const job = jobs[index]!;
+function checkSizes(jobs: readonly TraceJob[], processors: number): void {
+  const tooLarge = jobs.find((job) => job.processors > processors);
+  if (tooLarge === undefined) return;
+  throw new RangeError(
+    `job ${tooLarge.id} (line ${tooLarge.line}) needs ${tooLarge.processors} processors, the machine has ${processors}`,
+  );
+}
+
+const milli = 1000;
+
+function cpusOf(site: SiteInput, cpu: number): number {
+  return Math.floor(site.nodes.reduce((sum, { capacity }) => sum + (capacity[cpu] ?? 0), 0) / milli);
+}
+
+/** Where there are nodes, each processor is a pod of its own, as Slurm's tasks are; in the pool the job is one. */
+function podSetOf(
+  job: TraceJob,
+  site: SiteInput,
+  hasNodes: boolean,
+  cpu: number,
+  selector: string | undefined,
+): JobInput["podSets"][number] {
+  const count = hasNodes ? job.processors : 1;
+  const each = job.processors / count;
+  const request = site.resources.map(() => 0);
+  request[cpu] = milli * each;
+  const memory = site.resources.indexOf("memory");
+  if (memory >= 0) request[memory] = (job.memoryBytes ?? 0) * each;
+  return { count, request, selector };
+}
+
+function collect(
+  jobs: readonly TraceJob[],
+  played: Played,
+  startTime: number,
+  assignments: readonly Assignment[] | undefined,
+  strict: ClusterState | undefined,
+): Omit<Simulation, "metrics" | "processors"> {
+  const schedule: ScheduledJob[] = [];
+  const own: Assignment[] = [];
+  let cancelled = 0;
+  let lostProcessorSeconds = 0;
+  const leftOut = new Set([...played.refused, ...played.unstarted].map(({ index }) => index));
+  for (const [index, job] of jobs.entries()) {
+    if (leftOut.has(index)) continue;
+    const attempts = played.attempts[index]!;
+    const last = attempts.at(-1);
+    if (last === undefined) {
+      if (strict !== undefined) throw new Error(`job ${job.id} (line ${job.line}) never started`);
+      continue;
+    }
+    if (last.preempted !== undefined) {
+      cancelled += 1;
+      continue;
+    }
+    const { id, submit, processors } = job;
+    const start = last.start - startTime;
+    const before = attempts.slice(0, -1).map((attempt) => ({
+      start: attempt.start - startTime,
+      end: attempt.end - startTime,
+      lostSeconds: attempt.preempted === "Requeue" ? attempt.end - attempt.start : 0,
+    }));
+    for (const { lostSeconds } of before) lostProcessorSeconds += lostSeconds * processors;
+    schedule.push({
+      id,
+      submit,
+      start,
+      end: last.end - startTime,
+      wait: start - submit,
+      processors,
+      ...(before.length === 0 ? {} : { preempted: before }),
+    });
+    own.push(assignments?.[index] ?? { user: job.user ?? "", account: job.account ?? job.group, queue: job.queue ?? "" });
+  }
+  const told = (list: Played["refused"]): LeftOutJob[] =>
+    list.map(({ index, reason }) => ({ id: jobs[index]!.id, line: jobs[index]!.line, reason }));
   return {
-    // The place in the list, so that equal submit times keep its order.
-    id: index,
-    user: String(job.user),
-    queues: ["trace"],
-    submitTime: job.submit,
-    podSets: [{ count: 1, request: [job.processors] }],
-    wallTimeSeconds: clairvoyant ? job.runSeconds : job.requestedSeconds,
-    overheadSeconds,
+    schedule,
+    assignments: own,
+    refused: told(played.refused),
+    unstarted: told(played.unstarted),
+    cancelled,
+    preemptions: played.preemptions,
+    lostProcessorSeconds,
+    decisions: played.decisions,
   };
-}
-
-/** Ends to come, by time, then by the order in which they were pushed. */
-class EndQueue {
-  readonly #heap: (Ending & { order: number })[] = [];
-  #pushed = 0;
-
-  first(): Ending | undefined {
-    return this.#heap[0];
-  }
-
-  push(ending: Ending): void {
-    const heap = this.#heap;
-    heap.push({ ...ending, order: this.#pushed });
-    this.#pushed += 1;
-    let child = heap.length - 1;
-    while (child > 0) {
-      const parent = (child - 1) >> 1;
-      if (!isBefore(heap[child]!, heap[parent]!)) break;
-      [heap[child], heap[parent]] = [heap[parent]!, heap[child]!];
-      child = parent;
-    }
-  }
-
-  take(): Ending {
-    const heap = this.#heap;
-    const top = heap[0]!;
-    const last = heap.pop()!;
-    if (heap.length === 0) return top;
-    heap[0] = last;
-    for (let parent = 0; ;) {
-      let child = 2 * parent + 1;
-      if (child >= heap.length) return top;
-      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child += 1;
-      if (!isBefore(heap[child]!, heap[parent]!)) return top;
-      [heap[child], heap[parent]] = [heap[parent]!, heap[child]!];
-      parent = child;
-    }
-  }
-}
-
-function isBefore(a: Ending & { order: number }, b: Ending & { order: number }): boolean {
-  return a.time < b.time || (a.time === b.time && a.order < b.order);
 }
