@@ -8,14 +8,7 @@ import type { ClusterOptions, ClusterState, Decisions, Time } from "./types.ts";
  * and the message of the error that it threw. `decide` has its input, the time, and all of its output.
  */
 export type JournalEntry =
-  | {
-      begin: {
-        version: 1;
-        resources: readonly string[];
-        policy: ClusterOptions["policy"];
-        devices?: readonly string[];
-      };
-    }
+  | { begin: { version: 1; options: Omit<ClusterOptions, "matches"> } }
   | { matches: readonly [selector: string, nodeClass: string, answer: boolean] }
   | { call: string; with: readonly unknown[]; error?: string }
   | { decide: Time; decisions: Decisions };
@@ -36,7 +29,7 @@ export interface Journalled {
 export function createJournalledState(options: ClusterOptions, writeLine: (line: string) => void): Journalled {
   const { matches, ...begin } = options;
   const write = (entry: JournalEntry): void => writeLine(journalLine(entry));
-  write({ begin: { version: 1, resources: options.resources, policy: options.policy, devices: options.devices } });
+  write({ begin: { version: 1, options: begin } });
   const state = createClusterState({
     ...options,
     ...(matches === undefined

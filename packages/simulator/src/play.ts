@@ -17,11 +17,11 @@ export interface PlayOptions {
    */
   mode: "Event" | "Cycle";
   /** Why a job is refused at its submission (a limit of submitted jobs); absent: never. */
-  refusal?: (job: JobInput) => WaitReason | undefined;
+  refusal?: (job: JobInput) => string | undefined;
 }
 
 /** A job's time on the machine; a preempted job has several. */
-export interface PlayedAttempt {
+interface PlayedAttempt {
   start: number;
   end: number;
   /** How it ended where not by itself. */
@@ -32,7 +32,7 @@ export interface Played {
   /** By job, in order of time; none: it never started. */
   attempts: PlayedAttempt[][];
   /** Jobs that were refused at submission, with why; and those that wait for ever, with their reason at the end. */
-  refused: { index: number; reason: WaitReason }[];
+  refused: { index: number; reason: string }[];
   unstarted: { index: number; reason: WaitReason }[];
   preemptions: number;
   decisions: number;

@@ -47,11 +47,8 @@ export function replay(lines: Iterable<string>, options: { goOn?: boolean } = {}
     if ("begin" in entry) {
       answers.clear();
       result.states += 1;
-      const { resources, policy, devices } = entry.begin;
       state = createClusterState({
-        resources,
-        policy,
-        devices,
+        ...entry.begin.options,
         matches: (selector, nodeClass) => answers.get(JSON.stringify([selector, nodeClass])) ?? true,
       });
     } else if ("matches" in entry) {

@@ -131,6 +131,6 @@ test("one decision a second, as live, stays within half a percent of one decisio
 });
 
 test("a job larger than the machine is named", () => {
-  const job = { id: 7, submit: 0, runSeconds: 1, requestedSeconds: 1, processors: 5, user: 1, line: 3 };
+  const job = { id: 7, submit: 0, runSeconds: 1, requestedSeconds: 1, processors: 5, line: 3 };
   assert.throws(() => simulate({ jobs: [job], processors: 4, policy: "easy" }), /job 7 \(line 3\) needs 5 processors/);
 });

@@ -1,5 +1,5 @@
 import { createClusterState, submitRefusal } from "@berth/scheduling";
-import type { ClusterState, JobInput, Policy, WaitReason } from "@berth/scheduling";
+import type { ClusterState, JobInput, Policy } from "@berth/scheduling";
 import { measure } from "./metrics.ts";
 import type { Metrics, ScheduledJob } from "./metrics.ts";
 import { play } from "./play.ts";
@@ -45,7 +45,8 @@ export interface SimulateOptions {
 export interface LeftOutJob {
   id: number;
   line: number;
-  reason: WaitReason;
+  /** The core's reason; of a refused job the limit, in words. */
+  reason: string;
 }
 
 export interface Simulation {
@@ -115,10 +116,17 @@ export function simulate(options: SimulateOptions): Simulation {
     submitTime: (index) => startTime + jobs[index]!.submit,
     runSeconds: (index) => jobs[index]!.runSeconds,
     mode,
-    refusal: site?.hasLimits === true ? (job) => limitReason(submitRefusal(state, job)) : undefined,
+    refusal: site?.hasLimits === true ? (job) => refusalOf(state, job) : undefined,
   });
   const result = collect(jobs, played, startTime, assignments, site === undefined ? state : undefined);
   return { ...result, processors, metrics: measure(result.schedule, processors, (clock() - began) / 1000) };
+}
+
+function refusalOf(state: ClusterState, job: JobInput): string | undefined {
+  const hit = submitRefusal(state, job);
+  if (hit === undefined) return undefined;
+  const { of, what, limit } = hit;
+  return `${what} of ${of.kind} ${of.name}${of.user === undefined ? "" : ` for user ${of.user}`}: ${limit}`;
 }
 
 function checkSizes(jobs: readonly TraceJob[], processors: number): void {
@@ -193,7 +201,9 @@ function collect(
       processors,
       ...(before.length === 0 ? {} : { preempted: before }),
     });
-    own.push(assignments?.[index] ?? { user: job.user ?? "", account: job.account ?? job.group, queue: job.queue ?? "" });
+    own.push(
+      assignments?.[index] ?? { user: job.user ?? "", account: job.account ?? job.group, queue: job.queue ?? "" },
+    );
   }
   const told = (list: Played["refused"]): LeftOutJob[] =>
     list.map(({ index, reason }) => ({ id: jobs[index]!.id, line: jobs[index]!.line, reason }));

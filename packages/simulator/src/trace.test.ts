@@ -11,7 +11,7 @@ test("reads header and jobs", () => {
   assert.equal(trace.processors, 100);
   assert.deepEqual(trace.header, { MaxProcs: "100", Note: "a: b" });
   assert.deepEqual(trace.jobs, [
-    { id: 1, submit: 0, runSeconds: 50, requestedSeconds: 100, processors: 4, user: 3, line: 4 },
+    { id: 1, submit: 0, runSeconds: 50, requestedSeconds: 100, processors: 4, user: "3", line: 4 },
   ]);
 });
 

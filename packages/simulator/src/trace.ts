@@ -170,14 +170,16 @@ function holesOf(rows: readonly Row[]): TraceProblem[] {
       const last = id - 1;
       holes.push({
         line,
-        problem: last === before + 1 ? `job number ${last} is missing` : `job numbers ${before + 1} to ${last} are missing`,
+        problem:
+          last === before + 1 ? `job number ${last} is missing` : `job numbers ${before + 1} to ${last} are missing`,
       });
     }
     before = Math.max(before ?? id, id);
     const preceding = precedingOf.get(id);
     if (preceding === undefined) continue;
     if (!ids.has(preceding)) holes.push({ line, problem: `preceding job ${preceding} is not in the trace` });
-    else if (inCircle(id, precedingOf)) holes.push({ line, problem: `job ${id} waits for itself by its preceding jobs` });
+    else if (inCircle(id, precedingOf))
+      holes.push({ line, problem: `job ${id} waits for itself by its preceding jobs` });
   }
   return holes;
 }
