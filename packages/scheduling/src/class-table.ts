@@ -1,18 +1,19 @@
 import { JobClass } from "./classes.ts";
 import { Shape, shapeKey } from "./shape.ts";
+import type { ResourceKinds } from "./shape.ts";
 import type { JobInput } from "./types.ts";
 
 /** The shapes and classes of the jobs there are. */
 export class ClassTable {
   readonly classes = new Map<string, JobClass>();
   readonly shapes = new Map<string, Shape>();
-  readonly #width: number;
+  readonly #kinds: ResourceKinds;
   /** Tier of a queue by its name. */
   readonly #tierOf: (queue: string) => number;
   #nextShape = 0;
 
-  constructor(width: number, tierOf: (queue: string) => number) {
-    this.#width = width;
+  constructor(kinds: ResourceKinds, tierOf: (queue: string) => number) {
+    this.#kinds = kinds;
     this.#tierOf = tierOf;
   }
 
@@ -21,7 +22,7 @@ export class ClassTable {
     const ofShape = shapeKey(input);
     let shape = this.shapes.get(ofShape);
     if (shape === undefined) {
-      shape = new Shape(ofShape, this.#nextShape, input, this.#width);
+      shape = new Shape(ofShape, this.#nextShape, input, this.#kinds);
       shape.tier = this.#tierOf(input.queues[0] ?? "");
       this.#nextShape += 1;
       this.shapes.set(ofShape, shape);

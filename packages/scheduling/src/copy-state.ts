@@ -5,7 +5,7 @@ import type { ClusterStore } from "./store.ts";
 /** Gives an empty store the same future as another, sharing nothing that changes. */
 export function copyState(from: ClusterStore, copy: ClusterStore): void {
   copy.now = from.now;
-  copy.topology = from.topology;
+  copy.topology.levels = from.topology.levels;
   copy.licences = from.licences;
   for (const [name, queue] of from.queues) copy.queues.set(name, queue);
   for (const node of from.table.nodes) {
@@ -41,7 +41,7 @@ export function copyState(from: ClusterStore, copy: ClusterStore): void {
   for (const job of from.jobs.values()) {
     const twin = copy.jobs.get(job.id)!;
     for (const run of new Set(job.runs?.values())) {
-      const placement = own({ charges: run.charges, nodes: run.nodes, queue: run.queue });
+      const placement = own({ charges: run.charges, nodes: run.nodes, grants: run.grants, queue: run.queue });
       applyCharges(copy.table, placement.charges, run.start, run.end, -1);
       copy.begin(twin, run.task, placement, run.start, run.end, run.tasks).slotEnd = run.slotEnd;
     }

@@ -5,7 +5,8 @@ import { improvableOn } from "./improve.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { obstacleOf } from "./obstacles.ts";
 import { ClassOrder } from "./order.ts";
-import { mayFitNow } from "./place.ts";
+import { rulesHold } from "./keep-rules.ts";
+import { isRuled, lacksPods, mayFitNow } from "./place.ts";
 import type { JobRecord } from "./records.ts";
 import { report } from "./report.ts";
 import { reserve, restore, startAsReserved, startNow, stillFits } from "./starting.ts";
@@ -36,6 +37,8 @@ class Pass {
   readonly #held = new Map<string, number>();
   readonly #heads = new Set<JobRecord>();
   readonly #visited = new Set<JobRecord>();
+  /** Classes whose affinity asks for pods that are not there. */
+  readonly #lacking: JobClass[] = [];
 
   constructor(store: ClusterStore, now: Time) {
     this.#store = store;
@@ -52,7 +55,21 @@ class Pass {
     for (const job of [...store.plan.reserved, ...store.plan.lifted]) if (!this.#visited.has(job)) store.plan.drop(job);
     if (store.policy.backfill !== "None") this.#backfill(behind);
     store.plan.endPass();
-    return { starts: this.#starts, preemptions: [], ...report(store, this.#heads) };
+    const told = report(store, this.#heads);
+    // What started or was reserved in this very pass may be what they wait for.
+    const soon = this.#now + 1;
+    const mayGo = this.#lacking.some(({ shape }) => !lacksPods(store, shape));
+    if (mayGo && !(told.nextWake !== undefined && told.nextWake < soon)) told.nextWake = soon;
+    return { starts: this.#starts, preemptions: [], ...told };
+  }
+
+  /** Sets a class aside that waits for pods to be there, as one that waits for a dependency. */
+  #lacksPods(jobClass: JobClass): boolean {
+    if (!jobClass.shape.concernsPods || !lacksPods(this.#store, jobClass.shape)) return false;
+    jobClass.obstacle = "PodAffinity";
+    for (const job of jobClass.listed()) this.#store.touched.add(job);
+    this.#lacking.push(jobClass);
+    return true;
   }
 
   /** Reservations of jobs that can no longer have one go first. */
@@ -87,6 +104,7 @@ class Pass {
     const queues = new Set(open.flatMap(({ shape }) => shape.open.map(({ queue }) => queue)));
     for (let jobClass = order.pop(); jobClass !== undefined; jobClass = order.pop()) {
       const job = jobClass.at(jobClass.cursor)!;
+      if (this.#lacksPods(jobClass)) continue;
       if (!jobClass.shape.open.some((variant) => this.#mayHold(variant.queue))) {
         behind.push(jobClass);
         if ([...queues].some((queue) => this.#mayHold(queue))) continue;
@@ -105,7 +123,14 @@ class Pass {
       }
       const kept = job.reservation ?? job.lifted;
       let where: readonly NodeRecord[] | "Anywhere" = "Anywhere";
-      if (kept !== undefined && kept.start > this.#now) {
+      const ruled = isRuled(store, jobClass.shape);
+      if (ruled && kept !== undefined) {
+        // What others do changes where it may go: it is looked at anew, with nobody that comes after it in its way.
+        if (kept.start > this.#now && !rulesHold(store, job, kept)) {
+          for (const later of store.plan.reserved) if (!this.#visited.has(later)) store.plan.lift(later);
+        }
+        store.plan.gained = true;
+      } else if (kept !== undefined && kept.start > this.#now) {
         where = store.plan.gained || job.lifted !== undefined ? improvableOn(store, job, kept) : [];
         if (where.length === 0 && (job.reservation !== undefined || stillFits(store, job, kept))) {
           if (job.reservation === undefined) restore(store, job, kept);
@@ -150,7 +175,7 @@ class Pass {
   #backfill(behind: JobClass[]): void {
     const store = this.#store;
     // Nothing becomes free from here on, so a class that finds no room now finds none later in the pass.
-    const fitting = behind.filter((jobClass) => mayFitNow(store, jobClass.shape));
+    const fitting = behind.filter((jobClass) => !this.#lacksPods(jobClass) && mayFitNow(store, jobClass.shape));
     const order = backfillOrder(store, fitting);
     for (let jobClass = order.pop(); jobClass !== undefined; jobClass = order.pop()) {
       const start = startNow(store, jobClass.at(jobClass.cursor)!);

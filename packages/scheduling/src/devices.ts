@@ -3,6 +3,7 @@
  * that what runs, what is reserved and what is free of it over time is known as of everything else. Pods without devices and
  * domains take nothing of these columns: their cores are whatever cores the bound ones leave.
  */
+import type { NodeRecord } from "./nodes.ts";
 import type { NodeInput } from "./types.ts";
 import type { PodGrant } from "./placement-types.ts";
 
@@ -178,6 +179,29 @@ export function podsInDetail(
   return pods;
 }
 
+/** Of each resource the most that one pod can have: of one device or several whole ones, of one domain. */
+export function mostForOnePod(
+  free: readonly number[],
+  details: NodeDetails | undefined,
+  needs: DetailNeeds,
+  width: number,
+): number[] {
+  const most = free.slice(0, width);
+  for (const { domains } of details === undefined || !needs.numa ? [] : [details]) {
+    for (const resource of new Set(domains.flatMap(({ bound }) => bound))) {
+      const inOne = Math.max(...domains.map(({ column }) => free[column + resource]!));
+      most[resource] = Math.min(most[resource]!, inOne);
+    }
+  }
+  for (const { resource, amount } of needs.devices) {
+    const ofOne = (details?.devices ?? []).filter((device) => device.resource === resource);
+    const amounts = ofOne.map(({ column }) => free[column]!);
+    most[resource] =
+      amount < wholeDevice ? Math.max(0, ...amounts) : wholeDevice * amounts.filter((one) => one >= wholeDevice).length;
+  }
+  return most;
+}
+
 /** How many of them shared devices that are in use already hold: they take no whole device from others. */
 export function podsWithoutBreaking(
   free: ArrayLike<number>,
@@ -306,12 +330,45 @@ export function amountsOfGrant(
 }
 
 /** Cores of a domain that are nobody's, the first ones; undefined where there are not so many. */
-export function coresOf(
-  details: NodeDetails,
+function coresOf(
+  details: NodeDetails | undefined,
   numa: number,
   count: number,
   taken: ReadonlySet<number>,
 ): number[] | undefined {
-  const cores = details.domains.find(({ id }) => id === numa)?.cores.filter((core) => !taken.has(core)) ?? [];
+  const cores = details?.domains.find(({ id }) => id === numa)?.cores.filter((core) => !taken.has(core)) ?? [];
   return cores.length < count || count === 0 ? undefined : cores.slice(0, count);
+}
+
+interface Granted {
+  nodes: readonly (readonly NodeRecord[])[];
+  grants?: readonly (readonly (PodGrant | null)[])[];
+}
+
+/** The same with cores for the pods that have a domain and no cores yet: those of no other run on the node. */
+export function withCores(placement: Granted, milliCpus: (set: number) => number): (PodGrant | null)[][] | undefined {
+  const taken = new Map<NodeRecord, Set<number>>();
+  return placement.grants?.map((ofSet, set) =>
+    ofSet.map((grant, pod) => {
+      const node = placement.nodes[set]?.[pod];
+      if (grant?.numa === undefined || grant.cores !== undefined || node === undefined) return grant;
+      let mine = taken.get(node);
+      if (mine === undefined) taken.set(node, (mine = coresInUse(node)));
+      const cores = coresOf(node.details, grant.numa, milliCpus(set) / 1000, mine);
+      for (const core of cores ?? []) mine.add(core);
+      return cores === undefined ? grant : { ...grant, cores };
+    }),
+  );
+}
+
+function coresInUse(node: NodeRecord): Set<number> {
+  const cores = new Set<number>();
+  for (const run of node.runs as ReadonlySet<Granted>) {
+    for (const [set, ofSet] of (run.grants ?? []).entries()) {
+      for (const [pod, grant] of ofSet.entries()) {
+        if (run.nodes[set]?.[pod] === node) for (const core of grant?.cores ?? []) cores.add(core);
+      }
+    }
+  }
+  return cores;
 }

@@ -1,4 +1,5 @@
 /** The earliest time at which there is room for a job. */
+import { licencesFrom } from "./licences.ts";
 import { podsAtStep, podsThroughout } from "./shape.ts";
 import type { Group, Shape, Variant } from "./shape.ts";
 import type { NodeRecord } from "./nodes.ts";
@@ -34,12 +35,50 @@ function earliest(
     node.timeline.advance(context.now);
     nodes.push(node);
   }
+  if (shape.input.topology?.mode === "Required" && pods > 1) {
+    return earliestInDomain(context, shape.input.topology.level, nodes, group, pods, seconds, from, before);
+  }
   if (pods === 1 || nodes.length === 1) {
     let best = before;
     for (const node of nodes) best = Math.min(best, firstWindow(node, group, pods, seconds, from, best));
     return best < before ? best : Infinity;
   }
   return earliestTogether(nodes, group, pods, seconds, from, before, search.levels);
+}
+
+/** As {@link earliest}, all pods in one domain: the one that has room first. */
+function earliestInDomain(
+  context: PlacementContext,
+  level: string,
+  nodes: readonly NodeRecord[],
+  group: Group,
+  pods: number,
+  seconds: number,
+  from: Time,
+  before: Time,
+): Time {
+  const domains = context.topology.domains(level);
+  const parts = new Map<number, NodeRecord[]>();
+  for (const node of nodes) {
+    const domain = domains.of[node.index]!;
+    if (domain < 0) continue;
+    const part = parts.get(domain);
+    if (part === undefined) parts.set(domain, [node]);
+    else part.push(node);
+  }
+  let best = before;
+  for (const part of parts.values()) {
+    let room = 0;
+    for (const { index } of part) room += group.empty.counts[index]!;
+    if (room < pods) continue;
+    const time =
+      part.length === 1
+        ? firstWindow(part[0]!, group, pods, seconds, from, best)
+        : earliestTogether(part, group, pods, seconds, from, best);
+    if (time < best) best = time;
+    if (best === from) return from;
+  }
+  return best < before ? best : Infinity;
 }
 
 export function firstWindow(
@@ -51,6 +90,12 @@ export function firstWindow(
   before: Time,
 ): Time {
   const { times } = node.timeline;
+  if (group.needs !== undefined) {
+    for (let step = node.timeline.stepAt(from), at = from; at < before; step += 1, at = times[step] ?? Infinity) {
+      if (podsThroughout(node, group, at, seconds) >= pods) return at;
+    }
+    return Infinity;
+  }
   let candidate = from;
   for (let step = node.timeline.stepAt(from); step < times.length; step += 1) {
     if (times[step]! >= candidate + seconds) return candidate;
@@ -113,11 +158,11 @@ function earliestTogether(
   }
 }
 
-/** The first time after `time` at which a usable node changes; Infinity: none. */
-function nextChange(context: PlacementContext, group: Group, time: Time): Time {
+/** The first time after `time` at which a usable node changes (where pods matter: any node); Infinity: none. */
+function nextChange(context: PlacementContext, shape: Shape, group: Group, time: Time): Time {
   let next = Infinity;
   for (const node of context.table.nodes) {
-    if (!group.empty.counts[node.index]) continue;
+    if (!group.empty.counts[node.index] && !shape.concernsPods) continue;
     const { times } = node.timeline;
     const step = node.timeline.stepAt(time) + 1;
     if (step < times.length && times[step]! < next) next = times[step]!;
@@ -137,23 +182,29 @@ export function placeEarliest(
   search: Search = {},
 ): (Placement & { start: Time }) | undefined {
   let from = context.now;
-  for (let attempt = 0; attempt < 10_000; attempt += 1) {
+  const attempts = shape.concernsPods ? 1000 : 10_000;
+  for (let attempt = 0; attempt < attempts; attempt += 1) {
     let start = from;
     for (let settled = false; !settled;) {
       settled = true;
+      if (shape.input.licences !== undefined) {
+        const time = licencesFrom(context.table, shape, start, shape.slotSeconds);
+        if (time >= before) return undefined;
+        start = time;
+      }
       for (const group of variant.groups) {
         const time = earliest(context, shape, variant, group, group.minPods, shape.slotSeconds, start, before, search);
         if (time === Infinity) return undefined;
         if (time > start) {
           start = time;
-          settled = variant.groups.length === 1;
+          settled = variant.groups.length === 1 && shape.input.licences === undefined;
         }
       }
     }
     const placement = place(context, shape, variant, start, shape.slotSeconds, "Minimum", search.only);
     if (placement !== undefined) return { ...placement, start };
     // Room for each group alone, or on more nodes than the queue gives to one job: look on from the next change.
-    from = Math.min(...variant.groups.map((group) => nextChange(context, group, start)));
+    from = Math.min(...variant.groups.map((group) => nextChange(context, shape, group, start)));
     if (!(from < before) || from === Infinity) return undefined;
   }
   return undefined;

@@ -1,3 +1,5 @@
+import { mostForOnePod } from "./devices.ts";
+import { scarceLicence } from "./licences.ts";
 import { mayUse, podsAtStep } from "./shape.ts";
 import type { Group, Variant } from "./shape.ts";
 import { overall } from "./dependencies.ts";
@@ -9,6 +11,8 @@ import { pendingTasks } from "./records.ts";
 import type { JobRecord, Placement } from "./records.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
+import { roomByDomain } from "./topology.ts";
+import type { Pick } from "./topology.ts";
 import type { ClusterState, Explanation, Time } from "./types.ts";
 
 /**
@@ -29,10 +33,12 @@ export function explain(state: ClusterState, id: number, now: Time): Explanation
     pods: free.pods,
     perPod: { request: group.request.slice(), mostFree: free.mostFree, largest: free.largest },
     nodes: free.nodes,
+    ...(free.topology === undefined ? {} : { topology: free.topology }),
+    ...(group.needs?.numa === true ? { numa: true } : {}),
   };
   const short = group.asked.find((resource) => free.mostFree[resource]! < group.request[resource]!);
   if (short !== undefined) result.short = short;
-  if (job.reason === "Resources" || job.reason === "Priority" || job.reason === "None") addStart(store, job, result);
+  if (["Resources", "Priority", "None", "Licenses"].includes(job.reason)) addStart(store, job, result);
   addCauses(store, job, result);
   return result;
 }
@@ -43,6 +49,7 @@ interface Free {
   nodes: { usable: number; fitting: number };
   mostFree: number[];
   largest: number[];
+  topology?: Explanation["topology"];
 }
 
 /** What is free now for the group of pods that lacks most. */
@@ -63,20 +70,35 @@ function freeFor(store: ClusterStore, job: JobRecord, variant: Variant, group: G
   const largest = mostFree.slice();
   const nodes = { usable: 0, fitting: 0 };
   let fitting = 0;
+  const { shape } = job.class;
+  const domains =
+    shape.input.topology?.mode === "Required" ? store.topology.domains(shape.input.topology.level) : undefined;
+  const options: Pick[] = [];
   for (const node of store.table.nodes) {
-    if (!mayUse(node, job.class.shape, variant, group, store)) continue;
+    if (!mayUse(node, shape, variant, group, store) || domains?.of[node.index] === -1) continue;
     const { timeline, capacity } = node;
     const step = timeline.stepAt(store.now);
     const pods = podsAtStep(node, step, group, group.perNode);
     nodes.usable += 1;
     if (pods > 0) nodes.fitting += 1;
     fitting += pods;
+    options.push([node, pods]);
+    const free = timeline.free.slice(step * timeline.width, (step + 1) * timeline.width);
+    const ofPod = group.needs === undefined ? free : mostForOnePod(free, node.details, group.needs, width);
+    const atAll = group.needs === undefined ? capacity : mostForOnePod(capacity, node.details, group.needs, width);
     for (let index = 0; index < width; index += 1) {
-      mostFree[index] = Math.max(mostFree[index]!, timeline.free[step * width + index]!);
-      largest[index] = Math.max(largest[index]!, capacity[index]!);
+      mostFree[index] = Math.max(mostFree[index]!, ofPod[index]!);
+      largest[index] = Math.max(largest[index]!, atAll[index]!);
     }
   }
-  return { group, pods: { needed: group.minPods, fitting }, nodes, mostFree, largest };
+  const found: Free = { group, pods: { needed: group.minPods, fitting }, nodes, mostFree, largest };
+  if (domains === undefined) return found;
+  const { level } = shape.input.topology!;
+  found.topology = { level, fitting: 0 };
+  for (const [domain, room] of roomByDomain(domains, options)) {
+    if (room > found.topology.fitting) found.topology = { level, domain: domains.nameOf(domain), fitting: room };
+  }
+  return { ...found, pods: { needed: group.minPods, fitting: found.topology.fitting } };
 }
 
 function addStart(store: ClusterStore, job: JobRecord, result: Explanation): void {
@@ -93,7 +115,7 @@ function addStart(store: ClusterStore, job: JobRecord, result: Explanation): voi
   const nodes = [...new Set(placement.charges.map(({ node }) => node))];
   result.start = {
     time: placement.start,
-    nodes: nodes.map(({ name }) => name),
+    nodes: nodes.filter((node) => node !== store.table.licences).map(({ name }) => name),
     reserved: placement === job.reservation,
   };
   if (placement.start > store.now) {
@@ -139,6 +161,7 @@ function addCauses(store: ClusterStore, job: JobRecord, result: Explanation): vo
     result.dependsOn = [...new Set(ids)];
   }
   if (result.reason === "ArrayTaskLimit" && job.array !== undefined) result.limit = job.array.maxRunning;
+  if (result.reason === "Licenses") result.licence = scarceLicence(store.table, job.class.shape, store.now);
   if (job.class.shape.limit !== undefined && result.reason === job.class.shape.obstacle) {
     result.limit = job.class.shape.limit;
   }

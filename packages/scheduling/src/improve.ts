@@ -26,6 +26,9 @@ export function improvableOn(
     shape.variants.length === 1 &&
     variant.groups.length === 1 &&
     shape.minSlotSeconds === shape.slotSeconds &&
+    shape.input.topology === undefined &&
+    shape.input.licences === undefined &&
+    !shape.concernsPods &&
     store.queue(variant.queue)?.maxNodesPerJob === undefined;
   if (store.plan.unsure || !isSimple || (group.pods > 1 && reservation.levels === undefined)) return "Anywhere";
   const gained = store.table.gains.since(reservation.testedAt);

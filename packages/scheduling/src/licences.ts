@@ -2,7 +2,7 @@
 import type { Shape } from "./shape.ts";
 import type { NodeTable } from "./nodes.ts";
 import type { Charge } from "./records.ts";
-import type { Time } from "./types.ts";
+import type { Explanation, Time } from "./types.ts";
 
 /** What a job (task) takes of them; undefined: it asks for some that do not exist. */
 export function licenceCharge(table: NodeTable, licences: Readonly<Record<string, number>>): Charge | undefined {
@@ -42,6 +42,17 @@ export function missingLicence(table: NodeTable, shape: Shape): { name: string; 
   for (const [name, amount] of Object.entries(shape.input.licences ?? {})) {
     const total = table.licences?.capacity[table.licenceColumns.get(name) ?? -1] ?? 0;
     if (total < amount) return { name, total };
+  }
+  return undefined;
+}
+
+/** The licence of which too few are free at a time, with the numbers. */
+export function scarceLicence(table: NodeTable, shape: Shape, time: Time): Explanation["licence"] {
+  for (const [name, needed] of Object.entries(shape.input.licences ?? {})) {
+    const column = table.licenceColumns.get(name) ?? -1;
+    const total = table.licences?.capacity[column] ?? 0;
+    const free = table.licences?.timeline.leastFree(time, time + shape.minSlotSeconds)[column] ?? 0;
+    if (free < needed) return { name, needed, free, total };
   }
   return undefined;
 }

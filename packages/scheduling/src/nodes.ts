@@ -113,6 +113,8 @@ function isBarred(bar: Bar, node: number): boolean {
 export class FitCache {
   counts: Int32Array = new Int32Array(0);
   total = 0;
+  /** Grows with each change of a count. */
+  version = 0;
   #epoch = -1;
   #read = 0;
 
@@ -137,6 +139,7 @@ export class FitCache {
         total += count;
       }
       this.total = total;
+      this.version += 1;
       this.#epoch = log.epoch;
     } else if (this.#read < log.entries.length) {
       if (bar === undefined) this.#readAll(log, (node) => fit(nodes[node]!));
@@ -173,6 +176,7 @@ export class FitCache {
   }
 
   set(node: number, count: number): void {
+    this.version += 1;
     this.total += count - this.counts[node]!;
     this.counts[node] = count;
   }

@@ -1,4 +1,5 @@
 import type { Shape, Variant } from "./shape.ts";
+import { missingLicence } from "./licences.ts";
 import { nodesWhenEmpty } from "./place.ts";
 import type { ClusterStore } from "./store.ts";
 import type { WaitReason } from "./types.ts";
@@ -40,6 +41,8 @@ function obstacleIn(
   }
   if (nodes?.some((name) => store.table.byName.get(name)?.state !== "Up") === true)
     return { reason: "NodeUnavailable" };
+  const licence = missingLicence(store.table, shape);
+  if (licence !== undefined) return { reason: "Licenses", limit: licence.total };
   const fewest = nodesWhenEmpty(store, shape, variant);
   if (fewest === undefined) return { reason: "NodesUnavailable" };
   if (queue.maxNodesPerJob !== undefined && fewest > queue.maxNodesPerJob) {

@@ -1,14 +1,27 @@
 /** Which nodes: pods of a job onto nodes at a given time, and the earliest time at which there is room. */
-import { mayUse, podsFromNow, podsIn, podsThroughout } from "./shape.ts";
+import { assignDetails, sharesDevice } from "./devices.ts";
+import { licenceCharge } from "./licences.ts";
+import { pickShared } from "./pick-shared.ts";
+import type { PodGrant } from "./placement-types.ts";
+import { pickByRules, RuleView } from "./pod-rules.ts";
+import type { Occupant, PodIndex, RuleContext } from "./pod-rules.ts";
+import { mayUse, podsFromNow, podsOn, podsThroughout } from "./shape.ts";
 import type { Eligibility, Group, Shape, Variant } from "./shape.ts";
 import { Heap } from "./heap.ts";
 import type { NodeRecord, NodeTable } from "./nodes.ts";
-import type { Charge, Placement } from "./records.ts";
+import type { Charge, JobRecord, Placement } from "./records.ts";
+import { mostInOneDomain, pickNested, roomByDomain } from "./topology.ts";
+import type { DomainTable, Pick, Topology } from "./topology.ts";
 import type { Time } from "./types.ts";
 
-export interface PlacementContext extends Eligibility {
+export interface PlacementContext extends Eligibility, RuleContext {
   readonly table: NodeTable;
   readonly now: Time;
+  /** Grows with each change of nodes, queues and levels. */
+  readonly version: number;
+  readonly topology: Topology;
+  readonly pods: PodIndex;
+  readonly plan: { readonly reserved: ReadonlySet<JobRecord> };
 }
 
 /** Takes (or gives back, sign 1) what the charges say throughout `[start, end)`. */
@@ -53,20 +66,35 @@ export function mayFitNow(context: PlacementContext, shape: Shape): boolean {
       const { total } = group.window;
       if (total + group.window.unread(context.table.changes) * group.perNode < group.minPods) return false;
       refreshWindow(context, shape, variant, group);
-      return group.window.total >= group.minPods;
+      return group.window.total >= group.minPods && mayFitInDomain(context, shape, group);
     }),
   );
+}
+
+function mayFitInDomain(context: PlacementContext, shape: Shape, group: Group): boolean {
+  const { topology } = shape.input;
+  if (topology?.mode !== "Required" || group.pods === 1) return true;
+  const { room, window } = group;
+  if (room.version !== context.version || room.counted !== window.version) {
+    room.version = context.version;
+    room.counted = window.version;
+    const domains = context.topology.domains(topology.level);
+    room.most = mostInOneDomain(domains, window.counts, context.table.nodes.length);
+  }
+  return room.most >= group.minPods;
 }
 
 /** Brings the cache of pods that fit on empty nodes up to date. */
 export function refreshEmpty(context: PlacementContext, shape: Shape, variant: Variant, group: Group): void {
   const { table } = context;
+  const { topology } = shape.input;
+  const domains = topology?.mode === "Required" ? context.topology.domains(topology.level) : undefined;
   group.empty.refresh(table.shapes, table.nodes, (node) =>
-    mayUse(node, shape, variant, group, context) ? podsIn(node.capacity, 0, group, group.perNode) : 0,
+    domains?.of[node.index] !== -1 && mayUse(node, shape, variant, group, context)
+      ? podsOn(node, node.capacity, group, group.perNode)
+      : 0,
   );
 }
-
-type Pick = [node: NodeRecord, pods: number];
 
 interface Usage {
   pods: number;
@@ -76,6 +104,13 @@ interface Usage {
 
 /** What several groups of one job took so far; empty for the common job of one group. */
 type Taken = Map<NodeRecord, Usage>;
+
+/** A domain to which a placement is bound, or (domain undefined) all nodes, of which it takes the fewest domains. */
+interface Within {
+  table: DomainTable | undefined;
+  domain: number | undefined;
+  below: DomainTable[];
+}
 
 /**
  * Places a job at `start` for `seconds` and takes it out of the timelines; undefined, and nothing taken, if it does not fit.
@@ -90,10 +125,103 @@ export function place(
   count: "Full" | "Minimum" | "Most",
   only?: readonly NodeRecord[],
 ): Placement | undefined {
-  const placed = placeGroups(context, shape, variant, start, seconds, count, false, only);
+  const { licences, topology } = shape.input;
+  if (licences === undefined) {
+    return topology === undefined
+      ? placeWithin(context, shape, variant, start, seconds, count, only)
+      : placeInDomain(context, shape, variant, start, seconds, count);
+  }
+  const charge = licenceCharge(context.table, licences);
+  if (charge === undefined) return undefined;
+  const free = charge.node.timeline.leastFree(start, start + seconds);
+  if (charge.amounts.some((amount, column) => amount > 0 && free[column]! < amount)) return undefined;
+  const placement =
+    topology === undefined
+      ? placeWithin(context, shape, variant, start, seconds, count, only)
+      : placeInDomain(context, shape, variant, start, seconds, count);
+  if (placement === undefined) return undefined;
+  applyCharges(context.table, [charge], start, start + seconds, -1);
+  placement.charges.push(charge);
+  return placement;
+}
+
+function placeWithin(
+  context: PlacementContext,
+  shape: Shape,
+  variant: Variant,
+  start: Time,
+  seconds: number,
+  count: "Full" | "Minimum" | "Most",
+  only?: readonly NodeRecord[],
+  within?: Within,
+): Placement | undefined {
+  const placed = placeGroups(context, shape, variant, start, seconds, count, false, only, within);
   if (placed !== undefined || variant.groups.length === 1) return placed;
   // Pods of several shapes: where the queue's order finds no room, the fewest nodes may.
-  return placeGroups(context, shape, variant, start, seconds, count, true, only);
+  return placeGroups(context, shape, variant, start, seconds, count, true, only, within);
+}
+
+/** Tries domains with room for each group, those first that hold most of the gang and have least left over. */
+function placeInDomain(
+  context: PlacementContext,
+  shape: Shape,
+  variant: Variant,
+  start: Time,
+  seconds: number,
+  count: "Full" | "Minimum" | "Most",
+): Placement | undefined {
+  const { level, mode } = shape.input.topology!;
+  const { topology } = context;
+  const wanted = variant.groups.map((group) => (count === "Minimum" ? group.minPods : group.pods));
+  const least = variant.groups.map((group) => (count === "Full" ? group.pods : group.minPods));
+  const options = variant.groups.map((group) => optionsOf(context, shape, variant, group, start, seconds));
+  const upwards = topology.upwards(level);
+  for (const table of mode === "Required" ? upwards.slice(0, 1) : upwards) {
+    const rooms = options.map((ofGroup) => roomByDomain(table, ofGroup));
+    const total = (domain: number): number => rooms.reduce((sum, room) => sum + (room.get(domain) ?? 0), 0);
+    const held = (domain: number): number =>
+      rooms.reduce((sum, room, group) => sum + Math.min(wanted[group]!, room.get(domain) ?? 0), 0);
+    const domains = [...rooms[0]!.keys()]
+      .filter((domain) => rooms.every((room, group) => (room.get(domain) ?? 0) >= least[group]!))
+      .sort((a, b) => held(b) - held(a) || total(a) - total(b) || (table.paths[a]! < table.paths[b]! ? -1 : 1));
+    const below = topology.below(table.keys[table.keys.length - 1]!);
+    for (const domain of domains) {
+      const placed = placeWithin(context, shape, variant, start, seconds, count, undefined, { table, domain, below });
+      if (placed !== undefined) return placed;
+    }
+  }
+  if (mode === "Required") return undefined;
+  const anywhere: Within = { table: undefined, domain: undefined, below: topology.below(undefined) };
+  return placeWithin(context, shape, variant, start, seconds, count, undefined, anywhere);
+}
+
+/** Nodes with room for pods of a group, each for itself. */
+function optionsOf(
+  context: PlacementContext,
+  shape: Shape,
+  variant: Variant,
+  group: Group,
+  start: Time,
+  seconds: number,
+): Pick[] {
+  const { table, now } = context;
+  let candidates: Int32Array;
+  if (start === now) {
+    refreshWindow(context, shape, variant, group);
+    candidates = group.window.counts;
+  } else {
+    refreshEmpty(context, shape, variant, group);
+    candidates = group.empty.counts;
+  }
+  const learns = start === now && seconds === shape.minSlotSeconds;
+  const options: Pick[] = [];
+  for (const node of table.nodes) {
+    if (!candidates[node.index]) continue;
+    const pods = podsThroughout(node, group, start, seconds);
+    if (learns && pods < candidates[node.index]!) group.window.set(node.index, pods);
+    if (pods > 0) options.push([node, pods]);
+  }
+  return options;
 }
 
 function placeGroups(
@@ -105,41 +233,112 @@ function placeGroups(
   count: "Full" | "Minimum" | "Most",
   compact: boolean,
   only: readonly NodeRecord[] | undefined,
+  within: Within | undefined,
 ): Placement | undefined {
   const charges: Charge[] = [];
   const nodesOfGroup: NodeRecord[][] = [];
+  const grantsOfGroup: (PodGrant | null)[][] = [];
+  const own: Occupant[] = [];
   const taken: Taken = new Map();
   for (const group of tightestFirst(context, shape, variant)) {
     const least = count === "Full" ? group.pods : group.minPods;
     const most = count === "Minimum" ? group.minPods : group.pods;
-    const picks = pick(context, shape, variant, group, start, seconds, least, most, taken, compact, only);
+    const view = viewOf(context, shape, group, start, start + seconds, own);
+    const picks = pick(context, shape, variant, group, start, seconds, least, most, taken, compact, only, within, view);
     if (picks === undefined) {
       applyCharges(context.table, charges, start, start + seconds, 1);
       return undefined;
     }
     const added: Charge[] = [];
+    const grants = new Map<NodeRecord, PodGrant[]>();
     for (const [node, pods] of picks) {
       const usage = taken.get(node);
-      if (!group.exclusive) {
+      if (group.needs !== undefined) {
+        const free = usage !== undefined && group.exclusive ? usage.left.slice() : freeFor(node, group, start, seconds);
+        const found = assignDetails(free, node.details!, group.needs, group.request, pods);
+        grants.set(node, found.grants);
+        if (!group.exclusive) added.push({ node, amounts: found.amounts });
+        else if (usage === undefined) added.push({ node, amounts: node.capacity.slice() });
+        const left = group.exclusive
+          ? (usage?.left ?? node.capacity).map((amount, index) => amount - (found.amounts[index] ?? 0))
+          : [];
+        taken.set(node, { pods: (usage?.pods ?? 0) + pods, left });
+      } else if (!group.exclusive) {
         added.push({ node, amounts: group.request.map((amount) => amount * pods) });
         taken.set(node, { pods: (usage?.pods ?? 0) + pods, left: [] });
       } else {
         if (usage === undefined) added.push({ node, amounts: node.capacity.slice() });
-        const left = (usage?.left ?? node.capacity).map((amount, index) => amount - group.request[index]! * pods);
+        const left = (usage?.left ?? node.capacity).map((amount, index) => amount - (group.request[index] ?? 0) * pods);
         taken.set(node, { pods: (usage?.pods ?? 0) + pods, left });
       }
     }
     applyCharges(context.table, added, start, start + seconds, -1);
     charges.push(...added);
-    nodesOfGroup[variant.groups.indexOf(group)] = spreadOut(picks, placementOf(context, shape, variant));
+    const nodes = spreadOut(picks, placementOf(context, shape, variant));
+    const at = variant.groups.indexOf(group);
+    nodesOfGroup[at] = nodes;
+    if (view !== undefined) own.push({ set: group.set, nodes, start, end: start + seconds });
+    grantsOfGroup[at] = nodes.map((node) => grants.get(node)?.shift() ?? null);
   }
-  return { charges, nodes: bySets(shape, nodesOfGroup), queue: variant.queue };
+  const placement: Placement = { charges, nodes: bySets(shape, nodesOfGroup), queue: variant.queue };
+  if (variant.groups.some(({ needs }) => needs !== undefined)) placement.grants = bySets(shape, grantsOfGroup);
+  return placement;
 }
 
-function fewestNodes(group: Group): number {
-  const counts = group.empty.counts.toSorted();
+/** What of a node pods of a group may have: all of it if it is to be theirs alone. */
+function freeFor(node: NodeRecord, group: Group, start: Time, seconds: number): number[] {
+  return group.exclusive ? node.capacity.slice() : node.timeline.leastFree(start, start + seconds);
+}
+
+/** What rules between pods say of a group; undefined where nobody has any that mean it. */
+function viewOf(
+  context: PlacementContext,
+  shape: Shape,
+  group: Group,
+  start: Time,
+  end: Time,
+  own: readonly Occupant[],
+): (() => RuleView) | undefined {
+  if (!shape.concernsPods || !isRuled(context, shape)) return undefined;
+  const { table, pods, plan } = context;
+  const others = [...pods.occupants(table, plan.reserved, start, end), ...own];
+  return () => new RuleView(context, group.set, others, start);
+}
+
+/** Whether pods of a shape have rules, or others' rules may keep them off. */
+export function isRuled(context: PlacementContext, shape: Shape): boolean {
+  if (!shape.concernsPods) return false;
+  return (
+    shape.podSets.some(({ rules }) => rules !== undefined) ||
+    context.pods.hasKeepers(context.table, context.plan.reserved)
+  );
+}
+
+/** Whether affinity asks for pods that are nowhere, now or among what is reserved. */
+export function lacksPods(context: PlacementContext, shape: Shape): boolean {
+  const { table, pods, plan, now } = context;
+  return shape.podSets.some((set) => {
+    if ((set.rules?.affinity?.length ?? 0) === 0) return false;
+    const times = new Set([now]);
+    for (const { reservation } of plan.reserved) if (reservation !== undefined) times.add(reservation.start);
+    return [...times].every((time) => {
+      return new RuleView(context, set, pods.occupants(table, plan.reserved, time, time + 1), time).lacksPods;
+    });
+  });
+}
+
+function fewestNodes(
+  { table }: PlacementContext,
+  group: Group,
+  isIn?: (node: NodeRecord) => boolean,
+): number | undefined {
+  const { counts: all } = group.empty;
+  const counts = isIn === undefined ? all.toSorted() : all.filter((_, index) => isIn(table.nodes[index]!)).sort();
   let nodes = 0;
-  for (let missing = group.minPods; missing > 0; nodes += 1) missing -= counts[counts.length - 1 - nodes]!;
+  for (let missing = group.minPods; missing > 0; nodes += 1) {
+    if (nodes === counts.length || counts[counts.length - 1 - nodes] === 0) return undefined;
+    missing -= counts[counts.length - 1 - nodes]!;
+  }
   return nodes;
 }
 
@@ -155,25 +354,45 @@ function tightestFirst(context: PlacementContext, shape: Shape, variant: Variant
  * undefined: it would not.
  */
 export function nodesWhenEmpty(context: PlacementContext, shape: Shape, variant: Variant): number | undefined {
+  const { topology } = shape.input;
+  if (topology?.mode !== "Required") return nodesWhenEmptyIn(context, shape, variant);
+  const domains = context.topology.domains(topology.level);
+  const found = domains.paths.flatMap((_, domain) => {
+    const isIn = (node: NodeRecord): boolean => domains.of[node.index] === domain;
+    return nodesWhenEmptyIn(context, shape, variant, isIn) ?? [];
+  });
+  return found.length === 0 ? undefined : Math.min(...found);
+}
+
+function nodesWhenEmptyIn(
+  context: PlacementContext,
+  shape: Shape,
+  variant: Variant,
+  isIn?: (node: NodeRecord) => boolean,
+): number | undefined {
   const left = new Map<NodeRecord, Usage>();
   for (const group of tightestFirst(context, shape, variant)) {
     refreshEmpty(context, shape, variant, group);
     let missing = group.minPods;
     if (group.empty.total < missing) return undefined;
-    if (variant.groups.length === 1) return fewestNodes(group);
-    const nodes = context.table.nodes.filter((node) => group.empty.counts[node.index]! > 0);
+    if (variant.groups.length === 1) return fewestNodes(context, group, isIn);
+    const nodes = context.table.nodes.filter((node) => group.empty.counts[node.index]! > 0 && isIn?.(node) !== false);
     // Nodes already taken first, then the largest: the fewest nodes.
     const rank = (node: NodeRecord): number => (left.has(node) ? Infinity : group.empty.counts[node.index]!);
     nodes.sort((a, b) => (rank(a) === rank(b) ? a.index - b.index : rank(b) - rank(a)));
     for (const node of nodes) {
       if (missing === 0) break;
       const usage = left.get(node) ?? { pods: 0, left: node.capacity };
-      const pods = podsIn(usage.left, 0, group, Math.min(missing, group.perNode - usage.pods));
+      const pods = podsOn(node, usage.left, group, Math.min(missing, group.perNode - usage.pods));
       if (pods <= 0) continue;
       missing -= pods;
+      const amounts =
+        group.needs === undefined
+          ? group.request.map((amount) => amount * pods)
+          : assignDetails(usage.left.slice(), node.details!, group.needs, group.request, pods).amounts;
       left.set(node, {
         pods: usage.pods + pods,
-        left: usage.left.map((amount, index) => amount - group.request[index]! * pods),
+        left: usage.left.map((amount, index) => amount - (amounts[index] ?? 0)),
       });
     }
     if (missing > 0) return undefined;
@@ -204,7 +423,7 @@ function spreadOut(picks: Pick[], placement: "Pack" | "Spread"): NodeRecord[] {
 }
 
 /** Deals the nodes of each group to its pod sets: to each its minimum, then what is left in order. */
-function bySets(shape: Shape, nodesOfGroup: NodeRecord[][]): NodeRecord[][] {
+function bySets<T>(shape: Shape, nodesOfGroup: T[][]): T[][] {
   if (shape.podSets.length === 1) return nodesOfGroup;
   const extra = nodesOfGroup.map((nodes, group) => {
     let least = 0;
@@ -237,6 +456,8 @@ function pick(
   taken: Taken,
   compact: boolean,
   only: readonly NodeRecord[] | undefined,
+  within: Within | undefined,
+  view: (() => RuleView) | undefined,
 ): Pick[] | undefined {
   const { table, now } = context;
   const order = compact ? "Compact" : placementOf(context, shape, variant);
@@ -253,7 +474,7 @@ function pick(
   const learns = start === now && seconds === shape.minSlotSeconds;
   const fitting = (node: NodeRecord): number => {
     const usage = taken.get(node);
-    if (usage !== undefined && group.exclusive) return podsIn(usage.left, 0, group, group.perNode - usage.pods);
+    if (usage !== undefined && group.exclusive) return podsOn(node, usage.left, group, group.perNode - usage.pods);
     const pods = podsThroughout(node, group, start, seconds);
     // Time has taken from what the cache says: it learns that.
     if (learns && pods < group.window.counts[node.index]!) group.window.set(node.index, pods);
@@ -261,6 +482,34 @@ function pick(
   };
 
   table.freshen(now);
+  const shares = sharesDevice(group.needs) && !group.exclusive && maxNodes === undefined;
+  if (within !== undefined || view !== undefined || shares) {
+    const isIn = (node: NodeRecord): boolean =>
+      within?.table === undefined || within.table.of[node.index] === within.domain;
+    if (view === undefined && (taken.size > 0 || order !== "Pack" || maxNodes !== undefined) && !shares) {
+      return pickByOrder(context, group, candidates, fitting, order, maxNodes, least, most, taken, isIn);
+    }
+    const options: Pick[] = [];
+    let total = 0;
+    for (const node of table.nodes) {
+      const whole = group.exclusive && taken.has(node) && group.empty.counts[node.index]! > 0;
+      if ((!candidates[node.index] && !whole) || !isIn(node)) continue;
+      const pods = fitting(node);
+      if (pods <= 0) continue;
+      options.push([node, pods]);
+      total += pods;
+    }
+    if (total < least) return undefined;
+    const sign = order === "Spread" ? -1 : 1;
+    if (view !== undefined) {
+      const more = (maxNodes ?? Infinity) - taken.size;
+      return pickByRules(view, options, least, most, table.score, sign, more, taken);
+    }
+    if (!shares) return pickNested(options, within!.below, Math.min(total, most), table.score);
+    const { score } = table;
+    options.sort(([a], [b]) => sign * (score[a.index]! - score[b.index]!) || a.index - b.index);
+    return pickShared(options, group, start, seconds, least, most);
+  }
   if (!compact && taken.size === 0) {
     if (most === 1) return pickOne(table, group, candidates, fitting, order === "Spread", only);
     if (order === "Pack" && maxNodes === undefined) return pickPacked(table, candidates, fitting, least, most);
@@ -344,6 +593,7 @@ function pickByOrder(
   least: number,
   most: number,
   taken: Taken,
+  isIn?: (node: NodeRecord) => boolean,
 ): Pick[] | undefined {
   const { table } = context;
   const options: Pick[] = [];
@@ -351,7 +601,7 @@ function pickByOrder(
   for (const node of table.nodes) {
     // A node that the job has taken whole may still have room for more of its pods.
     const whole = group.exclusive && taken.has(node) && group.empty.counts[node.index]! > 0;
-    if (!candidates[node.index] && !whole) continue;
+    if ((!candidates[node.index] && !whole) || isIn?.(node) === false) continue;
     const pods = fitting(node);
     if (pods <= 0) continue;
     options.push([node, pods]);
@@ -402,9 +652,12 @@ export function longestSlot(charges: readonly Charge[], start: Time, longest: nu
   let end = start + longest;
   for (const { node, amounts } of charges) {
     const { times, free, width } = node.timeline;
+    const columns = Math.min(width, amounts.length);
     for (let step = node.timeline.stepAt(start); step < times.length && times[step]! < end; step += 1) {
       let fits = true;
-      for (let index = 0; index < width; index += 1) if (free[step * width + index]! < amounts[index]!) fits = false;
+      for (let index = 0; index < columns; index += 1) {
+        if (free[step * width + index]! < amounts[index]!) fits = false;
+      }
       if (!fits) end = Math.max(start, times[step]!);
     }
   }

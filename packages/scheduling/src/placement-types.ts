@@ -36,8 +36,8 @@ export interface SpreadInput extends PodTerm {
   required: boolean;
   /** With fewer domains than this the least count is taken to be 0. */
   minDomains?: number;
-  /** Whether only domains with nodes that the pod's selectors allow count (default), or all. */
-  everyNode?: boolean;
+  /** Opaque selector of the nodes whose domains count (those that the pod's own selectors allow); absent: all. */
+  nodes?: string;
 }
 
 /** Rules of the pods of one set, as Kubernetes defines them: required ones hold when a pod starts, anti-affinity both ways. */

@@ -1,5 +1,8 @@
 import type { JobClass } from "./classes.ts";
+import { amountsOfGrant } from "./devices.ts";
+import { licenceCharge } from "./licences.ts";
 import type { NodeRecord, NodeTable } from "./nodes.ts";
+import type { PodGrant } from "./placement-types.ts";
 import { RunSet } from "./runs.ts";
 import type { Allocation, DependencyInput, JobInput, Reservation, Time, WaitReason } from "./types.ts";
 
@@ -13,6 +16,8 @@ export interface Placement {
   charges: Charge[];
   /** Node of each pod, by pod set. */
   nodes: NodeRecord[][];
+  /** Devices and domains of each pod; absent where none asks for any. */
+  grants?: (PodGrant | null)[][];
   queue: string;
 }
 
@@ -115,25 +120,41 @@ export function newRecord(input: JobInput, jobClass: JobClass): JobRecord {
 }
 
 /** What a job takes of the nodes that it was given by others, by pod set; nodes that are not known count for nothing. */
-export function placementOf(table: NodeTable, job: JobRecord, names: Allocation["nodes"]): Placement {
+export function placementOf(table: NodeTable, job: JobRecord, allocation: Allocation): Placement {
+  const { shape } = job.class;
+  const { groups } = shape.variants[0]!;
   const amounts = new Map<NodeRecord, number[]>();
-  const nodes = names.map((ofSet, set) =>
-    ofSet.flatMap((name) => {
+  const free = new Map<NodeRecord, number[]>();
+  const grants: (PodGrant | null)[][] = [];
+  const nodes = allocation.nodes.map((ofSet, set) => {
+    const group = groups[shape.groupOf[set] ?? -1];
+    const granted: (PodGrant | null)[] = (grants[set] = []);
+    return ofSet.flatMap((name, pod) => {
       const node = table.byName.get(name);
       if (node === undefined) return [];
       const sum = amounts.get(node) ?? node.capacity.map(() => 0);
-      const request = job.class.shape.podSets[set]?.request ?? [];
+      let taken: readonly number[] = group?.request ?? [];
+      if (group?.needs !== undefined) {
+        const start = Math.max(allocation.startTime, node.timeline.times[0]!);
+        const least = free.get(node) ?? node.timeline.leastFree(start, allocation.endTime);
+        free.set(node, least);
+        const told = allocation.grants?.[set]?.[pod];
+        const found = amountsOfGrant(told, least, node.details, group.needs, group.request);
+        taken = found.amounts;
+        granted.push(found.grant);
+      }
       amounts.set(
         node,
-        job.input.exclusive === true
-          ? node.capacity.slice()
-          : sum.map((amount, index) => amount + (request[index] ?? 0)),
+        job.input.exclusive === true ? node.capacity.slice() : sum.map((amount, index) => amount + (taken[index] ?? 0)),
       );
       return [node];
-    }),
-  );
+    });
+  });
   const charges = [...amounts].map(([node, taken]): Charge => ({ node, amounts: taken }));
-  return { charges, nodes, queue: job.input.queues[0] ?? "" };
+  const licences = job.input.licences === undefined ? undefined : licenceCharge(table, job.input.licences);
+  if (licences !== undefined) charges.push(licences);
+  const needs = groups.some((group) => group.needs !== undefined);
+  return { charges, nodes, ...(needs ? { grants } : {}), queue: job.input.queues[0] ?? "" };
 }
 
 /** `before`: the array as it was, whose ended tasks stay known where the input does not tell them. */
@@ -155,6 +176,7 @@ export function reservationOf(job: JobRecord, reservation: ReservationRecord): R
     ...(task === undefined ? {} : { task }),
     queue: reservation.queue,
     nodes: reservation.nodes.map((set) => set.map((node) => node.name)),
+    ...(reservation.grants === undefined ? {} : { grants: reservation.grants }),
     startTime: reservation.start,
     endTime: reservation.end,
   };

@@ -1,4 +1,5 @@
 /** What of a pass is told: changes since the one before. */
+import { licencesFrom } from "./licences.ts";
 import { pendingTasks, reservationOf } from "./records.ts";
 import type { JobRecord, ReservationRecord } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
@@ -8,6 +9,8 @@ import { nextWake } from "./wake.ts";
 /** `heads`: the jobs that wait and whose turn it is. */
 export function report(store: ClusterStore, heads: Set<JobRecord>): Omit<Decisions, "starts" | "preemptions"> {
   for (const job of heads) if (!store.heads.has(job)) store.touched.add(job);
+  // Whether licences or nodes are what is missing changes without them.
+  for (const job of heads) if (job.input.licences !== undefined) store.touched.add(job);
   for (const job of store.heads) if (!heads.has(job)) store.touched.add(job);
   store.heads = heads;
   const reservations: Reservation[] = [];
@@ -37,7 +40,10 @@ export function report(store: ClusterStore, heads: Set<JobRecord>): Omit<Decisio
 
 function reasonOf(store: ClusterStore, job: JobRecord): WaitReason {
   if (!job.listed) return store.ownReason(job) ?? "None";
-  return job.class.obstacle ?? (store.heads.has(job) ? "Resources" : "Priority");
+  if (job.class.obstacle !== undefined) return job.class.obstacle;
+  if (!store.heads.has(job)) return "Priority";
+  const { shape } = job.class;
+  return licencesFrom(store.table, shape, store.now, shape.minSlotSeconds) > store.now ? "Licenses" : "Resources";
 }
 
 function isSame(a: ReservationRecord | undefined, b: ReservationRecord): boolean {

@@ -1,8 +1,11 @@
+import { needsOf, podsInDetail } from "./devices.ts";
+import type { DetailNeeds } from "./devices.ts";
 import { FitCache } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
+import { concernsPods } from "./pod-rules.ts";
 import type { JobInput, PodSetInput, QueueInput, ResourceVector, Time, WaitReason } from "./types.ts";
 
-/** Pods of a job that are equal to the scheduler: one pod set, or several with the same request and selector. */
+/** Pods of a job that are equal to the scheduler: one pod set, or several with the same request, selector and rules. */
 export interface Group {
   readonly pods: number;
   readonly minPods: number;
@@ -10,6 +13,10 @@ export interface Group {
   /** Indices of the resources that it asks for. */
   readonly asked: number[];
   readonly selector: string | undefined;
+  /** Devices and NUMA domains; undefined for most. */
+  readonly needs: DetailNeeds | undefined;
+  /** The first of its pod sets, which has the class and the rules of all its pods. */
+  readonly set: PodSetInput;
   /** Most pods of the job on one node. */
   readonly perNode: number;
   readonly exclusive: boolean;
@@ -19,6 +26,8 @@ export interface Group {
   last: { node: number; epoch: number; position: number };
   /** Pods that would fit on each node if it were empty; 0 where they may not go. */
   readonly empty: FitCache;
+  /** Most pods that one domain has room for, of a gang that must have one, as far as `window` knows. */
+  room: { version: number; counted: number; most: number };
 }
 
 /** A shape within one of its queues. */
@@ -42,6 +51,8 @@ export class Shape {
   readonly groupOf: number[];
   readonly slotSeconds: number;
   readonly minSlotSeconds: number;
+  /** Whether rules between pods may say something of it. */
+  readonly concernsPods: boolean;
   /** Of all pods together. */
   readonly total: number[];
   /** Classes of the shape: it is forgotten with the last. */
@@ -55,7 +66,8 @@ export class Shape {
   open: Variant[] = [];
   limit: number | undefined = undefined;
 
-  constructor(key: string, id: number, input: JobInput, width: number) {
+  constructor(key: string, id: number, input: JobInput, kinds: ResourceKinds) {
+    const width = kinds.resources.length;
     this.key = key;
     this.id = id;
     this.input = input;
@@ -66,7 +78,7 @@ export class Shape {
     const keys: string[] = [];
     this.groupOf = [];
     for (const set of input.podSets) {
-      const groupKey = JSON.stringify([dense(set.request, width), set.selector]);
+      const groupKey = JSON.stringify([dense(set.request, width), set.selector, set.podClass, set.rules]);
       if (!keys.includes(groupKey)) keys.push(groupKey);
       this.groupOf.push(keys.indexOf(groupKey));
     }
@@ -74,7 +86,7 @@ export class Shape {
       queue,
       groups: keys.map((_, group) => {
         const sets = input.podSets.filter((__, index) => this.groupOf[index] === group);
-        const request = dense(sets[0]!.request, width);
+        const request = requestOf(sets[0]!, input, kinds);
         const pods = sets.reduce((sum, set) => sum + set.count, 0);
         return {
           pods,
@@ -82,24 +94,42 @@ export class Shape {
           request,
           asked: request.flatMap((amount, index) => (amount > 0 ? [index] : [])),
           selector: sets[0]!.selector,
+          needs: needsOf(request, kinds.resources, kinds.devices, input.numa === true),
+          set: sets[0]!,
           perNode: Math.min(pods, input.podsPerNode ?? pods),
           exclusive: input.exclusive ?? false,
           last: { node: 0, epoch: -1, position: 0 },
           window: new FitCache(),
           empty: new FitCache(),
+          room: { version: -1, counted: -1, most: 0 },
         };
       }),
     }));
+    this.concernsPods = concernsPods(input.podSets);
     this.total = Array.from({ length: width }, (_, index) =>
       input.podSets.reduce((sum, { count, request }) => sum + count * (request[index] ?? 0), 0),
     );
   }
 }
 
+/** Names of the resources, and which of them are made of single devices. */
+export interface ResourceKinds {
+  readonly resources: readonly string[];
+  readonly devices: ReadonlySet<number>;
+}
+
+/** What one pod takes; of a NUMA domain whole cores. */
+export function requestOf(set: PodSetInput, input: Pick<JobInput, "numa">, { resources }: ResourceKinds): number[] {
+  const request = dense(set.request, resources.length);
+  const cpu = resources.indexOf("cpu");
+  if (input.numa === true && cpu >= 0) request[cpu] = Math.ceil(request[cpu]! / 1000) * 1000;
+  return request;
+}
+
 export function shapeKey(input: JobInput): string {
   return JSON.stringify([
     input.queues,
-    input.podSets.map((set) => [set.count, set.minCount, set.request, set.selector]),
+    input.podSets.map((set) => [set.count, set.minCount, set.request, set.selector, set.podClass, set.rules]),
     input.nodes,
     input.excludedNodes,
     input.podsPerNode,
@@ -108,6 +138,9 @@ export function shapeKey(input: JobInput): string {
     input.wallTimeSeconds,
     input.minWallTimeSeconds,
     input.overheadSeconds,
+    input.topology,
+    input.numa,
+    input.licences,
   ]);
 }
 
@@ -153,7 +186,24 @@ export function podsAtStep(node: NodeRecord, step: number, group: Group, most: n
   if (group.exclusive) {
     for (let index = 0; index < width; index += 1) if (free[offset + index] !== node.capacity[index]) return 0;
   }
-  return podsIn(free, offset, group, most);
+  const pods = podsIn(free, offset, group, most);
+  return group.needs === undefined || pods === 0
+    ? pods
+    : podsInDetail(free, offset, node.details, group.needs, group.request, pods);
+}
+
+/** As {@link podsIn}, of a node's free vector with its devices and domains. */
+export function podsOn(node: NodeRecord, free: readonly number[], group: Group, most: number): number {
+  const pods = podsIn(free, 0, group, most);
+  return group.needs === undefined || pods === 0
+    ? pods
+    : podsInDetail(free, 0, node.details, group.needs, group.request, pods);
+}
+
+/** A device is not changed on the way: what holds at each step need not hold throughout. */
+function inSameDetail(node: NodeRecord, group: Group, start: Time, end: Time, most: number): number {
+  if (group.needs === undefined || most === 0) return most;
+  return podsInDetail(node.timeline.leastFree(start, end), 0, node.details, group.needs, group.request, most);
 }
 
 /** How many pods of the group fit on the node throughout `[start, start + seconds)`. */
@@ -166,7 +216,7 @@ export function podsThroughout(node: NodeRecord, group: Group, start: Time, seco
     count = podsAtStep(node, step, group, count);
     if (count === 0) return 0;
   }
-  return count;
+  return inSameDetail(node, group, start, end, count);
 }
 
 /** As {@link podsThroughout}, from the first step of the timeline. */
@@ -177,5 +227,5 @@ export function podsFromNow(node: NodeRecord, group: Group, seconds: number): nu
   for (let step = 1; count > 0 && step < times.length && times[step]! < end; step += 1) {
     count = podsAtStep(node, step, group, count);
   }
-  return count;
+  return inSameDetail(node, group, times[0]!, end, count);
 }

@@ -1,7 +1,8 @@
 /** One job at a time: whether it starts now, or from when on room is kept for it. */
 import { placeEarliest } from "./earliest.ts";
 import type { NodeRecord } from "./nodes.ts";
-import { applyCharges, longestSlot, mayFitNow, place } from "./place.ts";
+import { rulesHold, spoilsReserved } from "./keep-rules.ts";
+import { applyCharges, isRuled, longestSlot, mayFitNow, place } from "./place.ts";
 import type { JobRecord, Levels, Placement, ReservationRecord } from "./records.ts";
 import { mayUse } from "./shape.ts";
 import type { Shape, Variant } from "./shape.ts";
@@ -31,6 +32,10 @@ export function startNow(store: ClusterStore, job: JobRecord): Start | undefined
       }
     }
     if (placement === undefined) continue;
+    if (spoilsReserved(store, job, placement, now + seconds)) {
+      applyCharges(store.table, placement.charges, now, now + seconds, 1);
+      continue;
+    }
     return begin(store, job, placement, now + seconds);
   }
   return undefined;
@@ -86,7 +91,7 @@ export function startAsReserved(store: ClusterStore, job: JobRecord): Start | un
   const late =
     job.input.deadline !== undefined && reservation.end > job.input.deadline + (job.input.overheadSeconds ?? 0);
   const variant = shape.open.find(({ queue }) => queue === reservation.queue);
-  if (isElastic || late || variant === undefined) return undefined;
+  if (isElastic || late || variant === undefined || isRuled(store, shape)) return undefined;
   if (reservation.end - reservation.start > longest(store, job, variant)) return undefined;
   store.plan.claim(job);
   return begin(store, job, reservation, reservation.end);
@@ -95,18 +100,18 @@ export function startAsReserved(store: ClusterStore, job: JobRecord): Start | un
 function begin(store: ClusterStore, job: JobRecord, placement: Placement, end: Time, lease?: Lease): Start {
   const task = job.array?.pending.first();
   const tasks = lease === undefined ? undefined : job.array!.pending.lowest(lease.count);
-  const start: Start = {
+  const { grants } = store.begin(job, task, placement, store.now, end, tasks);
+  return {
     job: job.id,
     ...(task === undefined ? {} : { task }),
     ...(tasks === undefined ? {} : { tasks }),
     queue: placement.queue,
     nodes: placement.nodes.map((set) => set.map((node) => node.name)),
+    ...(grants === undefined ? {} : { grants }),
     startTime: store.now,
     endTime: end,
     wallTimeSeconds: end - store.now - (lease?.seconds ?? 0) - (job.input.overheadSeconds ?? 0),
   };
-  store.begin(job, task, placement, store.now, end, tasks);
-  return start;
 }
 
 /** Gives the job the earliest start there is, never later than the one it had if that still holds. */
@@ -152,13 +157,27 @@ export function stillFits(store: ClusterStore, job: JobRecord, kept: Reservation
   const variant = shape.open.find(({ queue }) => queue === kept.queue);
   if (variant === undefined) return false;
   const group = variant.groups[0]!;
+  if (!inOneDomain(store, shape, kept.nodes) || !rulesHold(store, job, kept)) return false;
   for (const charge of kept.charges) {
-    if (!mayUse(charge.node, shape, variant, group, store)) return false;
+    const isNode = charge.node !== store.table.licences;
+    if (isNode && !mayUse(charge.node, shape, variant, group, store)) return false;
     // Several charges may share a node: all of them together must fit.
     const same = kept.charges.filter(({ node }) => node === charge.node);
-    const amounts = charge.amounts.map((_, index) => same.reduce((sum, { amounts }) => sum + amounts[index]!, 0));
+    const width = Math.max(...same.map(({ amounts }) => amounts.length));
+    const amounts = Array.from({ length: width }, (_, index) =>
+      same.reduce((sum, { amounts }) => sum + (amounts[index] ?? 0), 0),
+    );
     const length = kept.end - kept.start;
     if (longestSlot([{ node: charge.node, amounts }], kept.start, length) < length) return false;
   }
   return true;
+}
+
+/** Labels of nodes may have changed since it was planned. */
+function inOneDomain(store: ClusterStore, shape: Shape, nodes: readonly (readonly NodeRecord[])[]): boolean {
+  const { topology } = shape.input;
+  if (topology?.mode !== "Required") return true;
+  const domains = store.topology.domains(topology.level);
+  const all = new Set(nodes.flat().map((node) => domains.of[node.index]!));
+  return all.size <= 1 && !all.has(-1);
 }

@@ -7,14 +7,17 @@ import { Heap } from "./heap.ts";
 import { NodeTable } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { ownReason } from "./own-reason.ts";
+import { withCores } from "./devices.ts";
 import { applyCharges } from "./place.ts";
 import type { PlacementContext } from "./place.ts";
 import { newArray, newRecord, pendingTasks, placementOf, reservationOf } from "./records.ts";
 import type { JobRecord, Placement, Run } from "./records.ts";
+import { PodIndex } from "./pod-rules.ts";
 import { ReservationPlan } from "./reservation-plan.ts";
 import type { AdvanceReservation, AdvanceReservationInput } from "./reservation-types.ts";
 import { RunSet } from "./runs.ts";
 import { dense } from "./shape.ts";
+import { Topology } from "./topology.ts";
 import type {
   Allocation,
   ClusterOptions,
@@ -46,7 +49,9 @@ export class ClusterStore implements ClusterState, PlacementContext {
   /** Indices of the resources that are made of single devices. */
   readonly deviceResources: ReadonlySet<number>;
   /** Levels of the topology, the largest domains first. */
-  topology: readonly string[] = [];
+  readonly topology: Topology;
+  /** Runs that rules between pods can mean. */
+  readonly pods = new PodIndex();
   licences: Readonly<Record<string, number>> = {};
   readonly table: NodeTable;
   readonly plan: ReservationPlan;
@@ -81,7 +86,9 @@ export class ClusterStore implements ClusterState, PlacementContext {
     const devices = (options.devices ?? []).map((name) => this.resources.indexOf(name)).filter((index) => index >= 0);
     this.deviceResources = new Set(devices);
     this.table = new NodeTable(this.resources, this.deviceResources);
-    this.classTable = new ClassTable(this.resources.length, (queue) => this.queues.get(queue)?.tier ?? 1);
+    this.topology = new Topology(this.table);
+    const kinds = { resources: this.resources, devices: this.deviceResources };
+    this.classTable = new ClassTable(kinds, (queue) => this.queues.get(queue)?.tier ?? 1);
     this.plan = new ReservationPlan(this.table, this.touched);
     this.#matches = matches;
   }
@@ -118,8 +125,9 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   setTopology(levels: readonly string[]): void {
-    if (JSON.stringify(levels) === JSON.stringify(this.topology)) return;
-    this.topology = levels.slice();
+    if (JSON.stringify(levels) === JSON.stringify(this.topology.levels)) return;
+    this.topology.levels = levels.slice();
+    this.table.invalidate();
     this.version += 1;
     this.plan.doubt();
   }
@@ -226,7 +234,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   addJob(input: JobInput): void {
     if (this.jobs.has(input.id)) throw new SchedulingError(`job ${input.id} is known already`);
-    checkJob(input, this.resources);
+    checkJob(input, this.resources, this.deviceResources);
     const job = newRecord(input, this.classTable.join(input));
     this.jobs.set(job.id, job);
     this.links.enroll(job);
@@ -240,7 +248,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   updateJob(id: number, changes: Partial<Omit<JobInput, "id">>, now: Time): void {
     const job = this.#known(id);
     const input: JobInput = { ...job.input, ...changes, id };
-    checkJob(input, this.resources);
+    checkJob(input, this.resources, this.deviceResources);
     this.tick(now);
     // How many tasks one start takes changes nothing of what waits and why.
     if (Object.keys(changes).join() === "lease") {
@@ -291,7 +299,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   startJob(id: number, allocation: Allocation, task?: number, more: readonly number[] = []): void {
     const job = this.#known(id);
     for (const each of [task, ...more]) this.#requirePending(job, each);
-    const placement = placementOf(this.table, job, allocation.nodes);
+    const placement = placementOf(this.table, job, allocation);
     const { startTime, endTime } = allocation;
     applyCharges(this.table, placement.charges, startTime, endTime, -1);
     this.begin(job, task, placement, startTime, endTime, more.length === 0 ? undefined : [task!, ...more]);
@@ -308,7 +316,11 @@ export class ClusterStore implements ClusterState, PlacementContext {
     tasks?: Iterable<number>,
   ): Run {
     const { charges, nodes, queue } = placement;
-    const run: Run = { charges, nodes, queue, job, task, start, slotEnd: end, end, alive: true };
+    const { groups } = job.class.shape.variants[0]!;
+    const cpu = this.resources.indexOf("cpu");
+    const grants = withCores(placement, (set) => groups[job.class.shape.groupOf[set]!]!.request[cpu] ?? 0);
+    const run: Run = { charges, nodes, grants, queue, job, task, start, slotEnd: end, end, alive: true };
+    this.pods.add(run);
     job.reported = undefined;
     if (job.reservation !== undefined || job.lifted !== undefined) this.plan.drop(job);
     job.runs ??= new Map();
@@ -390,6 +402,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   #release(run: Run): void {
     run.alive = false;
     this.running -= 1;
+    this.pods.remove(run);
     for (const { node } of run.charges) node.runs.delete(run);
     if (run.end > this.now) applyCharges(this.table, run.charges, this.now, run.end, 1);
     else for (const { node } of run.charges) this.table.touch(node);

@@ -374,6 +374,12 @@ export interface Explanation {
   dependsOn?: number[];
   /** Of the queue or array limit at fault. */
   limit?: number;
+  /** Of a gang that must have one domain: where most of its pods fit now (absent: nowhere), and how many. */
+  topology?: { level: string; domain?: string; fitting: number };
+  /** Amounts of `perPod` are of one NUMA domain. */
+  numa?: true;
+  /** Of `Licenses`: of which the cluster has too few, or too few are free. */
+  licence?: { name: string; needed: number; free: number; total: number };
   /** The limit of a queue, account, membership or QOS that is reached. */
   limitHit?: LimitHit;
   /** The window of the advance reservation that it waits for, or that is in its way. */

@@ -1,3 +1,4 @@
+import { wholeDevice } from "./devices.ts";
 import { SchedulingError } from "./error.ts";
 import type { JobInput, ResourceVector } from "./types.ts";
 
@@ -19,7 +20,7 @@ function checkCount(value: number | undefined, what: string, least: number): voi
 }
 
 /** Throws in words what of a job cannot be meant. */
-export function checkJob(job: JobInput, resources: readonly string[]): void {
+export function checkJob(job: JobInput, resources: readonly string[], devices: ReadonlySet<number>): void {
   const name = `job ${job.id}`;
   if (!Number.isSafeInteger(job.id)) throw new SchedulingError(`${name}: the id must be an integer`);
   if (job.queues.length === 0) throw new SchedulingError(`${name} names no queue`);
@@ -27,7 +28,24 @@ export function checkJob(job: JobInput, resources: readonly string[]): void {
     if (job[field] !== undefined) throw new SchedulingError(`${name}: ${field} is not honoured yet`);
   }
   if (job.podSets.length === 0) throw new SchedulingError(`${name} has no pod set`);
+  if (job.topology !== undefined && job.topology.level === "") {
+    throw new SchedulingError(`${name}: the level of its topology has no name`);
+  }
+  for (const [licence, amount] of Object.entries(job.licences ?? {})) {
+    checkCount(amount, `${name}: licences of ${licence}`, 1);
+  }
   for (const [index, set] of job.podSets.entries()) {
+    for (const resource of devices) {
+      const amount = set.request[resource] ?? 0;
+      if (amount > wholeDevice && amount % wholeDevice !== 0) {
+        throw new SchedulingError(
+          `${name}: pod set ${index} asks for ${amount} of ${resources[resource]}; a part of one device is at most ${wholeDevice}, and several must be whole`,
+        );
+      }
+    }
+    for (const { maxSkew, key } of set.rules?.spread ?? []) {
+      checkCount(maxSkew, `${name}: maxSkew over ${key} of pod set ${index}`, 1);
+    }
     checkCount(set.count, `${name}: count of pod set ${index}`, 1);
     checkCount(set.minCount, `${name}: minCount of pod set ${index}`, 1);
     if ((set.minCount ?? 1) > set.count) {
