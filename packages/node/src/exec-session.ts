@@ -101,6 +101,10 @@ function entering({ pod, worker, container, query, tasks }: ExecRequest): {
   const first = firstProcess(launcher, depth);
   if (first === undefined) throw new ApiError(500, "InternalError", "exec: the job's first process cannot be found");
   const environment = environmentOf(first);
+  // Of a pid namespace the first process began the script, and nothing before it.
+  const script = depth === 1 ? childrenByParent().get(first) : 2;
+  if (script !== undefined) environment["BERTH_SCRIPT_PID"] = String(script);
+  if (depth === 1) environment["BERTH_SHARED_PROCESSES"] = "1";
   const terminal = query.get("tty") === "true" || query.get("tty") === "1";
   // `script` starts its command by this shell, and a service account's may be one that refuses.
   if (terminal) environment["SHELL"] = tools.shell;
@@ -147,6 +151,14 @@ function inTerminal(command: string[]): string[] {
 
 /** The process `depth` generations below a launcher: with namespaces process 1 of the job's own. */
 function firstProcess(launcher: number, depth: number): number | undefined {
+  const children = childrenByParent();
+  let found: number | undefined = launcher;
+  for (let generation = 0; generation < depth && found !== undefined; generation++) found = children.get(found);
+  return found;
+}
+
+/** One child of each process: of what stands between launcher and script it is the only one. */
+function childrenByParent(): Map<number, number> {
   const children = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
@@ -157,9 +169,7 @@ function firstProcess(launcher: number, depth: number): number | undefined {
       // It ended just now.
     }
   }
-  let found: number | undefined = launcher;
-  for (let generation = 0; generation < depth && found !== undefined; generation++) found = children.get(found);
-  return found;
+  return children;
 }
 
 function environmentOf(pid: number): Record<string, string> {

@@ -1,6 +1,6 @@
 /** `scancel`: ends jobs, or sends them a signal. */
-import { isReason, resources } from "@berth/client";
-import { isFinal, labels, parseIndexList, type IndexSet, type Pod } from "@berth/kinds";
+import { isReason } from "@berth/client";
+import { isActive, isFinal, parseIndexList, type IndexSet } from "@berth/kinds";
 import {
   readScancelCommandLine,
   scancelOptions,
@@ -13,14 +13,20 @@ import { userInfo } from "node:os";
 import { cancelWorkload } from "../cancellation.ts";
 import { connect, type Cluster } from "../connect.ts";
 import { livingJobs, type LivingJob } from "../living-jobs.ts";
+import { signalJob } from "../signalling.ts";
 import { withCluster } from "./contact.ts";
 import { showText } from "./help.ts";
 import { knownUsers } from "./users.ts";
 
 const examples =
   "Examples:\n  scancel 42\n  scancel 43_[3-5] 44_1\n  scancel --me --state PENDING\n  scancel -s USR1 --batch 42\n";
-/** Slurm's exit code of who may not. */
-const deniedExitCode = 210;
+/** Why a job was not ended or signalled: Slurm's words, and its exit code; what has ended is no failure. */
+const failures = {
+  ended: { text: "Job/step already completing or completed", exitCode: 0 },
+  denied: { text: "Access/permission denied", exitCode: 210 },
+  pending: { text: "Job is pending execution", exitCode: 232 },
+} as const;
+type Failure = keyof typeof failures;
 
 export async function scancel(words: string[]): Promise<number> {
   const request = readScancelCommandLine(words);
@@ -38,14 +44,17 @@ export async function scancel(words: string[]): Promise<number> {
     for (const target of targets) {
       const failure = await cancelTarget(cluster, target, request);
       if (failure === undefined) continue;
-      if (failure === "denied") exitCode = deniedExitCode;
-      const text = failure === "denied" ? "Access/permission denied" : "Job/step already completing or completed";
-      if (failure === "denied" || request.verbose)
+      const { text, exitCode: code } = failures[failure];
+      exitCode ||= code;
+      if (code !== 0 || request.verbose)
         process.stderr.write(`scancel: error: Kill job error on job id ${target.id}: ${text}\n`);
     }
     return exitCode;
   });
 }
+
+const sigkill = 9;
+const sigterm = 15;
 
 /** A job, or some elements of one array; absent Workload: a job that nobody knows. */
 interface Target {
@@ -97,46 +106,37 @@ function tasksOfRow(row: JobRow): IndexSet {
   return parseIndexList(row.arrayTasks ?? String(row.arrayTaskId ?? ""));
 }
 
+/** Whether something of what is meant has not begun. */
+function waits({ job, tasks }: Target): boolean {
+  const status = job?.workload.status;
+  if (status?.array === undefined) return !isActive(status?.phase);
+  const pending = parseIndexList(status.array.pending);
+  return (tasks === undefined ? pending : pending.intersect(tasks)).size > 0;
+}
+
 /** Undefined when it was asked for; else why not. */
-async function cancelTarget(
-  cluster: Cluster,
-  target: Target,
-  request: ScancelRequest,
-): Promise<"ended" | "denied" | undefined> {
+async function cancelTarget(cluster: Cluster, target: Target, request: ScancelRequest): Promise<Failure | undefined> {
   const { job, tasks } = target;
+  const { signal, to } = request;
   if (job === undefined || isFinal(job.workload.status?.phase)) return "ended";
   try {
-    if (request.signal !== undefined && request.signal !== 9 && request.signal !== 15)
-      return await sendSignal(cluster, target, request.signal, request.to);
+    const isEnd = signal === undefined || (to === undefined && (signal === sigkill || signal === sigterm));
+    if (!isEnd) {
+      if (to === undefined && isActive(job.workload.status?.phase)) {
+        // As in Slurm, where it is a riddle to many.
+        if (!request.quiet)
+          process.stderr.write(
+            `scancel: job ${target.id} has no steps, so nothing was signalled: --batch signals its script, --full all of its processes\n`,
+          );
+        return undefined;
+      }
+      if (to !== undefined && (await signalJob(cluster, job.workload, tasks, signal, to))) return undefined;
+      return waits(target) ? "pending" : "ended";
+    }
     const outcome = await cancelWorkload(cluster, job.workload, tasks);
     return outcome === "asked" ? undefined : outcome === "refused" ? "denied" : "ended";
   } catch (error) {
     if (isReason(error, "Forbidden")) return "denied";
     throw error;
   }
-}
-
-/** Sends the signal to the job's driver: of its script's shell alone, or of everything in its container. */
-async function sendSignal(
-  { client }: Cluster,
-  { job, tasks }: Target,
-  signal: number,
-  to: ScancelRequest["to"],
-): Promise<"ended" | undefined> {
-  // A job without steps receives nothing, as in Slurm.
-  if (to === undefined) return undefined;
-  const { namespace = "", name } = job!.workload.metadata;
-  const { items } = await client.list<Pod>(resources.pods, { namespace, labelSelector: `${labels.workload}=${name}` });
-  const pods = items.filter(({ metadata, status }) => {
-    const of = metadata.labels ?? {};
-    const task = of[labels.task];
-    const meant = tasks === undefined || (task !== undefined && tasks.has(Number(task)));
-    return meant && of[labels.podSet] === "main" && status?.phase === "Running";
-  });
-  if (pods.length === 0) return "ended";
-  const script = to === "Full" ? `kill -s ${signal} -1` : `kill -s ${signal} 1`;
-  for (const pod of pods) {
-    await client.exec(namespace, pod.metadata.name, { command: ["/bin/sh", "-c", script], container: "main" });
-  }
-  return undefined;
 }
