@@ -46,6 +46,8 @@ function row(of: Partial<AttemptRow> = {}): AttemptRow {
     workingDirectory: "/home/ada",
     command: null,
     cancelledBy: null,
+    billing: 4.5,
+    allocated: { cpu: 4000, memory: 2 ** 34, "nvidia.com/gpu": 1 },
     ...of,
   };
 }
@@ -183,6 +185,36 @@ test(
     assert.equal((await ask("ada", [], "job=x"))[0], 400);
     assert.equal((await ask("ada", [], "since=yesterday"))[0], 400);
     assert.match(String((await ask("ada", [], "nme=x"))[1]), /unknown parameter nme/);
+    accounting.close();
+  }),
+);
+
+test(
+  "rows are numbered as they are recorded, a second one of an attempt is not, and numbering goes on after a restart",
+  withFolder(async (path) => {
+    let accounting = openAccounting(path);
+    await accounting.record([row(), row({ task: 1 }), row({ task: 2, startTime: null, attempt: 0 })]);
+    await accounting.record([row(), row({ task: 3, account: "chem", billing: null, allocated: null })]);
+    assert.equal(await accounting.lastSequence(), 4);
+    accounting.close();
+    accounting = openAccounting(path);
+    await accounting.record([row({ task: 1 }), row({ task: 4, endTime: "2026-11-20T00:00:00Z" })]);
+    const found = await accounting.recordedAfter(1, Date.parse("2026-11-21T00:00:00Z") / 1000, 10);
+    assert.deepEqual(
+      found.map(({ sequence, account, billing }) => [sequence, account, billing]),
+      [
+        [2, "bio", 4.5],
+        [4, "chem", 4],
+      ],
+      "what never started is none, what ended before is too old",
+    );
+    assert.deepEqual(found[0]!.allocated, { cpu: 4000, memory: 2 ** 34, "nvidia.com/gpu": 1 });
+    assert.deepEqual(found[1]!.allocated, { cpu: 4000, memory: 2 ** 34 }, "of a row without it, what was asked for");
+    assert.deepEqual(
+      (await accounting.recordedAfter(0, 0, 2)).map(({ sequence }) => sequence),
+      [1, 2],
+    );
+    assert.equal(await accounting.lastSequence(), 5);
     accounting.close();
   }),
 );

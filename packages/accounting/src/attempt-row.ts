@@ -47,6 +47,10 @@ export interface AttemptRow {
   workingDirectory: string | null;
   command: string | null;
   cancelledBy: string | null;
+  /** What each second of it counts in usage, by the weights of then; null in rows of older formats: a cpu counts 1. */
+  billing: number | null;
+  /** What it held, by resource: milli-cpu, bytes, devices; null in rows of older formats, and of what never started. */
+  allocated: Record<string, number> | null;
 }
 
 export interface AttemptFilter {
@@ -75,6 +79,22 @@ export interface UsageRow {
   memoryByteSeconds: number;
 }
 
+/** What usage is made of: one ended attempt that had started. */
+export interface UsageEntry {
+  /** Grows with each row; never used twice, and no row comes later with a smaller one. */
+  sequence: number;
+  user: string;
+  account: string;
+  queue: string;
+  qos: string | null;
+  /** Whole seconds since 1970. */
+  startTime: number;
+  endTime: number;
+  /** Of each second. */
+  billing: number;
+  allocated: Record<string, number>;
+}
+
 /** What reads and writes ended attempts. SQLite is the embedded one; the calls are asynchronous for those that are not. */
 export interface Accounting {
   /**
@@ -84,6 +104,13 @@ export interface Accounting {
   record(rows: readonly AttemptRow[]): Promise<void>;
   query(filter: AttemptFilter): Promise<AttemptRow[]>;
   usage(window: { since: string; until: string }): Promise<UsageRow[]>;
+  /**
+   * Attempts that were recorded after the row `sequence` (0: after none) and ended at or after `since` (seconds since 1970), in the
+   * order in which they were recorded, at most `limit`.
+   */
+  recordedAfter(sequence: number, since: number, limit: number): Promise<UsageEntry[]>;
+  /** Sequence of the last row; 0 while there is none. */
+  lastSequence(): Promise<number>;
   close(): void;
 }
 

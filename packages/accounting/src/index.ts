@@ -1,4 +1,4 @@
-export type { Accounting, AccountingReader, AttemptFilter, AttemptRow, UsageRow } from "./attempt-row.ts";
+export type { Accounting, AccountingReader, AttemptFilter, AttemptRow, UsageEntry, UsageRow } from "./attempt-row.ts";
 export { accountingRoute } from "./route.ts";
 export type { AccountingAnswer, AccountingRequest } from "./route.ts";
 export { openAccounting, openAccountingReader } from "./sqlite.ts";

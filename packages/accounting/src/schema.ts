@@ -20,6 +20,15 @@ const migrations: readonly string[] = [
    CREATE INDEX attempts_by_job ON attempts (job_id);
    CREATE INDEX attempts_by_array ON attempts (array_job_id) WHERE array_job_id IS NOT NULL;
    CREATE INDEX attempts_by_end ON attempts (end_time, user);`,
+  `ALTER TABLE attempts ADD COLUMN billing REAL;
+   ALTER TABLE attempts ADD COLUMN allocated TEXT;
+   ALTER TABLE attempts ADD COLUMN sequence INTEGER;
+   UPDATE attempts SET sequence = numbered.number FROM
+     (SELECT workload_uid, task, attempt, row_number() OVER (ORDER BY end_time, job_id, attempt) AS number FROM attempts)
+     AS numbered
+     WHERE attempts.workload_uid = numbered.workload_uid AND attempts.task = numbered.task
+       AND attempts.attempt = numbered.attempt;
+   CREATE UNIQUE INDEX attempts_by_sequence ON attempts (sequence);`,
 ];
 
 const schemaVersion = migrations.length;

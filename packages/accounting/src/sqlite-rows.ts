@@ -1,6 +1,6 @@
 /** Between rows of the API and columns of SQLite: camelCase and snake_case, RFC 3339 and whole seconds. */
 import type { SQLInputValue } from "node:sqlite";
-import type { AttemptRow } from "./attempt-row.ts";
+import type { AttemptRow, UsageEntry } from "./attempt-row.ts";
 
 type Conversion = "plain" | "time" | "json";
 
@@ -41,11 +41,14 @@ const fields: readonly [keyof AttemptRow, Conversion][] = [
   ["workingDirectory", "plain"],
   ["command", "plain"],
   ["cancelledBy", "plain"],
+  ["billing", "plain"],
+  ["allocated", "json"],
 ];
 
 const columns = fields.map(([field]) => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
 
-export const insertStatement = `INSERT OR IGNORE INTO attempts (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`;
+/** The row's values, and its sequence. */
+export const insertStatement = `INSERT OR IGNORE INTO attempts (${columns.join(", ")}, sequence) VALUES (${columns.map(() => "?").join(", ")}, ?)`;
 
 /** Whole seconds since 1970 of an RFC 3339 time. */
 export function toSeconds(time: string): number {
@@ -58,12 +61,12 @@ function fromSeconds(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
 }
 
-/** Values in the order of {@link insertStatement}. */
+/** Values in the order of {@link insertStatement}, without the sequence. */
 export function valuesOf(row: AttemptRow): SQLInputValue[] {
   return fields.map(([field, conversion]) => {
     const value = row[field];
-    if (conversion === "json") return JSON.stringify(value);
     if (value === null || value === undefined) return null;
+    if (conversion === "json") return JSON.stringify(value);
     return conversion === "time" ? toSeconds(value as string) : (value as SQLInputValue);
   });
 }
@@ -73,9 +76,44 @@ export function rowOf(record: Record<string, unknown>): AttemptRow {
   for (let at = 0; at < fields.length; at++) {
     const [field, conversion] = fields[at]!;
     const value = record[columns[at]!];
-    if (conversion === "json") row[field] = JSON.parse(value as string);
+    if (conversion === "json") row[field] = value === null ? null : JSON.parse(value as string);
     else if (conversion === "time") row[field] = value === null ? null : fromSeconds(value as number);
     else row[field] = value;
   }
   return row as unknown as AttemptRow;
+}
+
+interface UsageRecord {
+  sequence: number;
+  user: string;
+  account: string;
+  queue: string;
+  qos: string | null;
+  start_time: number;
+  end_time: number;
+  billing: number | null;
+  allocated: string | null;
+  requested_milli_cpus: number;
+  requested_memory_bytes: number;
+}
+
+export const usageColumns =
+  "sequence, user, account, queue, qos, start_time, end_time, billing, allocated, requested_milli_cpus, requested_memory_bytes";
+
+export function usageEntryOf(record: Record<string, unknown>): UsageEntry {
+  const of = record as unknown as UsageRecord;
+  return {
+    sequence: of.sequence,
+    user: of.user,
+    account: of.account,
+    queue: of.queue,
+    qos: of.qos,
+    startTime: of.start_time,
+    endTime: of.end_time,
+    billing: of.billing ?? of.requested_milli_cpus / 1000,
+    allocated:
+      of.allocated === null
+        ? { cpu: of.requested_milli_cpus, memory: of.requested_memory_bytes }
+        : (JSON.parse(of.allocated) as Record<string, number>),
+  };
 }

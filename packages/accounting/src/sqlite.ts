@@ -4,7 +4,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Accounting, AccountingReader, AttemptFilter, AttemptRow, UsageRow } from "./attempt-row.ts";
 import { isReadable, migrate } from "./schema.ts";
 import { holdsTask, selectOf } from "./sqlite-query.ts";
-import { insertStatement, rowOf, toSeconds, valuesOf } from "./sqlite-rows.ts";
+import { insertStatement, rowOf, toSeconds, usageColumns, usageEntryOf, valuesOf } from "./sqlite-rows.ts";
 
 const usageStatement = `
   SELECT user, account, count(*) AS attempts,
@@ -47,6 +47,12 @@ export function openAccounting(path: string): Accounting {
     throw error;
   }
   const insert = database.prepare(insertStatement);
+  const last = database.prepare("SELECT max(sequence) AS last FROM attempts");
+  const recorded = database.prepare(
+    `SELECT ${usageColumns} FROM attempts WHERE sequence > ? AND end_time >= ? AND start_time IS NOT NULL ORDER BY sequence LIMIT ?`,
+  );
+  // There is one writer; what it counts is what the table has.
+  let sequence = Number(last.get()?.["last"] ?? 0);
   let lastFlush = -Infinity;
   let isClosed = false;
   let waiting: { rows: readonly AttemptRow[]; resolve: () => void; reject: (error: unknown) => void }[] = [];
@@ -57,10 +63,14 @@ export function openAccounting(path: string): Accounting {
     waiting = [];
     lastFlush = performance.now();
     try {
+      let next = sequence;
       database.exec("BEGIN IMMEDIATE");
       try {
-        for (const { rows } of group) for (const row of rows) insert.run(...valuesOf(row));
+        for (const { rows } of group) {
+          for (const row of rows) if (insert.run(...valuesOf(row), next + 1).changes > 0) next++;
+        }
         database.exec("COMMIT");
+        sequence = next;
       } catch (error) {
         if (database.isTransaction) database.exec("ROLLBACK");
         throw error;
@@ -84,6 +94,9 @@ export function openAccounting(path: string): Accounting {
     },
     query: (filter) => Promise.resolve().then(() => query(database, filter)),
     usage: (window) => Promise.resolve().then(() => usage(database, window)),
+    recordedAfter: (after, since, limit) =>
+      Promise.resolve().then(() => recorded.all(after, since, limit).map(usageEntryOf)),
+    lastSequence: () => Promise.resolve(sequence),
     close() {
       if (waiting.length > 0) flush();
       isClosed = true;

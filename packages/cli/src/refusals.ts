@@ -9,12 +9,18 @@ const slurmWords: Record<string, string> = {
   QueueUnavailable: refusals.partitionUnavailable,
   UnknownAccount: refusals.account,
   NotInAccount: refusals.account,
+  InvalidAccount: refusals.account,
+  UnknownQualityOfService: refusals.qos,
+  QualityOfServiceNotAllowed: refusals.qos,
+  UnknownReservation: refusals.reservation,
+  ReservationNotAllowed: refusals.reservationAccess,
   WallTimeTooLong: refusals.time,
   NodeConfigurationUnavailable: refusals.nodeConfiguration,
   UnknownNode: refusals.nodeName,
   InvalidArray: refusals.array,
   UnknownDependency: refusals.dependency,
   TooManyJobs: refusals.limits,
+  LimitExceeded: refusals.limits,
   UnsupportedField: refusals.notSupported,
 };
 

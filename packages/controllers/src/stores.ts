@@ -1,7 +1,27 @@
 /** The shared informers: one copy of each collection that any controller needs, kept small. */
 import { type AnyObject, type Client, Informer, resources } from "@berth/client";
-import type { Account, Membership, Node, Pod, Queue, Site, Workload } from "@berth/kinds";
-import { accounts, annotations, labels, memberships, queues, sites, workloads } from "@berth/kinds";
+import type {
+  Account,
+  Membership,
+  Node,
+  Pod,
+  QualityOfService,
+  Queue,
+  Reservation,
+  Site,
+  Workload,
+} from "@berth/kinds";
+import {
+  accounts,
+  annotations,
+  labels,
+  memberships,
+  qualitiesOfService,
+  queues,
+  reservations,
+  sites,
+  workloads,
+} from "@berth/kinds";
 import type { Log } from "./context.ts";
 
 export interface Stores {
@@ -11,6 +31,8 @@ export interface Stores {
   queues: Informer<Queue>;
   accounts: Informer<Account>;
   memberships: Informer<Membership>;
+  qualitiesOfService: Informer<QualityOfService>;
+  reservations: Informer<Reservation>;
   sites: Informer<Site>;
   namespaces: Informer;
 }
@@ -84,6 +106,12 @@ export function startStores(client: Client, log: Log, signal: AbortSignal): Stor
       transform: withoutManagedFields,
       indexers: { user: (membership) => [membership.spec.user] },
     }),
+    qualitiesOfService: new Informer<QualityOfService>({
+      ...common,
+      resource: qualitiesOfService,
+      transform: withoutManagedFields,
+    }),
+    reservations: new Informer<Reservation>({ ...common, resource: reservations, transform: withoutManagedFields }),
     sites: new Informer<Site>({ ...common, resource: sites, transform: withoutManagedFields }),
     namespaces: new Informer({ ...common, resource: resources.namespaces, transform: withoutManagedFields }),
   };

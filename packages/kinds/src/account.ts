@@ -3,7 +3,8 @@ import type { Condition, KubernetesObject } from "@berth/machinery";
 import type { KindDefinition, Schema } from "./definition.ts";
 import { type Limits, limits } from "./limits.ts";
 import type { ResourceList } from "./pod.ts";
-import { boolean, conditions, integer, mapOf, name, object, quantities, text, time, userName } from "./schema.ts";
+import { boolean, conditions, name, object, quantities, text, userName } from "./schema.ts";
+import { usage, type UsageCheckpoint } from "./usage.ts";
 
 export interface AccountSpec {
   /** Name of the parent account; absent: a child of the root. */
@@ -23,11 +24,7 @@ export interface AccountSpec {
   qos?: string;
 }
 export interface AccountStatus {
-  /**
-   * What its users used, faded to `asOf`: where the controllers go on after a restart. Of attempts that accounting has beyond
-   * `accountedThrough` it knows nothing yet.
-   */
-  usage?: { asOf: string; accountedThrough: number; users: Record<string, number> };
+  usage?: UsageCheckpoint;
   conditions?: Condition[];
 }
 export type Account = KubernetesObject<AccountSpec, AccountStatus> & { spec: AccountSpec };
@@ -78,17 +75,7 @@ export const accountDefinition: KindDefinition = {
     qos: { ...name, description: "Quality of service of its jobs that name none." },
   }),
   status: object({
-    usage: object(
-      {
-        asOf: time,
-        accountedThrough: integer(0, Number.MAX_SAFE_INTEGER, "The last row of accounting that is counted."),
-        users: {
-          ...mapOf({ type: "number", minimum: 0 }, 100_000),
-          description: "Billing seconds of each user, faded by the half-life to asOf.",
-        },
-      },
-      ["asOf", "accountedThrough", "users"],
-    ),
+    usage,
     conditions,
   }),
   rules: [

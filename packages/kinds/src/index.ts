@@ -92,6 +92,7 @@ export { matchesClass, namedNodes, nodeClassOf, queueSelectorOf, selectorOf } fr
 export {
   accountInput,
   accountProblems,
+  billingOf,
   membershipInput,
   nodeInput,
   policyInput,
@@ -103,6 +104,7 @@ export {
 } from "./site-policy.ts";
 export type { Audience, PriorityWeights, Site, SiteSpec, SiteStatus } from "./site.ts";
 export type { StartEstimate, StartEstimateStatus } from "./start-estimate.ts";
+export type { UsageCheckpoint } from "./usage.ts";
 export { activePhases, dependencyTypes, finalPhases, pendingPhases, pendingReasons } from "./workload.ts";
 export type {
   ArrayStatus,

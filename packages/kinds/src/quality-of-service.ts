@@ -3,6 +3,7 @@ import type { Condition, KubernetesObject } from "@berth/machinery";
 import type { KindDefinition, Schema } from "./definition.ts";
 import { type Limits, limits } from "./limits.ts";
 import { conditions, integer, list, name, object, oneOf, userName } from "./schema.ts";
+import { usage, type UsageCheckpoint } from "./usage.ts";
 
 /**
  * What becomes of a preempted job: it waits again (`Requeue`), ends (`Cancel`), saves itself at TERM and waits again (`Checkpoint`:
@@ -52,6 +53,8 @@ export interface QualityOfServiceSpec {
   allowAccounts?: string[];
 }
 export interface QualityOfServiceStatus {
+  /** For limits on resource-minutes. */
+  usage?: UsageCheckpoint;
   conditions?: Condition[];
 }
 export type QualityOfService = KubernetesObject<QualityOfServiceSpec, QualityOfServiceStatus> & {
@@ -80,7 +83,7 @@ export const qualityOfServiceDefinition: KindDefinition = {
     allow: { ...list(userName, 1024), description: "Users, or groups as @group, who may use it." },
     allowAccounts: { ...list(name, 1024), description: "Accounts whose jobs may use it, with those under them." },
   }),
-  status: object({ conditions }),
+  status: object({ usage, conditions }),
   rules: [
     {
       rule: "!has(self.spec.preempts) || !self.spec.preempts.exists(p, p == self.metadata.name)",

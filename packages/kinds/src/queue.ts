@@ -19,6 +19,7 @@ import {
   text,
   userName,
 } from "./schema.ts";
+import { usage, type UsageCheckpoint } from "./usage.ts";
 
 export interface QueueSpec {
   nodeSelector?: Record<string, string>;
@@ -55,6 +56,8 @@ export interface QueueSpec {
   billingWeights?: Record<string, number>;
 }
 export interface QueueStatus {
+  /** For limits on resource-minutes. */
+  usage?: UsageCheckpoint;
   pending?: number;
   running?: number;
   conditions?: Condition[];
@@ -112,6 +115,7 @@ export const queueDefinition: KindDefinition = {
     ],
   },
   status: object({
+    usage,
     pending: integer(0, Number.MAX_SAFE_INTEGER),
     running: integer(0, Number.MAX_SAFE_INTEGER),
     conditions,

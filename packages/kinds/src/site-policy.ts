@@ -115,6 +115,16 @@ function weightVector(weights: Record<string, number> | undefined, resources: re
   return resources.map((resource) => (weights[resource] ?? 0) / unitOf(resource));
 }
 
+/** What a second of these amounts counts in usage, in a queue: billing units, a cpu's by default. */
+export function billingOf(amounts: Amounts, queue: Queue, site: Site | undefined, qos?: QualityOfService): number {
+  const weights = queue.spec.billingWeights ?? site?.spec.billingWeights ?? { cpu: 1 };
+  let sum = 0;
+  for (const [resource, amount] of Object.entries(amounts)) {
+    sum += ((weights[resource] ?? 0) / unitOf(resource)) * amount;
+  }
+  return sum * (qos?.spec.usageFactor ?? 1);
+}
+
 export function queueInput(
   queue: Queue,
   resources: readonly string[],

@@ -247,6 +247,7 @@ const status: Schema = object({
   ),
   queue: name,
   account: name,
+  qos: name,
   wallTimeSeconds: integer(1, Number.MAX_SAFE_INTEGER),
   reason: oneOf(pendingReasons),
   message: text(8192),
@@ -304,6 +305,7 @@ export const workloadDefinition: KindDefinition = {
     { name: "Age", type: "date", jsonPath: ".metadata.creationTimestamp" },
     { name: "Start", type: "string", jsonPath: ".status.estimatedStart", description: "Expected start.", priority: 1 },
     { name: "Account", type: "string", jsonPath: ".status.account", priority: 1 },
+    { name: "QOS", type: "string", jsonPath: ".status.qos", priority: 1 },
     { name: "Message", type: "string", jsonPath: ".status.message", priority: 1 },
   ],
 };

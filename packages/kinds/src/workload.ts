@@ -195,6 +195,7 @@ export interface WorkloadStatus {
   /** Resolved at admission from spec, queue and account defaults. */
   queue?: string;
   account?: string;
+  qos?: string;
   wallTimeSeconds?: number;
   reason?: PendingReason;
   message?: string;

@@ -99,7 +99,7 @@ export function jobEnvironment(workload: Workload, attempt: RunningAttempt): Rec
     SLURM_JOB_NODELIST: nodeList,
     SLURM_JOB_NUM_NODES: nodeCount,
     SLURM_JOB_PARTITION: status?.queue ?? spec.queue ?? "",
-    SLURM_JOB_QOS: spec.qos ?? "normal",
+    SLURM_JOB_QOS: status?.qos ?? spec.qos ?? "normal",
     SLURM_JOB_USER: status?.identity?.user ?? spec.user ?? "",
     SLURM_LOCALID: "0",
     SLURM_NNODES: nodeCount,

@@ -54,6 +54,7 @@ export const refusals = {
   minimumTime: "Invalid time-min specification (exceeds job's time or other limits)",
   nice: "Invalid --nice value",
   reservation: "Requested reservation is invalid",
+  reservationAccess: "Access denied to requested reservation",
   license: "Invalid license specification",
   tooLong: "Pathname of a file, directory or other parameter too long",
   limits: "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)",

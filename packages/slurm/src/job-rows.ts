@@ -189,7 +189,7 @@ function baseRow(workload: Workload): JobRow {
     user: status?.identity?.user ?? spec.user ?? "",
     account: status?.account ?? spec.account ?? "",
     partition: status?.queue ?? spec.queue ?? "",
-    qos: spec.qos ?? "normal",
+    qos: status?.qos ?? spec.qos ?? "normal",
     state: "PENDING",
     reason: slurmReason(status?.reason, missing),
     elapsedSeconds: 0,

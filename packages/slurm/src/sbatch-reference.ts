@@ -45,10 +45,10 @@ export const sbatchSummaries: Record<string, readonly [form: string, summary: st
   output: ["FILE", "standard output; default `slurm-%j.out`, of arrays `slurm-%A_%a.out`"],
   parsable: ["", "print the job's id and nothing else"],
   partition: ["NAME", "the queue; of several names the first"],
-  qos: ["normal", "no other quality of service exists"],
+  qos: ["NAME", "quality of service: priority, limits, the right to preempt"],
   quiet: ["", "print nothing but errors"],
   requeue: ["", "start again after the loss of a node or preemption (default)"],
-  reservation: ["NAME", "there are none: any name is refused"],
+  reservation: ["NAME", "run in this reservation, and only in it"],
   "spread-job": ["", "over many nodes rather than few"],
   "test-only": [
     "",

@@ -67,8 +67,9 @@ const observed: [words: string[], text: string, exitCode: number][] = [
   ]),
   [["--time-min=20", "-t", "10"], failed("Invalid time-min specification (exceeds job's time or other limits)"), 1],
   [["-p", ""], `sbatch: error: invalid partition specified: (null)\n${failed("Invalid partition name specified")}`, 1],
-  [["--qos=nope"], failed("Invalid qos specification"), 1],
-  [["--reservation=nope"], failed("Requested reservation is invalid"), 1],
+  // Names that no object can have; of others the cluster says whether they are there.
+  [["--qos=No Such"], failed("Invalid qos specification"), 1],
+  [["--reservation=No Such"], failed("Requested reservation is invalid"), 1],
   ...[["-M", "other"], ["--clusters=other"]].map((words): [string[], string, number] => [
     words,
     "sbatch: error: No cluster 'other' known by database.\nsbatch: error: 'other' can't be reached now, or it is an invalid entry for --cluster.  Use 'sacctmgr list clusters' to see available clusters.\n",

@@ -99,6 +99,8 @@ export function toSubmission(resolved: ResolvedSbatch, context: SubmissionContex
   };
   if (options.partitions) spec.queue = options.partitions[0]!;
   if (options.account !== undefined) spec.account = options.account;
+  if (options.qos !== undefined) spec.qos = options.qos;
+  if (options.reservation !== undefined) spec.reservation = options.reservation;
   if (options.time !== undefined) spec.wallTimeSeconds = options.time;
   if (options.minimumTime !== undefined) spec.minWallTimeSeconds = options.minimumTime;
   if (options.array) spec.array = options.array;
@@ -173,8 +175,10 @@ function checkOptions(options: SbatchOptions, context: SubmissionContext): void 
       `error: '${options.cluster}' can't be reached now, or it is an invalid entry for --cluster.  Use 'sacctmgr list clusters' to see available clusters.`,
     );
   }
-  if (options.qos !== undefined && options.qos !== "normal") throw submissionFailed(refusals.qos);
-  if (options.reservation !== undefined) throw submissionFailed(refusals.reservation);
+  if (options.qos !== undefined && !isObjectName(options.qos)) throw submissionFailed(refusals.qos);
+  if (options.reservation !== undefined && !isObjectName(options.reservation)) {
+    throw submissionFailed(refusals.reservation);
+  }
   if ((options.nice ?? 0) < 0 && !context.operator) throw submissionFailed(refusals.nice);
   if (options.deadline !== undefined && options.deadline <= context.nowSeconds) throw submissionFailed(refusals.time);
   if (options.minimumTime !== undefined && options.time !== undefined && options.minimumTime > options.time) {

@@ -1,5 +1,5 @@
 /** What the controllers remember of one Workload. All of it can be made again from the Workload and its pods. */
-import type { FinalPhase, PendingReason, Pod, Workload, WorkloadPhase } from "@berth/kinds";
+import type { FinalPhase, PendingReason, PreemptionMode, Pod, Workload, WorkloadPhase } from "@berth/kinds";
 import { isFinal, parseIndexList } from "@berth/kinds";
 import type { DependencyOutcome } from "@berth/scheduling";
 import { ArrayBook } from "./array-book.ts";
@@ -30,6 +30,13 @@ export interface AttemptPod {
   state: "Creating" | "Created" | "Running" | "Terminal" | "Gone";
   /** Last seen; absent while creating. */
   pod?: Pod;
+}
+
+/** Why and how an attempt has to make room. */
+export interface Preempted {
+  /** Job id of the one that needs its place. */
+  by: number;
+  mode: PreemptionMode;
 }
 
 /** One try of a task: its pods from their creation until they are accounted. */
@@ -64,6 +71,10 @@ export interface Attempt {
   isSpent?: boolean;
   /** It will be followed by another attempt. */
   requeue?: boolean;
+  /** It makes room for another job; told by its pods, so that a new leader goes on with it. */
+  preemption?: Preempted;
+  /** What it held, by resource, and what each second of that counts in usage; known at its end. */
+  charge?: { billing: number; allocated: Record<string, number> };
 }
 
 /** A new attempt, its pods being created or found. */

@@ -1,5 +1,5 @@
 /** The state of `scheduling` as far as it is made of nodes, queues and the site; jobs are fed by {@link JobFeed}. */
-import type { Amounts, Node, Pod, Queue } from "@berth/kinds";
+import type { Amounts, Membership, Node, Pod, QualityOfService, Queue } from "@berth/kinds";
 import {
   apiVersion,
   capacityOf,
@@ -25,6 +25,8 @@ import type { Context } from "../context.ts";
 import { isTerminal } from "../model/ends.ts";
 import type { WorkloadRecord } from "../model/record.ts";
 import type { Stores } from "../stores.ts";
+import type { Writer } from "../writer.ts";
+import { AssociationFeed } from "./association-feed.ts";
 import { addAmounts } from "./snapshot.ts";
 
 export interface ClusterEvents {
@@ -38,6 +40,7 @@ export class LiveCluster {
   readonly #context: Context;
   readonly #stores: Stores;
   readonly #events: ClusterEvents;
+  readonly associations: AssociationFeed;
   #resources: string[] = [];
   #core!: ClusterState;
   #decide!: (now: number) => Decisions;
@@ -47,10 +50,11 @@ export class LiveCluster {
   #isMade = false;
   #lastNow = 0;
 
-  constructor(context: Context, stores: Stores, events: ClusterEvents) {
+  constructor(context: Context, stores: Stores, writer: Writer, events: ClusterEvents) {
     this.#context = context;
     this.#stores = stores;
     this.#events = events;
+    this.associations = new AssociationFeed(context, stores, writer);
   }
 
   get core(): ClusterState {
@@ -110,11 +114,13 @@ export class LiveCluster {
   }
 
   putQueue(queue: Queue): void {
+    this.associations.limitsChanged();
     this.#core.putQueue(queueInput(queue, this.#resources, this.site));
     this.#events.changed();
   }
 
   removeQueue(name: string): void {
+    this.associations.limitsChanged();
     this.#core.removeQueue(name);
     this.#events.changed();
   }
@@ -124,6 +130,23 @@ export class LiveCluster {
     // Queues take from the site what they do not say.
     for (const queue of this.#stores.queues.values())
       this.#core.putQueue(queueInput(queue, this.#resources, this.site));
+    this.#events.changed();
+  }
+
+  accountsChanged(): void {
+    this.associations.accountsChanged();
+    this.#events.changed();
+  }
+
+  membershipChanged(membership: Membership, isDeleted: boolean): void {
+    if (isDeleted) this.associations.removeMembership(membership);
+    else this.associations.putMembership(membership);
+    this.#events.changed();
+  }
+
+  qualityOfServiceChanged(qos: QualityOfService, isDeleted: boolean): void {
+    if (isDeleted) this.associations.removeQualityOfService(qos.metadata.name);
+    else this.associations.putQualityOfService(qos);
     this.#events.changed();
   }
 
@@ -155,6 +178,10 @@ export class LiveCluster {
     const amounts = { ...capacityOf(node) };
     addAmounts(amounts, this.#foreign.get(nodeName) ?? {}, -1);
     return amounts;
+  }
+
+  qualityOfService(name: string | undefined): QualityOfService | undefined {
+    return name === undefined ? undefined : this.#stores.qualitiesOfService.get(undefined, name);
   }
 
   /** The queue that a Workload is in; one without any settings where it is gone. */

@@ -1,12 +1,13 @@
 /** Tells the core of jobs: those that wait, from Workloads, and those that run, from what attempts tell. */
-import { labels } from "@berth/kinds";
+import type { Amounts } from "@berth/kinds";
+import { billingOf, effectiveRequests, labels } from "@berth/kinds";
 import type { Allocation } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
 import { type Attempt, noTask, type WorkloadRecord } from "../model/record.ts";
 import type { LiveCluster } from "./cluster.ts";
 import { recordOutcome } from "./outcomes.ts";
-import { allowanceSecondsOf, graceSecondsOf, type JobContext, jobInput, wallTimeOf } from "./snapshot.ts";
+import { addAmounts, allowanceSecondsOf, graceSecondsOf, type JobContext, jobInput, wallTimeOf } from "./snapshot.ts";
 
 export class JobFeed {
   readonly #cluster: LiveCluster;
@@ -86,7 +87,31 @@ export class JobFeed {
     return true;
   }
 
+  /** What it held and what that counts, for its row. */
+  #charge(record: WorkloadRecord, attempt: Attempt): void {
+    const { workload } = record;
+    const queue = this.#cluster.queueOf(record);
+    const allocated: Amounts = {};
+    if (workload.spec.placement?.exclusive === true) {
+      for (const node of new Set(attempt.pods.map((pod) => pod.node))) {
+        addAmounts(allocated, this.#cluster.amountsOf(node) ?? {}, 1);
+      }
+    } else {
+      const counts = nodesBySet(record, attempt).map((nodes) => nodes.length);
+      for (const [set, { template }] of workload.spec.podSets.entries()) {
+        const request = effectiveRequests(template.spec, queue.spec);
+        for (const [name, amount] of Object.entries(request)) {
+          allocated[name] = (allocated[name] ?? 0) + amount * counts[set]!;
+        }
+      }
+    }
+    delete allocated["pods"];
+    const qos = this.#cluster.qualityOfService(workload.status?.qos);
+    attempt.charge = { billing: billingOf(allocated, queue, this.#cluster.site, qos), allocated };
+  }
+
   ended(record: WorkloadRecord, attempt: Attempt): boolean {
+    this.#charge(record, attempt);
     if (!this.#cluster.core.has(record.jobId!)) return false;
     this.#cluster.core.endJob(record.jobId!, this.#cluster.now(), {
       task: taskOf(attempt),

@@ -2,6 +2,7 @@
 import type { PendingReason } from "@berth/kinds";
 import type { Explanation } from "@berth/scheduling";
 import { formatAmount } from "../workload/oversize.ts";
+import { limitMessage } from "./limit-message.ts";
 
 /** Times of the same day stand as a clock, others with their date; UTC, as all that is stored. */
 function formatTime(time: number, now: number): string {
@@ -59,7 +60,8 @@ function resourcesMessage(explanation: Explanation, resources: readonly string[]
  */
 export function waitMessage(explanation: Explanation, resources: readonly string[], now: number): string {
   const { reason, queue = "", limit, until, dependsOn, behind, nodes, window } = explanation;
-  const limited = (): string => limitMessage(explanation, resources);
+  const limited = (): string =>
+    explanation.limitHit === undefined ? "a limit is reached" : limitMessage(explanation.limitHit, resources);
   const messages: Record<PendingReason, () => string> = {
     None: () => "not considered yet",
     Resources: () => resourcesMessage(explanation, resources, now),
@@ -118,34 +120,6 @@ export function waitMessage(explanation: Explanation, resources: readonly string
     InvalidTemplate: () => "the cluster refuses its pods as they stand",
   };
   return messages[reason]();
-}
-
-/** Whose limit is reached, and the numbers. */
-function limitMessage({ limitHit }: Explanation, resources: readonly string[]): string {
-  if (limitHit === undefined) return "a limit is reached";
-  const { of, what, resource, limit, inUse, asked } = limitHit;
-  const kinds = { Queue: "queue", Account: "account", Membership: "account", QualityOfService: "QOS" } as const;
-  const whose = `${of.user === undefined ? "" : `user ${of.user} in `}${kinds[of.kind]} ${of.name}`;
-  const name = resource === undefined ? undefined : (resources[resource] ?? "a resource");
-  const amount = (value: number): string => (name === undefined ? String(value) : formatAmount(name, value));
-  switch (what) {
-    case "RunningJobs":
-      return `${whose} may run ${plural(limit, "job")} at once; ${inUse} run`;
-    case "SubmittedJobs":
-      return `${whose} may have ${plural(limit, "job")} pending or running; there are ${inUse}`;
-    case "Resources":
-      return `${whose} may use ${amount(limit)} at once; ${amount(inUse)} in use, this job needs ${amount(asked)}`;
-    case "ResourceMinutes":
-      return `${whose} may use ${amount(limit)} minutes; ${amount(inUse)} minutes are used or promised to running jobs, this job may need ${amount(asked)} minutes`;
-    case "RunningResourceMinutes":
-      return `running jobs of ${whose} may have ${amount(limit)} minutes before them; they have ${amount(inUse)} minutes, this job would add ${amount(asked)} minutes`;
-    case "JobWallTime":
-      return `one job of ${whose} may run for ${limit} seconds; this one asks for ${asked}`;
-    case "JobResources":
-      return `one job of ${whose} may use ${amount(limit)}; this one asks for ${amount(asked)}`;
-    default:
-      return `one job of ${whose} may use ${amount(limit)} minutes; this one may need ${amount(asked)} minutes`;
-  }
 }
 
 function blockMessage(window: Explanation["window"], whom: string, now: number): string {

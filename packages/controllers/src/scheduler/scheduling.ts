@@ -1,7 +1,7 @@
 /** Decides after each change, begins what is decided, and tells of what waits: the parts of scheduling put together. */
-import type { Node, Pod, Queue } from "@berth/kinds";
+import type { Membership, Node, Pod, QualityOfService, Queue } from "@berth/kinds";
 import { isFinal, parseIndexList } from "@berth/kinds";
-import { type Decisions, explain, type Foresight, type Start } from "@berth/scheduling";
+import { type Decisions, explain, type Foresight, type Start, submitRefusal } from "@berth/scheduling";
 import type { Context } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -14,9 +14,10 @@ import { attemptEnvironment } from "./attempt-environment.ts";
 import { LiveCluster } from "./cluster.ts";
 import { Forecasts } from "./forecasts.ts";
 import { JobFeed } from "./job-feed.ts";
+import { limitMessage } from "./limit-message.ts";
 import { waitMessage } from "./messages.ts";
 import { type AttemptPlan, plannedPods } from "./pods.ts";
-import { graceSecondsOf } from "./snapshot.ts";
+import { graceSecondsOf, jobInput } from "./snapshot.ts";
 import { WaitingReports } from "./waiting.ts";
 
 export class Scheduling implements LifeEvents {
@@ -44,7 +45,7 @@ export class Scheduling implements LifeEvents {
     this.#context = context;
     this.#ledger = ledger;
     this.#finished = finished;
-    this.#cluster = new LiveCluster(context, stores, {
+    this.#cluster = new LiveCluster(context, stores, writer, {
       changed: () => this.wake(),
       outgrown: () => this.#rebuild(),
     });
@@ -97,6 +98,34 @@ export class Scheduling implements LifeEvents {
 
   siteChanged(): void {
     this.#cluster.siteChanged();
+  }
+
+  accountsChanged(): void {
+    this.#cluster.accountsChanged();
+  }
+
+  membershipChanged(membership: Membership, isDeleted: boolean): void {
+    this.#cluster.membershipChanged(membership, isDeleted);
+  }
+
+  qualityOfServiceChanged(qos: QualityOfService, isDeleted: boolean): void {
+    this.#cluster.qualityOfServiceChanged(qos, isDeleted);
+  }
+
+  /** Whether there are limits that a submission may be refused by. */
+  get hasLimits(): boolean {
+    return this.#cluster.associations.hasLimits;
+  }
+
+  /** Why the account cannot be used as it stands, in words. */
+  accountProblem(account: string): string | undefined {
+    return this.#cluster.associations.problemOf(account);
+  }
+
+  /** The limit that speaks against the submission of a job that is not there, in words; undefined: none does. */
+  submissionLimit(record: WorkloadRecord): string | undefined {
+    const hit = submitRefusal(this.#cluster.core, jobInput(record, this.#jobs.contextOf(record)));
+    return hit === undefined ? undefined : limitMessage(hit, this.#cluster.resources);
   }
 
   countForeign(pod: Pod, isDeleted: boolean): void {

@@ -1,8 +1,17 @@
 /** May this Workload in, and as what: pure, so that every refusal can be tested by its words. */
-import type { Account, Amounts, Membership, PodSpec, Queue, Site, Workload } from "@berth/kinds";
+import type {
+  Account,
+  Amounts,
+  Membership,
+  PodSpec,
+  QualityOfService,
+  Queue,
+  Reservation,
+  Site,
+  Workload,
+} from "@berth/kinds";
 import {
   annotations,
-  defaultAccountName,
   defaultMaxJobsPerUser,
   defaultMaxWallTimeSeconds,
   defaultWallTimeSeconds,
@@ -10,30 +19,9 @@ import {
   parseIndexList,
 } from "@berth/kinds";
 import type { Identity } from "../context.ts";
+import { associationsOf } from "./associations.ts";
 import { oversize } from "./oversize.ts";
-
-/** A closed list; `Admitted` is False with one of these, and a message that says what would be right. */
-type RefusalReason =
-  | "NoOwner"
-  | "NotTheOwner"
-  | "UnknownUser"
-  | "UnknownQueue"
-  | "QueueNotAllowed"
-  | "QueueUnavailable"
-  | "UnknownAccount"
-  | "NotInAccount"
-  | "WallTimeTooLong"
-  | "NodeConfigurationUnavailable"
-  | "UnknownNode"
-  | "InvalidArray"
-  | "UnknownDependency"
-  | "TooManyJobs"
-  | "UnsupportedField";
-
-export interface Refusal {
-  reason: RefusalReason;
-  message: string;
-}
+import { type Refusal, refuse } from "./refusal.ts";
 
 export interface AdmissionInput {
   workload: Workload;
@@ -46,7 +34,11 @@ export interface AdmissionInput {
   accounts: ReadonlyMap<string, Account>;
   /** Those of the user. */
   memberships: readonly Membership[];
+  qualitiesOfService: ReadonlyMap<string, QualityOfService>;
+  reservations: ReadonlyMap<string, Reservation>;
   site: Site | undefined;
+  /** Seconds since 1970. */
+  now: number;
   /** Unfinished jobs that the user has already. */
   jobsOfUser: number;
   /** Kinds of nodes that a queue may use, up or not, the distinct ones; empty while there is no node at all. */
@@ -54,6 +46,10 @@ export interface AdmissionInput {
   hasNode: (name: string) => boolean;
   /** Whether a job of this id exists or existed. */
   hasJob: (jobId: number) => boolean;
+  /** The limit that speaks against its submission as it would be admitted, in words; undefined: none does. */
+  limit: (admission: Admission) => string | undefined;
+  /** Why an account cannot be used as it stands, in words. */
+  accountProblem: (account: string) => string | undefined;
 }
 
 /** Nodes that are equal to every selector and of the same size. */
@@ -67,6 +63,7 @@ export interface NodeKind {
 export interface Admission {
   queue: string;
   account: string;
+  qos?: string;
   wallTimeSeconds: number;
 }
 
@@ -75,22 +72,12 @@ export function userOf(workload: Workload, owner: string | undefined): string | 
   return workload.spec.user ?? owner;
 }
 
-function refuse(reason: RefusalReason, message: string): Refusal {
-  return { reason, message };
-}
-
 function formatDuration(total: number): string {
   const days = Math.floor(total / 86_400);
   const clock = [Math.floor((total % 86_400) / 3600), Math.floor((total % 3600) / 60), total % 60]
     .map((part) => String(part).padStart(2, "0"))
     .join(":");
   return days > 0 ? `${days}-${clock}` : clock;
-}
-
-/** Names of what exists, for a message: at most eight. */
-function listOf(names: Iterable<string>): string {
-  const all = [...names].sort();
-  return all.length === 0 ? "there are none" : `there are ${all.slice(0, 8).join(", ")}${all.length > 8 ? ", …" : ""}`;
 }
 
 function ownership({ workload, owner, identity }: AdmissionInput): Refusal | undefined {
@@ -147,12 +134,6 @@ function unsupported(input: AdmissionInput): Refusal | undefined {
   if (spec.type === "Service") {
     return refuse("UnsupportedField", "spec.type Service is not supported yet; use Batch");
   }
-  if (spec.qos !== undefined && spec.qos !== "normal") {
-    return refuse("UnsupportedField", `spec.qos: there is no quality of service ${spec.qos}; leave it out`);
-  }
-  if (spec.reservation !== undefined) {
-    return refuse("UnsupportedField", `spec.reservation: there is no reservation ${spec.reservation}; leave it out`);
-  }
   if (spec.placement?.topology === "Numa") {
     return refuse("UnsupportedField", "spec.placement.topology Numa is not supported yet; leave it out");
   }
@@ -174,42 +155,6 @@ function unsupported(input: AdmissionInput): Refusal | undefined {
     }
   }
   return undefined;
-}
-
-function queueFor({ workload, queues }: AdmissionInput): Queue | Refusal {
-  const wanted = workload.spec.queue;
-  if (wanted === undefined) {
-    const found = [...queues.values()].find((queue) => queue.spec.default === true);
-    return found ?? refuse("UnknownQueue", `no queue is the default; name one: ${listOf(queues.keys())}`);
-  }
-  return queues.get(wanted) ?? refuse("UnknownQueue", `there is no queue ${wanted}; ${listOf(queues.keys())}`);
-}
-
-function isAllowed(queue: Queue, identity: Identity, groupNames: readonly string[]): boolean {
-  const { allow } = queue.spec;
-  if (allow === undefined) return true;
-  return allow.some((entry) => {
-    if (!entry.startsWith("@")) return entry === identity.name;
-    const wanted = entry.slice(1);
-    return groupNames.includes(wanted) || (/^\d+$/.test(wanted) && identity.groups.includes(Number(wanted)));
-  });
-}
-
-function accountFor({ workload, accounts, memberships, site }: AdmissionInput): string | Refusal {
-  const user = workload.spec.user ?? "the user";
-  const isOpen = (name: string): boolean => accounts.get(name)?.spec.open === true && site?.spec.openAccounts !== false;
-  const wanted = workload.spec.account;
-  if (wanted !== undefined) {
-    if (!accounts.has(wanted)) {
-      return refuse("UnknownAccount", `there is no account ${wanted}; ${listOf(accounts.keys())}`);
-    }
-    if (isOpen(wanted) || memberships.some((membership) => membership.spec.account === wanted)) return wanted;
-    return refuse("NotInAccount", `${user} is not a member of account ${wanted}; ask an operator for a Membership`);
-  }
-  const own = memberships.find((membership) => membership.spec.default === true) ?? memberships[0];
-  if (own !== undefined) return own.spec.account;
-  if (isOpen(defaultAccountName)) return defaultAccountName;
-  return refuse("NotInAccount", `${user} is a member of no account; ask an operator for a Membership`);
 }
 
 function invalidArray(workload: Workload): Refusal | undefined {
@@ -235,17 +180,12 @@ export function admit(input: AdmissionInput): Admission | Refusal {
   const refusal = ownership(input) ?? unsupported(input) ?? invalidArray(workload);
   if (refusal !== undefined) return refusal;
   const identity = input.identity!;
-  const queue = queueFor(input);
-  if ("reason" in queue) return queue;
+  const associations = associationsOf({ ...input, identity });
+  if ("reason" in associations) return associations;
+  const { queue, account, qos } = associations;
+  const problem = input.accountProblem(account);
+  if (problem !== undefined) return refuse("InvalidAccount", `account ${account} ${problem}`);
   const queueName = queue.metadata.name;
-  if (!isAllowed(queue, identity, input.groupNames)) {
-    return refuse("QueueNotAllowed", `${identity.name} may not use queue ${queueName}`);
-  }
-  if (queue.spec.state === "Drained" || queue.spec.state === "Inactive") {
-    return refuse("QueueUnavailable", `queue ${queueName} takes no jobs now: it is ${queue.spec.state.toLowerCase()}`);
-  }
-  const account = accountFor(input);
-  if (typeof account !== "string") return account;
   const longest = queue.spec.maxWallTimeSeconds ?? defaultMaxWallTimeSeconds;
   const wallTimeSeconds =
     workload.spec.wallTimeSeconds ?? Math.min(queue.spec.defaultWallTimeSeconds ?? defaultWallTimeSeconds, longest);
@@ -277,5 +217,7 @@ export function admit(input: AdmissionInput): Admission | Refusal {
   }
   const size = oversize(workload, queue, input.nodeKinds(queue));
   if (size !== undefined) return refuse("NodeConfigurationUnavailable", size);
-  return { queue: queueName, account, wallTimeSeconds };
+  const admission: Admission = { queue: queueName, account, ...(qos === undefined ? {} : { qos }), wallTimeSeconds };
+  const reached = input.limit(admission);
+  return reached === undefined ? admission : refuse("LimitExceeded", reached);
 }

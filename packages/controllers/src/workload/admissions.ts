@@ -22,9 +22,10 @@ import type { Scheduling } from "../scheduler/scheduling.ts";
 import { wallTimeOf } from "../scheduler/snapshot.ts";
 import type { Stores } from "../stores.ts";
 import type { Writer } from "../writer.ts";
-import { admit, type Admission, type NodeKind, type Refusal, userOf } from "./admission.ts";
+import { admit, type Admission, type NodeKind, userOf } from "./admission.ts";
 import type { JobIds } from "./job-ids.ts";
 import type { AttemptLife } from "./life.ts";
+import type { Refusal } from "./refusal.ts";
 import { condition, phaseOf } from "./status.ts";
 
 export interface AdmissionsParts {
@@ -140,7 +141,7 @@ export class Admissions {
   }
 
   async #admit(record: WorkloadRecord): Promise<void> {
-    const { context, ledger, jobIds, writer } = this.#parts;
+    const { context, ledger, jobIds, writer, scheduling } = this.#parts;
     const { workload } = record;
     if (ledger.byUid(record.uid) !== record || record.isGone) return;
     const now = timestamp(context.now());
@@ -161,12 +162,15 @@ export class Admissions {
       jobId = jobIds.next(span);
     }
     ledger.countJobs(identity!.name, 1);
-    void this.#write(record, jobId, verdict, identity!, now);
+    const written = this.#write(record, jobId, verdict, identity!, now);
+    // The next may be one too many: it is judged when this one counts.
+    if (scheduling.hasLimits) await written;
+    else void written;
   }
 
   /** Whether a Workload may in, and as what and whose. Nothing is changed by it, but for the record's history. */
   async judge(record: WorkloadRecord): Promise<{ verdict: Admission | Refusal; identity: Identity | undefined }> {
-    const { context, ledger, stores } = this.#parts;
+    const { context, ledger, stores, scheduling } = this.#parts;
     const { workload } = record;
     const owner =
       stores.namespaces.get(undefined, record.namespace)?.metadata.annotations?.[annotations.owner] ??
@@ -183,20 +187,40 @@ export class Admissions {
       queues: byName(stores.queues.values()),
       accounts: byName(stores.accounts.values()),
       memberships: user === undefined ? [] : stores.memberships.byIndex("user", user),
+      qualitiesOfService: byName(stores.qualitiesOfService.values()),
+      reservations: byName(stores.reservations.values()),
       site: stores.sites.get(undefined, "site"),
+      now: Math.floor(context.now() / 1000),
       jobsOfUser: user === undefined ? 0 : ledger.jobsOf(user),
       nodeKinds: (queue) => this.#kindsOf(queue),
       hasNode: (name) => stores.nodes.get(undefined, name) !== undefined,
       hasJob: (jobId) => ledger.byJobId(jobId) !== undefined || record.history?.has(jobId) === true,
+      accountProblem: (account) => scheduling.accountProblem(account),
+      limit: (admission) => this.#limitReached(record, identity!, admission),
     });
     return { verdict, identity };
   }
 
-  /** To look up groups may start a program: only where a queue asks for them. */
+  /** A limit of submitted jobs, or of one job, that speaks against what would be admitted. */
+  #limitReached(record: WorkloadRecord, identity: Identity, admission: Admission): string | undefined {
+    const { context, scheduling } = this.#parts;
+    if (!scheduling.hasLimits) return undefined;
+    const { workload } = record;
+    const { name: user, uid, gid, groups } = identity;
+    // Behind all others, as every new job is; the id is not looked at.
+    const status = { ...admission, jobId: Number.MAX_SAFE_INTEGER, identity: { user, uid, gid, groups } };
+    const asked = recordOf({ ...workload, status }, timestamp(context.now()));
+    return scheduling.submissionLimit({ ...asked, history: record.history });
+  }
+
+  /** To look up groups may start a program: only where something asks for them. */
   async #groupNames(identity: Identity): Promise<readonly string[]> {
-    for (const { spec } of this.#parts.stores.queues.values()) {
-      if (spec.allow?.some((entry) => entry.startsWith("@")) !== true) continue;
-      return (await this.#parts.context.users.groupNames?.(identity)) ?? [];
+    const { stores, context } = this.#parts;
+    for (const kind of [stores.queues, stores.qualitiesOfService]) {
+      for (const { spec } of kind.values()) {
+        if (spec.allow?.some((entry) => entry.startsWith("@")) !== true) continue;
+        return (await context.users.groupNames?.(identity)) ?? [];
+      }
     }
     return [];
   }

@@ -64,7 +64,7 @@ function base(record: WorkloadRecord, endTime: string): Omit<AttemptRow, "task" 
     uid: status.identity?.uid ?? -1,
     account: status.account ?? "",
     queue: status.queue ?? "",
-    qos: spec.qos ?? null,
+    qos: status.qos ?? spec.qos ?? null,
     ...requested(workload),
     wallTimeSeconds: wallTimeOf(workload),
     submitTime: status.submitTime ?? metadata.creationTimestamp ?? endTime,
@@ -83,6 +83,8 @@ function base(record: WorkloadRecord, endTime: string): Omit<AttemptRow, "task" 
     workingDirectory: spec.submission?.workingDirectory ?? null,
     command: spec.submission?.command ?? null,
     cancelledBy: record.cancelledBy ?? null,
+    billing: null,
+    allocated: null,
   };
 }
 
@@ -101,6 +103,8 @@ export function attemptRow(record: WorkloadRecord, attempt: Attempt, nowTimestam
     peakMemoryBytes: end.peakMemoryBytes ?? null,
     cpuMilliseconds: end.cpuMilliseconds ?? null,
     cancelledBy: end.phase === "Cancelled" ? (record.cancelledBy ?? null) : null,
+    billing: attempt.charge?.billing ?? null,
+    allocated: attempt.charge?.allocated ?? null,
   });
 }
 
