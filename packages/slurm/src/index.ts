@@ -31,10 +31,19 @@ export {
 export { exportedEnvironment } from "./exported-environment.ts";
 export { expandFileName, fileEnvironment, type FileNameValues, type JobFiles, jobFiles } from "./file-names.ts";
 export { compressHostlist, expandHostlist } from "./hostlist.ts";
-export { expandArrayRow, jobRows, type RunningElement, runningElements } from "./job-rows.ts";
+export {
+  elementRow,
+  expandArrayRow,
+  jobRow,
+  jobRows,
+  restRow,
+  type RunningElement,
+  runningElements,
+} from "./job-rows.ts";
 export { formatMemory, parseMemory } from "./memory.ts";
 export { formatMoment, parseMoment } from "./moments.ts";
 export { type OptionDefinition, sbatchOptions } from "./options.ts";
+export { rowOfView, type ViewFacts, viewOfRow } from "./queue-view-rows.ts";
 export { type ReasonEntry, reasons, reasonsDocument, slurmReason } from "./reasons.ts";
 export type { AccountingRow, JobRow, NodeRow, NodeState, PartitionRow } from "./rows.ts";
 export { readSinfoCommandLine, type SinfoQuery } from "./sinfo-command-line.ts";

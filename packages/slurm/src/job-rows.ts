@@ -54,59 +54,67 @@ function memoryBytes(quantity: string | number | undefined): number | undefined 
  */
 export function jobRows(workload: Workload, nowSeconds: number, running: readonly RunningElement[] = []): JobRow[] {
   const { spec, status } = workload;
-  const base = baseRow(workload);
-  if (!spec.array) {
-    const state = jobStateOf(status?.phase ?? "Pending");
-    const start = state === "PENDING" ? seconds(status?.estimatedStart) : seconds(status?.startTime);
-    const row: JobRow = { ...base, state, nodes: state === "PENDING" ? [] : (status?.nodes ?? []) };
-    setTimes(row, start, seconds(status?.endTime), nowSeconds);
-    if (status?.exitCode !== undefined) row.exitCode = status.exitCode;
-    if (status?.signal !== undefined) row.signal = status.signal;
-    if (state !== "PENDING") row.reason = "None";
-    setFiles(row, workload, undefined);
-    return [row];
-  }
-
-  if (isFinal(status?.phase)) return endedRows(workload, base, nowSeconds);
-  const rows: JobRow[] = [];
-  const arrayJobId = elementId(workload, undefined);
+  if (!spec.array) return [jobRow(workload, nowSeconds)];
+  if (isFinal(status?.phase)) return endedRows(workload, baseRow(workload), nowSeconds);
   const pending = parseIndexList(status?.array?.pending ?? (status?.array ? "" : spec.array.indices));
   // Pods are newer than the status, which follows them at leisure.
   for (const { task } of running) pending.delete(task);
-  if (pending.size > 0) {
-    const row: JobRow = {
-      ...base,
-      jobId: arrayJobId,
-      arrayJobId,
-      arrayTasks: formatIndexList(pending),
-      ...(spec.array.maxRunning !== undefined && { arrayMaxRunning: spec.array.maxRunning }),
-      state: "PENDING",
-    };
-    setTimes(row, seconds(status?.estimatedStart), undefined, nowSeconds);
-    setFiles(row, workload, undefined);
-    rows.push(row);
-  }
-  const add = (element: RunningElement) => {
-    const row: JobRow = {
-      ...base,
-      jobId: elementId(workload, element.task),
-      arrayJobId,
-      arrayTaskId: element.task,
-      state: element.state ?? "RUNNING",
-      reason: "None",
-      nodes: element.nodes,
-      restarts: Math.max(0, (element.attempt ?? 1) - 1),
-    };
-    delete row.message;
-    setTimes(row, element.startSeconds, undefined, nowSeconds);
-    setFiles(row, workload, element.task);
-    rows.push(row);
-  };
-  for (const element of running) add(element);
-  if (running.length === 0 && status?.array) {
-    for (const task of parseIndexList(status.array.running)) add({ task, nodes: [] });
-  }
+  const rows = pending.size > 0 ? [restRow(workload, pending, nowSeconds)] : [];
+  const elements: readonly RunningElement[] =
+    running.length === 0 && status?.array
+      ? [...parseIndexList(status.array.running)].map((task) => ({ task, nodes: [] }))
+      : running;
+  for (const element of elements) rows.push(elementRow(workload, element, nowSeconds));
   return rows;
+}
+
+/** The line of a job that is no array. */
+export function jobRow(workload: Workload, nowSeconds: number): JobRow {
+  const { status } = workload;
+  const state = jobStateOf(status?.phase ?? "Pending");
+  const start = state === "PENDING" ? seconds(status?.estimatedStart) : seconds(status?.startTime);
+  const row: JobRow = { ...baseRow(workload), state, nodes: state === "PENDING" ? [] : (status?.nodes ?? []) };
+  setTimes(row, start, seconds(status?.endTime), nowSeconds);
+  if (status?.exitCode !== undefined) row.exitCode = status.exitCode;
+  if (status?.signal !== undefined) row.signal = status.signal;
+  if (state !== "PENDING") row.reason = "None";
+  setFiles(row, workload, undefined);
+  return row;
+}
+
+/** The line of those elements of an array that wait. */
+export function restRow(workload: Workload, pending: IndexSet, nowSeconds: number): JobRow {
+  const { spec, status } = workload;
+  const arrayJobId = elementId(workload, undefined);
+  const row: JobRow = {
+    ...baseRow(workload),
+    jobId: arrayJobId,
+    arrayJobId,
+    arrayTasks: formatIndexList(pending),
+    ...(spec.array?.maxRunning !== undefined && { arrayMaxRunning: spec.array.maxRunning }),
+    state: "PENDING",
+  };
+  setTimes(row, seconds(status?.estimatedStart), undefined, nowSeconds);
+  setFiles(row, workload, undefined);
+  return row;
+}
+
+/** The line of one element of an array that runs. */
+export function elementRow(workload: Workload, element: RunningElement, nowSeconds: number): JobRow {
+  const row: JobRow = {
+    ...baseRow(workload),
+    jobId: elementId(workload, element.task),
+    arrayJobId: elementId(workload, undefined),
+    arrayTaskId: element.task,
+    state: element.state ?? "RUNNING",
+    reason: "None",
+    nodes: element.nodes,
+    restarts: Math.max(0, (element.attempt ?? 1) - 1),
+  };
+  delete row.message;
+  setTimes(row, element.startSeconds, undefined, nowSeconds);
+  setFiles(row, workload, element.task);
+  return row;
 }
 
 const endStates: [keyof ArrayStatus, JobState][] = [

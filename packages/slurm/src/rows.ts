@@ -2,6 +2,7 @@
  * Plain rows that squeue, sinfo and sacct print. Times are whole seconds since 1970 (UTC),
  * durations whole seconds, memory bytes; an absent time is `N/A` or `Unknown`.
  */
+import type { PriorityFactor } from "@berth/kinds";
 import type { JobState } from "./states.ts";
 
 /** One line of squeue: a job, an array element, or the packed rest of a pending array. */
@@ -38,6 +39,8 @@ export interface JobRow {
   deadline?: number;
   /** Names of the nodes held; empty while pending. */
   nodes: string[];
+  /** Of a pending job those that it is to get, where they are chosen. */
+  plannedNodes?: string[];
   nodeCount: number;
   cpus: number;
   tasks?: number;
@@ -48,7 +51,9 @@ export interface JobRow {
   /** `gres/gpu:2`, as squeue's %b prints it; absent: `N/A`. */
   tresPerNode?: string;
   priority?: number;
+  priorityFactors?: PriorityFactor[];
   nice: number;
+  reservation?: string;
   comment?: string;
   /** `afterok:322(unfulfilled),…`; absent: `(null)`. */
   dependency?: string;
