@@ -15,7 +15,8 @@ import { startPodController } from "./pod/pod-controller.ts";
 import { Retention } from "./retention.ts";
 import { Scheduling } from "./scheduler/scheduling.ts";
 import { isGang } from "./scheduler/snapshot.ts";
-import { answerStartEstimates } from "./start-estimate/start-estimates.ts";
+import { answerViews } from "./questions/answer-views.ts";
+import { answerStartEstimates } from "./questions/start-estimates.ts";
 import { type Stores, startStores, storesSynced } from "./stores.ts";
 import { Admissions } from "./workload/admissions.ts";
 import { JobIds } from "./workload/job-ids.ts";
@@ -98,7 +99,10 @@ async function lead(options: ControllersOptions): Promise<void> {
   if (options.isAlone === true) startJobController(options, stores);
   startPodController(options, stores, options.isAlone === true);
   // Until an APIService serves them there, only the embedded API has questions.
-  if (options.isAlone === true) answerStartEstimates({ context: options, jobIds, admissions, scheduling });
+  if (options.isAlone === true) {
+    answerStartEstimates({ context: options, jobIds, admissions, scheduling });
+    answerViews(options, { ledger, stores, scheduling });
+  }
   options.onReady?.();
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();

@@ -196,7 +196,7 @@ async function startTestNode(client: Client, signal: AbortSignal, options: TestN
           void end(pod, options.exitCode?.(pod) ?? 0, startOf.get(uid)!);
         },
         options.runMs?.(pod) ?? 0,
-      ),
+      ).unref(),
     );
   };
   const mine = (pod: Pod): void => {

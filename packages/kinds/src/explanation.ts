@@ -5,7 +5,7 @@
 import type { KubernetesObject } from "@berth/machinery";
 import type { KindDefinition } from "./definition.ts";
 import type { PriorityFactor } from "./queue-view.ts";
-import { boolean, integer, list, mapOf, name, object, oneOf, text, time } from "./schema.ts";
+import { integer, list, mapOf, name, object, oneOf, text, time } from "./schema.ts";
 import {
   activePhases,
   finalPhases,
@@ -84,10 +84,11 @@ export interface ExplanationStatus {
     podsFittingNow: number;
     nodesUsable: number;
     nodesFittingNow: number;
+    /** Of the largest pod: thousandths of a cpu, bytes, counts. */
     perPod: { resource: string; asked: number; mostFree: number; largest: number }[];
   };
-  /** Limits that it meets, or is held by. */
-  limits?: { name: string; of?: string; limit: number; used?: number; holds: boolean }[];
+  /** Limits that hold it. Amounts of cpu are thousandths, of memory bytes. */
+  limits?: { name: string; of?: string; resource?: string; limit: number; used?: number; asked?: number }[];
   /** Of a job that runs. */
   startTime?: string;
   endTime?: string;
@@ -164,7 +165,10 @@ export const explanationDefinition: KindDefinition = {
       nodesFittingNow: whole,
       perPod: list(object({ resource: text(253), asked: whole, mostFree: whole, largest: whole }), 1000),
     }),
-    limits: list(object({ name: text(253), of: text(253), limit: whole, used: whole, holds: boolean }), 1000),
+    limits: list(
+      object({ name: text(253), of: text(253), resource: text(253), limit: number, used: number, asked: number }),
+      1000,
+    ),
     startTime: time,
     endTime: time,
     nodes: list(name, 100_000),

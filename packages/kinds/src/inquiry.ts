@@ -30,7 +30,7 @@ export interface InquirySpec {
 
 export interface InquiryStatus {
   /** Whole objects of the kind that was asked for; of a get the one. */
-  items?: KubernetesObject[];
+  items?: KubernetesObject<object, object>[];
   continue?: string;
   /** How many come after this page, where that is known. */
   remaining?: number;

@@ -4,6 +4,7 @@ export { SchedulingError } from "./error.ts";
 export { explain } from "./explain.ts";
 export { foresee } from "./foresee.ts";
 export { forecast } from "./forecast.ts";
+export { pendingOrder } from "./pending-order.ts";
 export { createJournalledState, journalLine, parseJournalLine } from "./journal.ts";
 export type { Journalled, JournalEntry } from "./journal.ts";
 export { explainPriority, fairShares } from "./explain-priority.ts";

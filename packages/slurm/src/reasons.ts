@@ -5,6 +5,8 @@ export interface ReasonEntry {
   slurm: string;
   /** For the reference: what it means, and what would change it. */
   sentence: string;
+  /** What one can do about it; to whoever waits. */
+  advice?: string;
 }
 
 /** Every reason for which a job may wait, beside Slurm's word for it. */

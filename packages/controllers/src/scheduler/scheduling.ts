@@ -285,6 +285,12 @@ export class Scheduling implements LifeEvents {
     return this.#forecasts.foresee(record);
   }
 
+  /** The state as it stands, for questions: nothing may be changed through it. */
+  get inspected(): { core: LiveCluster["core"]; resources: readonly string[]; now: number } {
+    const { core, resources } = this.#cluster;
+    return { core, resources, now: this.#cluster.now() };
+  }
+
   #messageOf(record: WorkloadRecord): string | undefined {
     if (record.blocked !== undefined) return record.blocked;
     const now = this.#cluster.now();
