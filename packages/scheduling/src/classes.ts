@@ -18,6 +18,8 @@ export class JobClass {
   cursor = 0;
   /** Of all of them, as last told. */
   obstacle: WaitReason | undefined = undefined;
+  /** Why they wait, if only for what an advance reservation keeps from them; as last told. */
+  block: WaitReason | undefined = undefined;
   /** Priority of the job at the cursor. */
   priority = 0;
 

@@ -9,14 +9,16 @@ export function copyState(from: ClusterStore, copy: ClusterStore): void {
   copy.licences = from.licences;
   for (const [name, queue] of from.queues) copy.queues.set(name, queue);
   for (const node of from.table.nodes) {
+    if (node.reservation !== undefined) continue;
     const { input, state, capacity, details } = node;
     if (node === from.table.licences) copy.table.putLicences(from.licences, from.now);
     else copy.table.put(input, state, capacity.slice(0, from.table.width), from.now, details);
   }
+  copy.advance.copy(from.advance);
   const own = <P extends Placement>(placement: P): P => ({
     ...placement,
-    charges: placement.charges.map(({ node, amounts }) => ({ node: copy.table.nodes[node.index]!, amounts })),
-    nodes: placement.nodes.map((set) => set.map((node) => copy.table.nodes[node.index]!)),
+    charges: placement.charges.map(({ node, amounts }) => ({ node: copy.table.twin(node), amounts })),
+    nodes: placement.nodes.map((set) => set.map((node) => copy.table.twin(node))),
   });
   for (const job of from.jobs.values()) {
     copy.addJob({ ...job.input, dependencies: undefined });

@@ -9,7 +9,9 @@ import { rulesHold } from "./keep-rules.ts";
 import { isRuled, lacksPods, mayFitNow } from "./place.ts";
 import type { JobRecord } from "./records.ts";
 import { report } from "./report.ts";
+import { blockOf, closureOf, reservationObstacle } from "./reservation-blocks.ts";
 import { reserve, restore, startAsReserved, startNow, stillFits } from "./starting.ts";
+import type { Shape } from "./shape.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
 import type { ClusterState, Decisions, Start, Time } from "./types.ts";
@@ -33,7 +35,7 @@ class Pass {
   readonly #store: ClusterStore;
   readonly #now: Time;
   readonly #starts: Start[] = [];
-  /** Reserved (or blocked) jobs of each queue so far. */
+  /** Reserved (or blocked) jobs of each line ({@link lineOf}) so far. */
   readonly #held = new Map<string, number>();
   readonly #heads = new Set<JobRecord>();
   readonly #visited = new Set<JobRecord>();
@@ -48,6 +50,7 @@ class Pass {
 
   run(): Decisions {
     const store = this.#store;
+    store.advance.settle();
     wake(store);
     const open = this.#openClasses();
     this.#passOver();
@@ -55,6 +58,7 @@ class Pass {
     for (const job of [...store.plan.reserved, ...store.plan.lifted]) if (!this.#visited.has(job)) store.plan.drop(job);
     if (store.policy.backfill !== "None") this.#backfill(behind);
     store.plan.endPass();
+    this.#noteBlocks(open);
     const told = report(store, this.#heads);
     // What started or was reserved in this very pass may be what they wait for.
     const soon = this.#now + 1;
@@ -76,7 +80,7 @@ class Pass {
   #passOver(): void {
     const store = this.#store;
     for (const job of [...store.plan.reserved, ...store.plan.lifted]) {
-      if (obstacleOf(store, job.class.shape) !== undefined) store.plan.drop(job);
+      if (job.class.obstacle !== undefined) store.plan.drop(job);
     }
   }
 
@@ -84,7 +88,8 @@ class Pass {
     const open: JobClass[] = [];
     for (const jobClass of this.#store.classTable.classes.values()) {
       if (jobClass.begin === jobClass.end) continue;
-      const obstacle = obstacleOf(this.#store, jobClass.shape);
+      const ofShape = obstacleOf(this.#store, jobClass.shape);
+      const obstacle = reservationObstacle(this.#store, jobClass) ?? ofShape ?? closureOf(this.#store, jobClass.shape);
       if (obstacle !== jobClass.obstacle) for (const job of jobClass.listed()) this.#store.touched.add(job);
       jobClass.obstacle = obstacle;
       if (obstacle !== undefined) continue;
@@ -94,6 +99,22 @@ class Pass {
     return open;
   }
 
+  /** Which classes wait only for what advance reservations keep from them. */
+  #noteBlocks(open: JobClass[]): void {
+    const store = this.#store;
+    for (const jobClass of open) {
+      if (jobClass.begin === jobClass.end) continue;
+      const block = blockOf(store, jobClass.shape);
+      if (block !== jobClass.block) for (const job of jobClass.listed()) store.touched.add(job);
+      jobClass.block = block;
+    }
+    for (const job of this.#heads) {
+      const block = blockOf(store, job.class.shape, job.reservation);
+      if (block !== job.block) store.touched.add(job);
+      job.block = block;
+    }
+  }
+
   /** Starts and reserves in order until each queue has its reservations; returns the classes that are left. */
   #inOrder(open: JobClass[]): JobClass[] {
     const store = this.#store;
@@ -101,13 +122,13 @@ class Pass {
     const order = new ClassOrder(store, open);
     const reserved = [...store.plan.reserved].sort((a, b) => a.reservation!.place - b.reservation!.place);
     let next = 0;
-    const queues = new Set(open.flatMap(({ shape }) => shape.open.map(({ queue }) => queue)));
+    const lines = new Set(open.flatMap(({ shape }) => shape.open.map((variant) => lineOf(shape, variant))));
     for (let jobClass = order.pop(); jobClass !== undefined; jobClass = order.pop()) {
       const job = jobClass.at(jobClass.cursor)!;
       if (this.#lacksPods(jobClass)) continue;
-      if (!jobClass.shape.open.some((variant) => this.#mayHold(variant.queue))) {
+      if (!jobClass.shape.open.some((variant) => this.#mayHold(lineOf(jobClass.shape, variant)))) {
         behind.push(jobClass);
-        if ([...queues].some((queue) => this.#mayHold(queue))) continue;
+        if ([...lines].some((line) => this.#mayHold(line))) continue;
         behind.push(...order.rest());
         break;
       }
@@ -159,9 +180,9 @@ class Pass {
   }
 
   /** Whether the queue may hold another job back: it has fewer reservations than the depth, or nobody waits yet. */
-  #mayHold(queue: string): boolean {
+  #mayHold(line: string): boolean {
     const { reservationDepth, backfill } = this.#store.policy;
-    const held = this.#held.get(queue) ?? 0;
+    const held = this.#held.get(line) ?? 0;
     if (backfill === "None") return held === 0;
     return held === 0 || reservationDepth < 0 || held < reservationDepth;
   }
@@ -169,7 +190,8 @@ class Pass {
   #hold(job: JobRecord, queue: string): void {
     if (job.reservation !== undefined) job.reservation.place = this.#heads.size;
     this.#heads.add(job);
-    this.#held.set(queue, (this.#held.get(queue) ?? 0) + 1);
+    const line = lineOf(job.class.shape, { queue });
+    this.#held.set(line, (this.#held.get(line) ?? 0) + 1);
   }
 
   #backfill(behind: JobClass[]): void {
@@ -185,6 +207,11 @@ class Pass {
       if (jobClass.cursor < jobClass.end) order.push(jobClass);
     }
   }
+}
+
+/** Those of a queue that wait for the same nodes: jobs of an advance reservation are in nobody else's way. */
+function lineOf({ input }: Shape, { queue }: { queue: string }): string {
+  return `${queue}\0${input.reservation ?? ""}`;
 }
 
 function backfillOrder(

@@ -3,7 +3,7 @@ import { licencesFrom } from "./licences.ts";
 import { podsAtStep, podsThroughout } from "./shape.ts";
 import type { Group, Shape, Variant } from "./shape.ts";
 import type { NodeRecord } from "./nodes.ts";
-import { place, refreshEmpty } from "./place.ts";
+import { applyCharges, place, refreshEmpty } from "./place.ts";
 import type { PlacementContext } from "./place.ts";
 import type { Levels, Placement } from "./records.ts";
 import type { Time } from "./types.ts";
@@ -32,6 +32,7 @@ function earliest(
   const nodes: NodeRecord[] = [];
   for (const node of search.only ?? context.table.nodes) {
     if (!group.empty.counts[node.index]) continue;
+    if (node.views !== undefined && context.advance.isClosed(node, seconds)) continue;
     node.timeline.advance(context.now);
     nodes.push(node);
   }
@@ -180,6 +181,26 @@ export function placeEarliest(
   variant: Variant,
   before: Time,
   search: Search = {},
+): (Placement & { start: Time }) | undefined {
+  for (;;) {
+    const found = placeAmongKnown(context, shape, variant, before, search);
+    // Windows of repeating reservations that are not in the timelines yet must not be planned over, nor missed.
+    const { advance, now, table } = context;
+    const until = advance.knownUntil;
+    const end = found === undefined ? Infinity : found.start + shape.slotSeconds;
+    if (end <= until || until === Infinity) return found;
+    if (found !== undefined) applyCharges(table, found.charges, found.start, end, 1);
+    else if (shape.input.reservation === undefined || before <= until) return undefined;
+    if (!advance.extend(found === undefined ? until + Math.max(1, until - now) : end)) return undefined;
+  }
+}
+
+function placeAmongKnown(
+  context: PlacementContext,
+  shape: Shape,
+  variant: Variant,
+  before: Time,
+  search: Search,
 ): (Placement & { start: Time }) | undefined {
   let from = context.now;
   const attempts = shape.concernsPods ? 1000 : 10_000;

@@ -9,11 +9,21 @@ import { applyCharges } from "./place.ts";
 import { compareJobs } from "./priority.ts";
 import { pendingTasks } from "./records.ts";
 import type { JobRecord, Placement } from "./records.ts";
+import { windowBehind } from "./reservation-blocks.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
 import { roomByDomain } from "./topology.ts";
 import type { Pick } from "./topology.ts";
-import type { ClusterState, Explanation, Time } from "./types.ts";
+import type { ClusterState, Explanation, Time, WaitReason } from "./types.ts";
+
+const waitsForRoom = new Set<WaitReason>([
+  "None",
+  "Resources",
+  "Priority",
+  "ReservedForMaintenance",
+  "ReservedForOthers",
+  "Licenses",
+]);
 
 /**
  * The numbers behind the reason that a waiting job was given by the last `decide`; undefined if it does not wait. Costs about
@@ -22,6 +32,7 @@ import type { ClusterState, Explanation, Time } from "./types.ts";
 export function explain(state: ClusterState, id: number, now: Time): Explanation | undefined {
   const store = storeOf(state);
   store.tick(now);
+  store.advance.settle();
   const job = store.jobs.get(id);
   if (job === undefined || pendingTasks(job) === 0) return undefined;
   const variant = job.class.shape.open[0] ?? job.class.shape.variants[0]!;
@@ -38,7 +49,7 @@ export function explain(state: ClusterState, id: number, now: Time): Explanation
   };
   const short = group.asked.find((resource) => free.mostFree[resource]! < group.request[resource]!);
   if (short !== undefined) result.short = short;
-  if (["Resources", "Priority", "None", "Licenses"].includes(job.reason)) addStart(store, job, result);
+  if (waitsForRoom.has(job.reason)) addStart(store, job, result);
   addCauses(store, job, result);
   return result;
 }
@@ -149,6 +160,8 @@ function addCauses(store: ClusterStore, job: JobRecord, result: Explanation): vo
   if ((result.reason === "Resources" || result.reason === "Priority") && ahead.length > 0) {
     result.behind = ahead.reduce((first, next) => (compareJobs(store, next, first) < 0 ? next : first)).id;
   }
+  const window = windowBehind(store, job.class, result.reason);
+  if (window !== undefined) result.window = window;
   if (result.reason === "BeginTime" && job.input.beginTime !== undefined) result.until = job.input.beginTime;
   if (result.reason === "Dependency" || result.reason === "DependencyNeverSatisfied") {
     const { readyAt } = overall(job, store.now);

@@ -5,6 +5,8 @@ import type { ClusterState, ExpectedStart, Forecast, ForecastOptions, Time } fro
 
 const defaultStarts = 100_000;
 const defaultHorizonSeconds = 365 * 86_400;
+/** So many windows of reservations that come and go, with nobody running or starting: nobody ever will. */
+export const mostIdleWakes = 300;
 
 /**
  * When each waiting job is expected to start: plays the policy onwards on a copy of the state by the same {@link decide}, as if
@@ -20,6 +22,7 @@ export function forecast(state: ClusterState, now: Time, options: ForecastOption
   const starts: ExpectedStart[] = [];
   let played = 0;
   let complete = true;
+  let idle = 0;
   let time: Time | undefined = Math.max(now, original.now);
   const asOf = time;
   while (time !== undefined && waiting.size > 0) {
@@ -35,7 +38,8 @@ export function forecast(state: ClusterState, now: Time, options: ForecastOption
       const reserved = original.jobs.get(job)?.reservation !== undefined;
       starts.push({ job, time: startTime, basis: reserved ? "Reserved" : "Forecast" });
     }
-    time = decisions.nextWake;
+    idle = copy.running > 0 || decisions.starts.length > 0 ? 0 : idle + 1;
+    time = idle > mostIdleWakes ? undefined : decisions.nextWake;
   }
   return { asOf, starts, complete };
 }

@@ -1,5 +1,6 @@
 import { decide } from "./decide.ts";
 import { explain } from "./explain.ts";
+import { mostIdleWakes } from "./forecast.ts";
 import { obstacleOf } from "./obstacles.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
@@ -35,6 +36,7 @@ export function foresee(state: ClusterState, job: JobInput, now: Time, options: 
   }
   if (explanation === undefined || !mayStartByItself(explanation)) return { asOf, explanation };
   let played = 0;
+  let idle = 0;
   for (let time = decisions.nextWake; time !== undefined; time = decisions.nextWake) {
     if (time > asOf + horizonSeconds) return { asOf, explanation };
     if (played >= maxStarts || isOver?.() === true) return earliest(asOf, explanation);
@@ -43,7 +45,8 @@ export function foresee(state: ClusterState, job: JobInput, now: Time, options: 
     played += decisions.starts.length;
     const start = ofJob();
     if (start !== undefined) return { asOf, start, basis: "Forecast", explanation };
-    if (!copy.has(job.id)) break;
+    idle = copy.running > 0 ? 0 : idle + 1;
+    if (!copy.has(job.id) || idle > mostIdleWakes) break;
   }
   return { asOf, explanation };
 }
@@ -80,6 +83,9 @@ function mayStartByItself({ reason }: Explanation): boolean {
     reason === "None" ||
     reason === "Resources" ||
     reason === "Priority" ||
+    reason === "Reservation" ||
+    reason === "ReservedForMaintenance" ||
+    reason === "ReservedForOthers" ||
     reason === "Dependency" ||
     reason === "BeginTime" ||
     reason === "ArrayTaskLimit"

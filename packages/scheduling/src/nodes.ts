@@ -1,10 +1,21 @@
+import type { ReservationEntry } from "./advance-reservations.ts";
 import { detailsOf, emptyDetails, type NodeDetails } from "./devices.ts";
 import type { JobRecord, Run } from "./records.ts";
 import { Timeline } from "./timeline.ts";
 import type { NodeInput, Time } from "./types.ts";
 
+/** What jobs of several kinds see of one node, because advance reservations give it to some at times. */
+export interface NodeViews {
+  /** The node itself, as everybody sees it, then a view for each reservation that has users. */
+  all: NodeRecord[];
+  /** As if there were no reservation: whether it is one that keeps a job waiting. */
+  open: Timeline;
+  /** The reservations whose windows come again and again. */
+  repeating: readonly ReservationEntry[];
+}
+
 export interface NodeRecord {
-  readonly index: number;
+  index: number;
   readonly name: string;
   input: NodeInput;
   /** Of each resource, then of each column of `details`. */
@@ -16,7 +27,14 @@ export interface NodeRecord {
   readonly runs: Set<Run>;
   /** Jobs whose reservation has a part of this node. */
   readonly reserved: Set<JobRecord>;
+  /** Only jobs that name this advance reservation may use the record, a view of the node; undefined: the node itself. */
+  readonly reservation: string | undefined;
+  /** The same for all views of a node; undefined: no advance reservation is on it. */
+  views: NodeViews | undefined;
 }
+
+/** No job names it: a view that is not needed at the moment. */
+const unused = "\0";
 
 /** Which nodes changed, in order; each reader remembers how far it has read and learns of no more than what changed since. */
 export class ChangeLog {
@@ -258,6 +276,8 @@ export class NodeTable {
         timeline: new Timeline(capacity, now),
         runs: new Set(),
         reserved: new Set(),
+        reservation: undefined,
+        views: undefined,
       };
       this.nodes.push(node);
       if (input !== licenceInput) this.byName.set(input.name, node);
@@ -282,6 +302,63 @@ export class NodeTable {
     existing.state = state;
     this.touchShape(existing);
     return { node: existing, changed: true };
+  }
+
+  /**
+   * Gives nodes the views that reservations need; `wanted` in the order by which equal nodes are told apart. The caller makes their
+   * timelines; whatever else is known of a node, all its views share.
+   */
+  arrangeViews(wanted: readonly { node: NodeRecord; reservation: string }[]): void {
+    const { nodes } = this;
+    const before = new Map<NodeRecord, Map<string, NodeRecord>>();
+    const places: number[] = [];
+    for (const [index, record] of nodes.entries()) {
+      if (record.reservation === undefined) continue;
+      places.push(index);
+      const base = record.views?.all[0];
+      if (base === undefined) continue;
+      const known = before.get(base) ?? new Map<string, NodeRecord>();
+      before.set(base, known.set(record.reservation, record));
+      base.views!.all = [base];
+    }
+    for (const [position, { node, reservation }] of wanted.entries()) {
+      const index = places[position] ?? nodes.length;
+      let view = before.get(node)?.get(reservation);
+      if (view === undefined) {
+        view = { ...node, index, reservation, timeline: new Timeline(node.capacity, node.timeline.times[0]!) };
+      } else before.get(node)!.delete(reservation);
+      view.index = index;
+      nodes[index] = view;
+      node.views!.all.push(view);
+    }
+    for (const known of before.values()) for (const view of known.values()) view.state = "Gone";
+    for (const index of places.slice(wanted.length)) nodes[index] = this.#unusedView(nodes[index]!, index);
+    this.invalidate();
+    for (let index = 0; index < this.#isStale.length; index += 1) this.#isStale[index] = 0;
+    this.#stale.length = 0;
+    for (const node of nodes) this.touch(node);
+  }
+
+  #unusedView(like: NodeRecord, index: number): NodeRecord {
+    const timeline = new Timeline(like.capacity, like.timeline.times[0]!);
+    const own = { runs: new Set<Run>(), reserved: new Set<JobRecord>(), views: undefined };
+    return { ...like, index, state: "Gone", reservation: unused, timeline, ...own };
+  }
+
+  /** What a node is, its views are. */
+  alignViews(node: NodeRecord): void {
+    for (const view of node.views?.all.slice(1) ?? []) {
+      const { index, timeline, reservation } = view;
+      Object.assign(view, node, { index, timeline, reservation });
+    }
+  }
+
+  /** The record here that a record of another table, of which this one is a copy, stands for. */
+  twin(record: NodeRecord): NodeRecord {
+    if (record.input === licenceInput) return this.licences!;
+    const node = this.byName.get(record.name)!;
+    if (record.reservation === undefined) return node;
+    return node.views?.all.find(({ reservation }) => reservation === record.reservation) ?? node;
   }
 
   /** Brings {@link freeNow} and {@link score} up to date. */

@@ -22,14 +22,29 @@ export interface PlacementContext extends Eligibility, RuleContext {
   readonly topology: Topology;
   readonly pods: PodIndex;
   readonly plan: { readonly reserved: ReadonlySet<JobRecord> };
+  /** How far the windows of advance reservations are in the timelines. */
+  readonly advance: {
+    readonly knownUntil: Time;
+    extend(until: Time): boolean;
+    isClosed(node: NodeRecord, seconds: number): boolean;
+  };
 }
 
 /** Takes (or gives back, sign 1) what the charges say throughout `[start, end)`. */
 export function applyCharges(table: NodeTable, charges: readonly Charge[], start: Time, end: Time, sign: 1 | -1): void {
   for (const { node, amounts } of charges) {
-    if (sign === 1) table.gains.record(node);
-    node.timeline.add(start, end, amounts, sign);
-    table.touch(node);
+    if (node.views === undefined) {
+      if (sign === 1) table.gains.record(node);
+      node.timeline.add(start, end, amounts, sign);
+      table.touch(node);
+      continue;
+    }
+    node.views.open.add(start, end, amounts, sign);
+    for (const view of node.views.all) {
+      if (sign === 1) table.gains.record(view);
+      view.timeline.add(start, end, amounts, sign);
+      table.touch(view);
+    }
   }
 }
 
@@ -475,6 +490,7 @@ function pick(
   const fitting = (node: NodeRecord): number => {
     const usage = taken.get(node);
     if (usage !== undefined && group.exclusive) return podsOn(node, usage.left, group, group.perNode - usage.pods);
+    if (node.views !== undefined && context.advance.isClosed(node, seconds)) return 0;
     const pods = podsThroughout(node, group, start, seconds);
     // Time has taken from what the cache says: it learns that.
     if (learns && pods < group.window.counts[node.index]!) group.window.set(node.index, pods);
@@ -529,11 +545,12 @@ function pickOne(
   const { nodes, score, changes } = table;
   const { last } = group;
   if (!spread && only === undefined && last.epoch === changes.epoch && candidates === group.window.counts) {
-    // Nothing but the node that was taken last changed since: it is still the fullest.
+    // Nothing but the node that was taken last changed since, and it is no emptier: it is still the fullest.
     let position = last.position;
     while (position < changes.entries.length && changes.entries[position] === last.node) position += 1;
     const node = nodes[last.node]!;
-    if (position === changes.entries.length && candidates[last.node]! > 0 && fitting(node) > 0) {
+    const isFullest = position === changes.entries.length && score[last.node]! <= last.score;
+    if (isFullest && candidates[last.node]! > 0 && fitting(node) > 0) {
       last.position = position;
       return [[node, 1]];
     }
@@ -556,7 +573,12 @@ function pickOne(
     }
   }
   if (best === undefined) return undefined;
-  group.last = { node: best.index, epoch: changes.epoch, position: changes.entries.length };
+  group.last = {
+    node: best.index,
+    score: score[best.index]!,
+    epoch: changes.epoch,
+    position: changes.entries.length,
+  };
   return [[best, 1]];
 }
 

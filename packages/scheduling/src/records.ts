@@ -88,6 +88,8 @@ export interface JobRecord {
   reservation: ReservationRecord | undefined;
   /** A reservation taken out of the timelines for a moment; put back if it still fits. */
   lifted: ReservationRecord | undefined;
+  /** Why it waits although it is its turn, if only for what an advance reservation keeps from it. */
+  block: WaitReason | undefined;
   /** As last told. */
   reason: WaitReason;
   reported: ReservationRecord | undefined;
@@ -114,8 +116,21 @@ export function newRecord(input: JobInput, jobClass: JobClass): JobRecord {
     lastStart: undefined,
     reservation: undefined,
     lifted: undefined,
+    block: undefined,
     reason: "None",
     reported: undefined,
+  };
+}
+
+/** As it is once it runs: on the nodes themselves, not on the views of them that its reservation gives it. */
+export function onNodes(placement: Placement): Placement {
+  const { charges, nodes, ...rest } = placement;
+  if (!charges.some(({ node }) => node.reservation !== undefined)) return placement;
+  const home = (node: NodeRecord): NodeRecord => node.views?.all[0] ?? node;
+  return {
+    ...rest,
+    charges: charges.map(({ node, amounts }) => ({ node: home(node), amounts })),
+    nodes: nodes.map((set) => set.map(home)),
   };
 }
 

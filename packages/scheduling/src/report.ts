@@ -40,9 +40,10 @@ export function report(store: ClusterStore, heads: Set<JobRecord>): Omit<Decisio
 
 function reasonOf(store: ClusterStore, job: JobRecord): WaitReason {
   if (!job.listed) return store.ownReason(job) ?? "None";
-  if (job.class.obstacle !== undefined) return job.class.obstacle;
-  if (!store.heads.has(job)) return "Priority";
-  const { shape } = job.class;
+  const { obstacle, block, shape } = job.class;
+  if (obstacle !== undefined) return obstacle;
+  if (!store.heads.has(job)) return (store.policy.backfill === "None" ? undefined : block) ?? "Priority";
+  if (job.block !== undefined) return job.block;
   return licencesFrom(store.table, shape, store.now, shape.minSlotSeconds) > store.now ? "Licenses" : "Resources";
 }
 

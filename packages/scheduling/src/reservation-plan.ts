@@ -88,8 +88,17 @@ export class ReservationPlan {
   /** After something took more of a node than was planned: reservations that can no longer hold there give way. */
   repair(node: NodeRecord, now: Time): void {
     if (node.reserved.size === 0) return;
-    node.timeline.advance(now);
-    if (node.timeline.free.every((amount) => amount >= 0)) return;
-    for (const job of node.reserved) this.lift(job);
+    if (node.views === undefined) {
+      node.timeline.advance(now);
+      if (node.timeline.free.every((amount) => amount >= 0)) return;
+      for (const job of node.reserved) this.lift(job);
+      return;
+    }
+    for (const job of node.reserved) {
+      const { charges, start, end } = job.reservation!;
+      const views = charges.filter((charge) => charge.node.views === node.views);
+      if (views.some((charge) => charge.node.timeline.leastFree(start, end).some((amount) => amount < 0)))
+        this.lift(job);
+    }
   }
 }

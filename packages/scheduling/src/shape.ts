@@ -22,8 +22,8 @@ export interface Group {
   readonly exclusive: boolean;
   /** Pods that would fit on each node from now for a slot: an upper bound, as time only takes away between changes. */
   readonly window: FitCache;
-  /** The node that took its last single pod, and how far the log of changes had come. */
-  last: { node: number; epoch: number; position: number };
+  /** The node that took its last single pod, how full it was before, and how far the log of changes had come. */
+  last: { node: number; score: number; epoch: number; position: number };
   /** Pods that would fit on each node if it were empty; 0 where they may not go. */
   readonly empty: FitCache;
   /** Most pods that one domain has room for, of a gang that must have one, as far as `window` knows. */
@@ -98,7 +98,7 @@ export class Shape {
           set: sets[0]!,
           perNode: Math.min(pods, input.podsPerNode ?? pods),
           exclusive: input.exclusive ?? false,
-          last: { node: 0, epoch: -1, position: 0 },
+          last: { node: 0, score: 0, epoch: -1, position: 0 },
           window: new FitCache(),
           empty: new FitCache(),
           room: { version: -1, counted: -1, most: 0 },
@@ -141,6 +141,7 @@ export function shapeKey(input: JobInput): string {
     input.topology,
     input.numa,
     input.licences,
+    input.reservation,
   ]);
 }
 
@@ -155,7 +156,7 @@ export interface Eligibility {
 }
 
 export function mayUse(node: NodeRecord, shape: Shape, variant: Variant, group: Group, by: Eligibility): boolean {
-  if (node.state !== "Up") return false;
+  if (node.state !== "Up" || node.reservation !== shape.input.reservation) return false;
   const { nodes, excludedNodes } = shape.input;
   if (nodes !== undefined && nodes.length > 0 && !nodes.includes(node.name)) return false;
   if (excludedNodes !== undefined && excludedNodes.includes(node.name)) return false;

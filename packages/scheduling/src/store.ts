@@ -1,4 +1,5 @@
 import type { AccountInput, MembershipInput, QualityOfServiceInput, UsageRecord } from "./account-types.ts";
+import { AdvanceReservations } from "./advance-reservations.ts";
 import { ClassTable } from "./class-table.ts";
 import { copyState } from "./copy-state.ts";
 import { DependencyLinks } from "./dependency-links.ts";
@@ -10,7 +11,7 @@ import { ownReason } from "./own-reason.ts";
 import { withCores } from "./devices.ts";
 import { applyCharges } from "./place.ts";
 import type { PlacementContext } from "./place.ts";
-import { newArray, newRecord, pendingTasks, placementOf, reservationOf } from "./records.ts";
+import { newArray, newRecord, pendingTasks, onNodes, placementOf, reservationOf } from "./records.ts";
 import type { JobRecord, Placement, Run } from "./records.ts";
 import { PodIndex } from "./pod-rules.ts";
 import { ReservationPlan } from "./reservation-plan.ts";
@@ -55,6 +56,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   licences: Readonly<Record<string, number>> = {};
   readonly table: NodeTable;
   readonly plan: ReservationPlan;
+  readonly advance = new AdvanceReservations(this);
   readonly queues = new Map<string, QueueInput>();
   readonly classTable: ClassTable;
   readonly jobs = new Map<number, JobRecord>();
@@ -122,6 +124,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.version += 1;
     this.plan.doubt();
     for (const job of node.reserved) this.plan.lift(job);
+    this.advance.nodeChanged(node);
   }
 
   setTopology(levels: readonly string[]): void {
@@ -202,6 +205,11 @@ export class ClusterStore implements ClusterState, PlacementContext {
     return this.resources.map(() => 0);
   }
 
+  /** An account and all above it. */
+  accountsFrom(account: string): string[] {
+    return [account];
+  }
+
   queue(name: string): QueueInput | undefined {
     return this.queues.get(name);
   }
@@ -219,15 +227,15 @@ export class ClusterStore implements ClusterState, PlacementContext {
   // --- advance reservations
 
   putReservation(input: AdvanceReservationInput): void {
-    throw new SchedulingError(`reservation ${input.name}: advance reservations are not there yet`);
+    this.advance.put(input);
   }
 
   removeReservation(name: string): void {
-    throw new SchedulingError(`reservation ${name} is not known`);
+    this.advance.remove(name);
   }
 
-  advanceReservations(): AdvanceReservation[] {
-    return [];
+  advanceReservations(now: Time): AdvanceReservation[] {
+    return this.advance.list(Math.max(now, this.now));
   }
 
   // --- pending jobs
@@ -315,7 +323,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     end: Time,
     tasks?: Iterable<number>,
   ): Run {
-    const { charges, nodes, queue } = placement;
+    const { charges, nodes, queue } = onNodes(placement);
     const { groups } = job.class.shape.variants[0]!;
     const cpu = this.resources.indexOf("cpu");
     const grants = withCores(placement, (set) => groups[job.class.shape.groupOf[set]!]!.request[cpu] ?? 0);
@@ -439,7 +447,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
       if (pending > 0) pendingJobs += 1;
       tasks += pending;
     }
-    const nodes = this.table.nodes.filter((node) => node.state !== "Gone").length;
+    const nodes = [...this.table.byName.values()].filter((node) => node.state !== "Gone").length;
     return { nodes, pendingJobs, pendingTasks: tasks, running: this.running };
   }
 
@@ -457,6 +465,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   /** A state with the same future that shares nothing that changes. */
   copy(): ClusterStore {
+    this.advance.settle();
     const copy = new ClusterStore({ ...this.options, policy: this.policy }, this.#matches);
     copyState(this, copy);
     return copy;

@@ -1,8 +1,9 @@
 /** For the tests: a cluster in virtual time whose jobs end as a script says, and that checks the laws after every decision. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { createClusterState, decide } from "./index.ts";
+import { createClusterState, decide, SchedulingError } from "./index.ts";
 import type {
+  AdvanceReservationInput,
   ClusterState,
   Decisions,
   DependencyInput,
@@ -14,8 +15,10 @@ import type {
   Start,
   Time,
 } from "./index.ts";
+import type { Charge } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
 import { Timeline } from "./timeline.ts";
+import { windowAfter } from "./windows.ts";
 
 /** A job and how long each attempt of it (each task) really runs, as a share of its wall time. */
 interface ScriptedJob {
@@ -31,6 +34,8 @@ export interface Scenario {
   policy: Policy;
   /** Operator's acts: at a time, on a job or node by index. */
   acts: { time: Time; act: Act; index: number }[];
+  /** Advance reservations that are put (again), or removed, at a time; those that are refused are left out. */
+  reservations?: { time: Time; put?: AdvanceReservationInput; remove?: string }[];
 }
 type Act = "Drain" | "Down" | "Up" | "Hold" | "Release" | "Remove" | "Raise" | "Lengthen";
 
@@ -66,6 +71,7 @@ export class World {
   readonly reserved = new Map<number, Time>();
   readonly nodes: Map<string, NodeInput>;
   readonly inputs = new Map<number, JobInput>();
+  readonly reservations = new Map<string, AdvanceReservationInput>();
   readonly scenario: Scenario;
   readonly #ended = new Map<number, DependencyOutcome>();
   readonly #okTasks = new Map<number, [number, number][]>();
@@ -87,13 +93,20 @@ export class World {
     const { jobs, acts } = this.scenario;
     const arrivals = jobs.toSorted((a, b) => a.input.submitTime - b.input.submitTime || a.input.id - b.input.id);
     const pendingActs = acts.toSorted((a, b) => a.time - b.time);
+    const pendingReservations = (this.scenario.reservations ?? []).toSorted((a, b) => a.time - b.time);
     let wake: Time | undefined;
+    let idle = 0;
     for (let step = 0; ; step += 1) {
       assert.ok(step < 5000, "the scenario ends");
       const nextEnd = Math.min(...[...this.running.values()].map(({ endTime }) => endTime));
-      const times = [arrivals[0]?.input.submitTime, pendingActs[0]?.time, wake].map((time) => time ?? Infinity);
-      const now = Math.min(nextEnd, ...times);
-      if (now === Infinity) return;
+      const times = [arrivals[0]?.input.submitTime, pendingActs[0]?.time, pendingReservations[0]?.time].map(
+        (time) => time ?? Infinity,
+      );
+      const event = Math.min(nextEnd, ...times);
+      // Windows of repeating reservations come and go for ever.
+      idle = event === Infinity ? idle + 1 : 0;
+      const now = Math.min(event, wake ?? Infinity);
+      if (now === Infinity || idle > 100) return;
       assert.ok(now >= this.now, "time goes on");
       this.now = now;
       for (const [key, run] of this.running) {
@@ -120,11 +133,13 @@ export class World {
         this.state.addJob(this.withOutcomes(input));
       }
       while (pendingActs[0]?.time === now) this.#act(pendingActs.shift()!);
+      while (pendingReservations[0]?.time === now) this.#reserve(pendingReservations.shift()!);
       this.step();
       wake = this.decisions!.nextWake;
       // Overdue jobs wake for ever while nothing else happens; their real end is among the events.
       if (wake !== undefined && wake <= now) assert.fail(`nextWake ${wake} is not after ${now}`);
-      if (wake !== undefined && this.running.size === 0 && arrivals.length === 0 && pendingActs.length === 0) {
+      const isQuiet = arrivals.length === 0 && pendingActs.length === 0 && pendingReservations.length === 0;
+      if (wake !== undefined && this.running.size === 0 && isQuiet) {
         assert.ok(step < 4000, "an idle cluster comes to rest");
       }
     }
@@ -180,6 +195,7 @@ export class World {
     if (!this.startTimes.has(start.job)) this.startTimes.set(start.job, this.now);
     this.starts.push(start);
     this.reserved.delete(start.job);
+    this.#checkWindows(start, input);
     // Gangs are whole, on nodes that they may use.
     const perNode = new Map<string, number>();
     assert.equal(start.nodes.length, input.podSets.length);
@@ -208,6 +224,42 @@ export class World {
     const key = `${job}/${task ?? ""}`;
     assert.ok(!this.#begun.has(key), `${key} begins once`);
     this.#begun.add(key);
+  }
+
+  #reserve({ put, remove }: NonNullable<Scenario["reservations"]>[number]): void {
+    (this.state as ClusterStore).tick(this.now);
+    try {
+      if (put !== undefined) {
+        this.state.putReservation(put);
+        this.reservations.set(put.name, put);
+      }
+      if (remove !== undefined) {
+        this.state.removeReservation(remove);
+        this.reservations.delete(remove);
+      }
+    } catch (error) {
+      assert.ok(error instanceof SchedulingError);
+    }
+  }
+
+  /** The slot of a start lies in no window but its own reservation's, and in that wholly. */
+  #checkWindows(start: Start, input: JobInput): void {
+    const used = new Set(start.nodes.flat());
+    for (const { name, nodes } of this.state.advanceReservations(this.now)) {
+      if (!nodes.some((node) => used.has(node))) continue;
+      const reservation = this.reservations.get(name)!;
+      const window = windowAfter(reservation, start.startTime);
+      if (window === undefined) continue;
+      const label = `job ${start.job} at ${start.startTime} until ${start.endTime}, ${name} ${window.start} to ${window.end}`;
+      if (name !== input.reservation) assert.ok(start.endTime <= window.start, label);
+      else if (reservation.everySeconds !== reservation.durationSeconds) {
+        assert.ok(window.start <= start.startTime && start.endTime <= window.end, label);
+        assert.ok(reservation.users!.includes(input.user));
+      }
+    }
+    if (input.reservation === undefined) return;
+    const own = this.state.advanceReservations(this.now).find(({ name }) => name === input.reservation);
+    assert.ok(own !== undefined && start.nodes.flat().every((node) => own.nodes.includes(node)), "on its nodes");
   }
 
   #act({ act, index }: Scenario["acts"][number]): void {
@@ -276,15 +328,27 @@ export class World {
 
 /** The incremental timelines are those that the running and reserved jobs make anew. */
 function checkTimelines(store: ClusterStore): void {
+  store.advance.settle();
   for (const node of store.table.nodes) {
+    if (node.reservation !== undefined && node.views === undefined) continue;
     node.timeline.advance(store.now);
-    const fresh = new Timeline(node.capacity, store.now);
+    const fresh = new Timeline(
+      node.capacity.map((amount) => (node.reservation === undefined ? amount : 0)),
+      store.now,
+    );
+    const isHere = (charge: Charge): boolean => charge.node.name === node.name;
+    for (const { input, nodes, windows } of store.advance.entries.values()) {
+      if (!nodes.some(({ name }) => name === node.name) || node.state === "Gone") continue;
+      for (const { start, end } of windows) {
+        fresh.add(start, end, node.capacity, input.name === node.reservation ? 1 : -1);
+      }
+    }
     for (const run of node.runs) {
-      for (const charge of run.charges) if (charge.node === node) fresh.add(store.now, run.end, charge.amounts, -1);
+      for (const charge of run.charges) if (isHere(charge)) fresh.add(store.now, run.end, charge.amounts, -1);
     }
     for (const job of node.reserved) {
       for (const charge of job.reservation!.charges) {
-        if (charge.node === node) fresh.add(job.reservation!.start, job.reservation!.end, charge.amounts, -1);
+        if (isHere(charge)) fresh.add(job.reservation!.start, job.reservation!.end, charge.amounts, -1);
       }
     }
     assert.deepEqual([node.timeline.times, node.timeline.free], [fresh.times, fresh.free], `timeline of ${node.name}`);

@@ -1,5 +1,6 @@
 import { wholeDevice } from "./devices.ts";
 import { SchedulingError } from "./error.ts";
+import type { AdvanceReservationInput } from "./reservation-types.ts";
 import type { JobInput, ResourceVector } from "./types.ts";
 
 export function checkVector(vector: ResourceVector, resources: readonly string[], what: string): void {
@@ -24,7 +25,7 @@ export function checkJob(job: JobInput, resources: readonly string[], devices: R
   const name = `job ${job.id}`;
   if (!Number.isSafeInteger(job.id)) throw new SchedulingError(`${name}: the id must be an integer`);
   if (job.queues.length === 0) throw new SchedulingError(`${name} names no queue`);
-  for (const field of ["qos", "reservation"] as const) {
+  for (const field of ["qos"] as const) {
     if (job[field] !== undefined) throw new SchedulingError(`${name}: ${field} is not honoured yet`);
   }
   if (job.podSets.length === 0) throw new SchedulingError(`${name} has no pod set`);
@@ -62,4 +63,26 @@ export function checkJob(job: JobInput, resources: readonly string[], devices: R
     checkCount(job.lease?.[field], `${name}: lease.${field}`, 1);
   }
   checkCount(job.array?.maxRunning, `${name}: maxRunning`, 1);
+}
+
+/** Throws in words what of an advance reservation cannot be meant. */
+export function checkReservation(input: AdvanceReservationInput): void {
+  const name = `reservation ${input.name}`;
+  if (input.name === "") throw new SchedulingError("a reservation must have a name");
+  if (!Number.isSafeInteger(input.startTime)) throw new SchedulingError(`${name}: startTime must be an integer`);
+  checkCount(input.durationSeconds, `${name}: durationSeconds`, 1);
+  checkCount(input.everySeconds, `${name}: everySeconds`, 1);
+  if ((input.everySeconds ?? Infinity) < input.durationSeconds) {
+    throw new SchedulingError(
+      `${name}: everySeconds is less than durationSeconds: a window would begin in the one before`,
+    );
+  }
+  checkCount(input.nodeCount, `${name}: nodeCount`, 1);
+  if (input.nodes !== undefined && (input.nodeCount !== undefined || input.selector !== undefined)) {
+    throw new SchedulingError(`${name} names nodes; nodeCount and selector do not go with that`);
+  }
+  const isForNobody = (input.users?.length ?? 0) + (input.accounts?.length ?? 0) === 0;
+  if (isForNobody && input.maintenance !== true) {
+    throw new SchedulingError(`${name} is for nobody: give users or accounts, or say that it is a maintenance`);
+  }
 }

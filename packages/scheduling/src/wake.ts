@@ -9,6 +9,7 @@ const mostExtensionSeconds = 3600;
 
 export function wake(store: ClusterStore): void {
   const { now } = store;
+  store.advance.roll();
   for (let next = store.wakes.peek(); next !== undefined && next.time <= now; next = store.wakes.peek()) {
     store.wakes.pop();
     const { job } = next;
@@ -36,6 +37,7 @@ export function wake(store: ClusterStore): void {
 /** When something changes by itself; undefined: never. */
 export function nextWake(store: ClusterStore): Time | undefined {
   let next = store.wakes.peek()?.time ?? Infinity;
+  if (store.advance.boundary < next && mattersToSomebody(store)) next = store.advance.boundary;
   for (const job of store.plan.reserved) next = Math.min(next, job.reservation!.start);
   if (store.policy.overdue === "Extend") {
     for (let end = store.ends.peek(); end !== undefined; end = store.ends.peek()) {
@@ -47,4 +49,12 @@ export function nextWake(store: ClusterStore): Time | undefined {
     }
   }
   return next === Infinity ? undefined : next;
+}
+
+/** Whether a job waits that may start when a window of an advance reservation begins or ends. */
+function mattersToSomebody(store: ClusterStore): boolean {
+  for (const { begin, end, obstacle } of store.classTable.classes.values()) {
+    if (begin < end && (obstacle === undefined || obstacle === "Reservation")) return true;
+  }
+  return false;
 }

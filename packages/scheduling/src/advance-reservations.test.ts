@@ -1,0 +1,344 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { createClusterState, decide, explain, forecast, SchedulingError } from "./index.ts";
+import type { AdvanceReservationInput, ClusterState, JobInput, Policy } from "./index.ts";
+import type { ClusterStore } from "./store.ts";
+import { scenarios, World } from "./testing.ts";
+import { withReservations } from "./testing-reservations.ts";
+import { overlapEver, windowAfter } from "./windows.ts";
+
+/** Nodes of 4 cpus each, one queue. */
+function cluster(nodes: number, policy: Partial<Policy> = {}): ClusterState {
+  const state = createClusterState({ resources: ["cpu", "memory", "pods"], policy });
+  state.putQueue({ name: "q" });
+  for (let index = 0; index < nodes; index += 1) {
+    state.putNode({ name: `n${index}`, capacity: [4, 100, 10], nodeClass: "", state: "Up" });
+  }
+  return state;
+}
+
+function job(id: number, cpus: number, wallTimeSeconds: number, more: Partial<JobInput> = {}): JobInput {
+  const podSets = [{ count: 1, request: [cpus, 0, 1] }];
+  return { id, user: "ada", queues: ["q"], submitTime: 0, podSets, wallTimeSeconds, ...more };
+}
+
+const maintenance = (more: Partial<AdvanceReservationInput> = {}): AdvanceReservationInput => ({
+  name: "service",
+  startTime: 100,
+  durationSeconds: 50,
+  maintenance: true,
+  ...more,
+});
+
+const started = (state: ClusterState, now: number): number[] => decide(state, now).starts.map(({ job }) => job);
+
+test("a job that would run into a maintenance waits for its end, a shorter one starts", () => {
+  const state = cluster(1);
+  state.putReservation(maintenance());
+  state.addJob(job(1, 2, 101));
+  state.addJob(job(2, 1, 100));
+  state.addJob(job(3, 1, 400, { minWallTimeSeconds: 50 }));
+  const decisions = decide(state, 0);
+  assert.deepEqual(
+    decisions.starts.map(({ job, endTime }) => [job, endTime]),
+    [
+      [2, 100],
+      [3, 100],
+    ],
+  );
+  assert.equal(state.reason(1), "ReservedForMaintenance");
+  assert.equal(state.reservation(1)?.startTime, 150);
+  const explanation = explain(state, 1, 0)!;
+  assert.deepEqual(explanation.window, { reservation: "service", startTime: 100, endTime: 150, maintenance: true });
+  assert.equal(explanation.start?.time, 150);
+  assert.deepEqual(forecast(state, 0).starts, [{ job: 1, time: 150, basis: "Reserved" }]);
+  for (const id of [2, 3]) state.endJob(id, 100, { ok: true });
+  assert.deepEqual(started(state, 100), []);
+  assert.deepEqual(started(state, 150), [1]);
+});
+
+test("all jobs that only the maintenance keeps say so, whatever the queue's order; those that lack room do not", () => {
+  const state = cluster(2);
+  state.putReservation(maintenance({ nodes: ["n0"] }));
+  state.addJob(job(1, 4, 200));
+  state.addJob(job(2, 4, 300));
+  state.addJob(job(3, 3, 200));
+  assert.deepEqual(started(state, 0), [1]);
+  assert.deepEqual(
+    [2, 3].map((id) => state.reason(id)),
+    ["ReservedForMaintenance", "Priority"],
+  );
+  state.addJob(job(4, 4, 90));
+  assert.deepEqual(started(state, 1), [4]);
+  assert.deepEqual(
+    [2, 3].map((id) => state.reason(id)),
+    ["Resources", "Priority"],
+  );
+});
+
+test("what a reservation no longer takes is free at once", () => {
+  const state = cluster(1);
+  state.putReservation(maintenance());
+  state.addJob(job(1, 4, 120));
+  assert.deepEqual(started(state, 0), []);
+  state.putReservation(maintenance({ startTime: 110 }));
+  assert.deepEqual(started(state, 0), []);
+  state.putReservation(maintenance({ startTime: 120 }));
+  assert.deepEqual(started(state, 0), [1]);
+  state.endJob(1, 10, { ok: true });
+  state.addJob(job(2, 4, 120));
+  assert.deepEqual(started(state, 10), []);
+  state.removeReservation("service");
+  assert.deepEqual(started(state, 11), [2]);
+});
+
+test("who may use a reservation starts only in it, and must end by its end", () => {
+  const state = cluster(2);
+  state.putReservation({ name: "course", startTime: 100, durationSeconds: 100, nodes: ["n1"], users: ["ada"] });
+  const inside = { reservation: "course" };
+  state.addJob(job(1, 4, 60, inside));
+  state.addJob(job(2, 4, 101, inside));
+  state.addJob(job(3, 4, 60, { ...inside, user: "bob" }));
+  state.addJob(job(4, 1, 10, { reservation: "none" }));
+  state.addJob(job(5, 5, 10, inside));
+  state.addJob(job(6, 1, 60, inside));
+  const first = decide(state, 0);
+  assert.deepEqual(first.starts, []);
+  assert.equal(first.nextWake, 100);
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 6].map((id) => state.reason(id)),
+    [
+      "Reservation",
+      "ReservationTimeLimit",
+      "ReservationNotAllowed",
+      "ReservationDeleted",
+      "Reservation",
+      "Reservation",
+    ],
+  );
+  assert.deepEqual(explain(state, 1, 0)!.window, {
+    reservation: "course",
+    startTime: 100,
+    endTime: 200,
+    maintenance: false,
+  });
+  assert.deepEqual(forecast(state, 0).starts, [{ job: 1, time: 100, basis: "Forecast" }]);
+  // Others neither start there nor run into it.
+  state.addJob(job(7, 4, 150));
+  state.addJob(job(8, 4, 150));
+  assert.deepEqual(
+    decide(state, 90).starts.map(({ job, nodes }) => [job, nodes[0]]),
+    [[7, ["n0"]]],
+  );
+  assert.equal(state.reason(8), "ReservedForOthers");
+  assert.deepEqual(started(state, 100), [1]);
+  assert.equal(state.reason(5), "NodesUnavailable");
+  assert.equal(state.reason(6), "Resources");
+  state.endJob(1, 150, { ok: true });
+  assert.deepEqual(started(state, 150), []);
+  assert.equal(state.reason(6), "ReservationTimeLimit");
+  assert.deepEqual(started(state, 200), [8]);
+  assert.equal(state.reason(6), "ReservationDeleted");
+});
+
+test("a repeating reservation comes again by itself", () => {
+  const state = cluster(1);
+  state.putReservation({
+    name: "night",
+    startTime: 100,
+    durationSeconds: 50,
+    everySeconds: 200,
+    users: ["ada"],
+  });
+  state.addJob(job(1, 4, 160, { user: "bob" }));
+  state.addJob(job(2, 4, 150, { user: "bob" }));
+  state.addJob(job(3, 4, 40, { reservation: "night" }));
+  state.addJob(job(4, 4, 40, { reservation: "night" }));
+  decide(state, 0);
+  assert.deepEqual(
+    [1, 2, 3].map((id) => state.reason(id)),
+    ["ReservedForOthers", "ReservedForOthers", "Reservation"],
+  );
+  assert.deepEqual(forecast(state, 0).starts, [
+    { job: 3, time: 100, basis: "Forecast" },
+    { job: 2, time: 150, basis: "Reserved" },
+    { job: 4, time: 300, basis: "Forecast" },
+  ]);
+  assert.deepEqual(started(state, 100), [3]);
+  state.endJob(3, 140, { ok: true });
+  assert.deepEqual(started(state, 140), []);
+  assert.equal(state.reason(4), "Reservation");
+  assert.equal(explain(state, 4, 140)!.window?.startTime, 300);
+  assert.deepEqual(started(state, 150), [2]);
+  state.endJob(2, 300, { ok: true });
+  assert.deepEqual(started(state, 300), [4]);
+  assert.deepEqual(state.advanceReservations(360), [
+    { name: "night", phase: "Pending", startTime: 500, endTime: 550, nodes: ["n0"] },
+  ]);
+});
+
+test("so many nodes are chosen where least runs, stay chosen, and are replaced when they go", () => {
+  const state = cluster(4);
+  state.addJob(job(1, 4, 500, { nodes: ["n0"] }));
+  state.addJob(job(2, 4, 120, { nodes: ["n2"] }));
+  decide(state, 0);
+  const course = { name: "course", startTime: 100, durationSeconds: 100, nodeCount: 3, users: ["ada"] };
+  assert.throws(() => state.putReservation(course), /begins at 100, but job 2 runs on node n2 until 120/);
+  state.putReservation({ ...course, ignoreJobs: true });
+  const nodes = (): string[] => state.advanceReservations(0)[0]!.nodes;
+  assert.deepEqual(nodes(), ["n1", "n2", "n3"]);
+  state.putNode({ name: "n1", capacity: [4, 100, 10], nodeClass: "", state: "Drained" });
+  assert.deepEqual(nodes(), ["n1", "n2", "n3"]);
+  state.removeNode("n1");
+  assert.deepEqual(nodes(), ["n0", "n2", "n3"]);
+  // What runs into the window takes from it.
+  for (const id of [3, 4, 5]) state.addJob(job(id, 4, 50, { reservation: "course" }));
+  decide(state, 100);
+  assert.deepEqual(
+    state.reservations().map(({ job, startTime }) => [job, startTime]),
+    [[4, 120]],
+  );
+  state.endJob(2, 110, { ok: true });
+  assert.deepEqual(started(state, 110), [4]);
+});
+
+test("what cannot be meant is refused in words", () => {
+  const state = cluster(2);
+  const refused = (input: AdvanceReservationInput, pattern: RegExp): void =>
+    assert.throws(
+      () => state.putReservation(input),
+      (error) => error instanceof SchedulingError && pattern.test(error.message),
+    );
+  const base = { name: "x", startTime: 10, durationSeconds: 10, users: ["ada"] };
+  refused({ ...base, users: [] }, /for nobody/);
+  refused({ ...base, everySeconds: 9 }, /would begin in the one before/);
+  refused({ ...base, durationSeconds: 0 }, /durationSeconds is 0/);
+  refused({ ...base, nodeCount: 3 }, /wants 3 nodes; 2 can be had/);
+  refused({ ...base, nodes: ["n0"], nodeCount: 1 }, /names nodes/);
+  state.putReservation({ ...base, nodes: ["n0"] });
+  refused({ ...base, name: "y", startTime: 15 }, /would lie over x on node n0/);
+  refused({ ...base, name: "y", startTime: 7, durationSeconds: 1, everySeconds: 5 }, /would lie over x/);
+  state.putReservation({ ...base, name: "y", startTime: 15, nodeCount: 1 });
+  assert.deepEqual(state.advanceReservations(0)[1]!.nodes, ["n1"]);
+  state.putReservation(maintenance({ startTime: 12 }));
+  assert.throws(() => state.removeReservation("z"), /reservation z is not known/);
+});
+
+test("a maintenance lies over a reservation, whose jobs wait too", () => {
+  const state = cluster(1);
+  state.putReservation({ name: "course", startTime: 0, durationSeconds: 100, users: ["ada"] });
+  state.putReservation(maintenance({ startTime: 50, durationSeconds: 20 }));
+  state.addJob(job(1, 1, 30, { reservation: "course" }));
+  assert.deepEqual(started(state, 30), []);
+  assert.equal(state.reason(1), "ReservedForMaintenance");
+  assert.deepEqual(started(state, 70), [1]);
+});
+
+test("windows of two reservations overlap as their seconds do", () => {
+  const times = fc.record({
+    startTime: fc.integer({ min: 0, max: 30 }),
+    durationSeconds: fc.integer({ min: 1, max: 8 }),
+    gap: fc.option(fc.integer({ min: 0, max: 12 }), { nil: undefined }),
+  });
+  fc.assert(
+    fc.property(times, times, (a, b) => {
+      const [x, y] = [a, b].map(({ gap, ...rest }) => {
+        return gap === undefined ? rest : { ...rest, everySeconds: rest.durationSeconds + gap };
+      });
+      const isIn = (of: NonNullable<typeof x>, time: number): boolean => {
+        const window = windowAfter(of, time);
+        return window !== undefined && window.start <= time;
+      };
+      let together = false;
+      for (let time = 0; time < 600; time += 1) together ||= isIn(x!, time) && isIn(y!, time);
+      assert.equal(overlapEver(x!, y!), together);
+    }),
+  );
+});
+
+const numRuns = Number(process.env["BERTH_LAW_CASES"] ?? 300);
+const law = (name: string, property: fc.IRawProperty<unknown>): void => {
+  test(name, () => fc.assert(property, { numRuns }));
+};
+
+law(
+  "nothing starts that would run in a window in which it may not, whatever is reserved, moved and removed meanwhile",
+  fc.property(withReservations(scenarios()), (scenario) => new World(scenario).play()),
+);
+
+law(
+  "a reservation of a job is never delayed by windows that were known",
+  fc.property(withReservations(scenarios({ plain: true }), { early: true }), (scenario) => {
+    const world = new World(scenario);
+    const promised = new Map<number, number>();
+    world.onDecide = (decisions) => {
+      for (const { job, startTime } of decisions.reservations) {
+        assert.ok(startTime <= (promised.get(job) ?? Infinity), `job ${job}: ${startTime}`);
+        promised.set(job, startTime);
+      }
+      for (const { job, startTime } of decisions.starts) assert.ok(startTime <= (promised.get(job) ?? Infinity));
+    };
+    world.play();
+  }),
+);
+
+law(
+  "after windows that come once every job starts that could ever run",
+  fc.property(withReservations(scenarios({ plain: true }), { once: true }), (scenario) => {
+    const world = new World(scenario);
+    world.play();
+    const allowed = new Set([
+      undefined,
+      "NodesUnavailable",
+      "ReservationDeleted",
+      "ReservationTimeLimit",
+      "ReservationNotAllowed",
+    ]);
+    for (const id of world.inputs.keys())
+      assert.ok(allowed.has(world.state.reason(id)), `${id}: ${world.state.reason(id)}`);
+  }),
+);
+
+law(
+  "expected starts know windows",
+  fc.property(withReservations(scenarios({ plain: true }), { early: true }), (scenario) => {
+    const jobs = scenario.jobs.map(({ input }) => {
+      return { runShare: 1, ok: true, input: { ...input, submitTime: 0, overheadSeconds: 0 } };
+    });
+    const world = new World({ ...scenario, jobs });
+    let expected: Map<number, number> | undefined;
+    world.onDecide = (_, now) => {
+      if (expected !== undefined) return;
+      expected = new Map(forecast(world.state, now).starts.map(({ job, time }) => [job, time]));
+    };
+    world.play();
+    for (const [job, time] of expected!) assert.equal(world.startTimes.get(job), time, `job ${job}`);
+  }),
+);
+
+law(
+  "a copy decides as its original, and explain changes nothing",
+  fc.property(withReservations(scenarios()), (scenario) => {
+    const [first, second] = [new World(scenario), new World(scenario)];
+    const log: unknown[] = [];
+    first.onDecide = (decisions) => log.push(decisions);
+    first.play();
+    let index = 0;
+    second.beforeDecide = (now) => {
+      const copy = (second.state as ClusterStore).copy();
+      for (const [at, node] of copy.table.nodes.entries()) assert.equal(node.index, at);
+      assert.deepEqual(decide(copy, now).starts, (log[index] as { starts: unknown }).starts);
+    };
+    second.onDecide = (decisions, now) => {
+      assert.deepEqual(decisions, log[index]);
+      index += 1;
+      for (const id of second.inputs.keys()) {
+        assert.equal(explain(second.state, id, now)?.reason, second.state.reason(id));
+      }
+      second.check();
+    };
+    second.play();
+    assert.equal(index, log.length);
+  }),
+);
