@@ -141,14 +141,28 @@ fi
 [ -z "$berth_output" ] || berth_prepare "$berth_output"
 [ "$berth_error" = "$berth_output" ] || berth_prepare "$berth_error"
 
+# berth_end CODE: not before all that was written is copied; who outlives the script and holds its output open does not hold the job.
+berth_end() {
+  if [ -n "$berth_tees" ]; then
+    exec >&3 2>&4 3>&- 4>&-
+    (sleep 2; kill -9 $berth_tees) >/dev/null 2>&1 &
+    berth_child=$!
+    wait $berth_tees 2>/dev/null
+    kill "$berth_child" 2>/dev/null
+  fi
+  exit "$1"
+}
+
 berth_tees=
 if [ -n "$berth_output" ] && [ -n "$berth_log_copy" ]; then
   berth_scratch=$(mktemp -d "\${TMPDIR:-/tmp}/berth.XXXXXX") && mkfifo "$berth_scratch/1" "$berth_scratch/2" || exit 53
-  tee -a "$berth_output" <"$berth_scratch/1" & berth_tees=$!
+  # What goes to all processes of the container must not end these: the script's last words pass through them.
+  berth_tee() { (trap '' HUP INT QUIT USR1 USR2 TERM; exec tee -a "$1"); }
+  berth_tee "$berth_output" <"$berth_scratch/1" & berth_tees=$!
   if [ "$berth_error" = "$berth_output" ]; then
     exec 3>&1 4>&2 >"$berth_scratch/1" 2>&1
   else
-    tee -a "$berth_error" <"$berth_scratch/2" >&2 & berth_tees="$berth_tees $!"
+    berth_tee "$berth_error" <"$berth_scratch/2" >&2 & berth_tees="$berth_tees $!"
     exec 3>&1 4>&2 >"$berth_scratch/1" 2>"$berth_scratch/2"
   fi
   rm -rf "$berth_scratch"
@@ -181,7 +195,7 @@ case $berth_first in
     set +f
     if [ ! -x "\${1-}" ]; then
       echo "berth: error: execve(): bad interpreter(\${1-}): No such file or directory" >&2
-      exit 2
+      berth_end 2
     fi
     ;;
 esac
@@ -208,13 +222,5 @@ while :; do
   berth_status=$?
   kill -0 "$berth_child" 2>/dev/null || break
 done
-if [ -n "$berth_tees" ]; then
-  exec >&3 2>&4 3>&- 4>&-
-  # Whoever outlives the script and holds its output open does not hold the job.
-  (sleep 2; kill $berth_tees) >/dev/null 2>&1 &
-  berth_child=$!
-  wait $berth_tees 2>/dev/null
-  kill "$berth_child" 2>/dev/null
-fi
-exit "$berth_status"
+berth_end "$berth_status"
 `;
