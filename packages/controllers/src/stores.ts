@@ -68,7 +68,12 @@ function slimOwnPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
   return slim;
 }
 
-const keptAnnotations = [annotations.gate, annotations.gateOpenedAt, annotations.wallTimeSeconds];
+const keptAnnotations = [
+  annotations.gate,
+  annotations.gateOpenedAt,
+  annotations.wallTimeSeconds,
+  annotations.preempted,
+];
 const keptLabels = [labels.workload, labels.task, labels.podSet, labels.podIndex, labels.attempt];
 
 function ownLabels(has: Record<string, string>): Record<string, string> {

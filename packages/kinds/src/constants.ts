@@ -46,6 +46,8 @@ export const annotations = {
   taskVariables: `${group}/task-variables`,
   /** On a Node that runs such pods: `Submissions` (of sbatch and berth run) or `Any`. */
   leases: `${group}/leases`,
+  /** On pods that make room: `JOB MODE SECONDS`, the job that needs their place, what becomes of theirs, and the grace. */
+  preempted: `${group}/preempted`,
   /** On simulated nodes: how long the pod runs, in seconds (decimal), and how it ends. */
   simulatedRunSeconds: `${group}/simulated-run-seconds`,
   simulatedExitCode: `${group}/simulated-exit-code`,

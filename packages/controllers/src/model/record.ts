@@ -37,6 +37,8 @@ export interface Preempted {
   /** Job id of the one that needs its place. */
   by: number;
   mode: PreemptionMode;
+  /** Between TERM and KILL. */
+  graceSeconds: number;
 }
 
 /** One try of a task: its pods from their creation until they are accounted. */
@@ -131,6 +133,8 @@ export interface WorkloadRecord {
   flushCost: number;
   lastFlush: number;
   cancelledBy: string | undefined;
+  /** The last time that it had to make room, since this leader looks. */
+  preempted: (Preempted & { time: string }) | undefined;
   /** The last `berth.dev/cancel-tasks` that was acted on. */
   cancelledTasks: string | undefined;
   /** The API has it no more. */
@@ -190,6 +194,7 @@ export function recordOf(workload: Workload, nowTimestamp: string): WorkloadReco
     flushCost: 0,
     lastFlush: 0,
     cancelledBy: status.cancelledBy,
+    preempted: undefined,
     cancelledTasks: undefined,
     isGone: false,
     exitCode: status.exitCode ?? 0,

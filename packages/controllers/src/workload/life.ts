@@ -5,7 +5,7 @@
 import type { AttemptRow } from "@berth/accounting";
 import { isReason, resources } from "@berth/client";
 import type { FinalPhase, Pod } from "@berth/kinds";
-import { annotations, attemptOf, isFinal, workloads } from "@berth/kinds";
+import { annotations, attemptOf, isFinal, preemptionModes, workloads } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
 import { type AttemptEnd, endOfPod, isTerminal, startOf, worseEnd } from "../model/ends.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -15,6 +15,7 @@ import {
   currentAttempt,
   newAttempt,
   noTask,
+  type Preempted,
   setState,
   type WorkloadRecord,
 } from "../model/record.ts";
@@ -225,6 +226,8 @@ export class AttemptLife {
       createdAt:
         (isWrapped(pods[0]!) ? NaN : Date.parse(pods[0]!.metadata.creationTimestamp ?? "")) || this.#context.now(),
     });
+    attempt.preemption = pods.map(preemptionOf).find((told) => told !== undefined);
+    if (attempt.preemption !== undefined) attempt.stopped = "Preempted";
     const stopping = pods.find(({ metadata }) => metadata.deletionTimestamp !== undefined);
     if (stopping !== undefined) this.#deletedByUser(record, attempt, stopping);
     record.live.set(task, attempt);
@@ -240,6 +243,7 @@ export class AttemptLife {
       this.#takeBack(record, attempt);
       return;
     }
+    if (attempt.preemption !== undefined) this.#stopPreempted(attempt);
     // The gang was whole once: the rest of the gates is opened, at the time at which the first was.
     if (gates.has("open")) this.#openGates(record, attempt);
     for (const entry of attempt.pods) this.#apply(record, attempt, entry, entry.pod!);
@@ -393,6 +397,29 @@ export class AttemptLife {
     this.flushSoon(record);
   }
 
+  /**
+   * Ends an attempt because another job needs its place. Its pods say so before they are asked to end: a new leader that finds
+   * them goes on with it, and one that finds none of them marked knows of nothing, as if it had not been decided.
+   */
+  preempt(record: WorkloadRecord, attempt: Attempt, preemption: Preempted): void {
+    if (attempt.stopped !== undefined || attempt.end !== undefined) return;
+    attempt.preemption = preemption;
+    attempt.stopped = "Preempted";
+    record.preempted = { ...preemption, time: this.#timestamp() };
+    if (attempt.state === "TakingBack") return;
+    this.#stopPreempted(attempt);
+    if (record.book === undefined) record.phase = "Completing";
+    this.flushSoon(record);
+  }
+
+  #stopPreempted(attempt: Attempt): void {
+    const { by, mode, graceSeconds } = attempt.preemption!;
+    const how = { annotations: { [annotations.preempted]: `${by} ${mode} ${graceSeconds}` }, graceSeconds };
+    for (const { pod, state } of attempt.pods) {
+      if (pod !== undefined && (state === "Created" || state === "Running")) void this.#removal.stop(pod, how);
+    }
+  }
+
   #stopOthers(attempt: Attempt): void {
     if (attempt.stopped !== undefined) return;
     for (const entry of attempt.pods) {
@@ -425,7 +452,9 @@ export class AttemptLife {
     }
     const { requeue } = record.workload.spec;
     attempt.requeue =
-      end.phase === "NodeFailed" && requeue?.onNodeFailure !== false && attempt.number <= (requeue?.limit ?? 5);
+      end.phase === "Preempted"
+        ? attempt.preemption?.mode !== "Cancel" && requeue?.onPreemption !== false
+        : end.phase === "NodeFailed" && requeue?.onNodeFailure !== false && attempt.number <= (requeue?.limit ?? 5);
     record.live.delete(attempt.task);
     record.toAccount.push(attempt);
     if (record.book === undefined) {
@@ -573,6 +602,13 @@ export class AttemptLife {
     if (signal.aborted) return;
     log("error", `${what} failed: ${(error as Error).message}`, { jobId: record?.jobId, workload: record?.name });
   }
+}
+
+/** What a pod says of the job that it makes room for. */
+function preemptionOf(pod: Pod): Preempted | undefined {
+  const [by, mode, graceSeconds] = pod.metadata.annotations?.[annotations.preempted]?.split(" ") ?? [];
+  const found = preemptionModes.find((known) => known === mode);
+  return found === undefined ? undefined : { by: Number(by), mode: found, graceSeconds: Number(graceSeconds) };
 }
 
 function findPod(attempt: Attempt, name: string): AttemptPod | undefined {

@@ -32,18 +32,29 @@ export class PodRemoval {
     this.#discarding.delete(`${pod.metadata.namespace}/${pod.metadata.name}`);
   }
 
-  /** Deletes a pod that runs; the finalizer keeps its last status until that is accounted. */
-  async stop(pod: Pod): Promise<void> {
+  /**
+   * Deletes a pod that runs; the finalizer keeps its last status until that is accounted. Annotations are written before, so that
+   * whoever finds it knows why it goes.
+   */
+  async stop(pod: Pod, how: { annotations?: Record<string, string>; graceSeconds?: number } = {}): Promise<void> {
     const { name, namespace } = pod.metadata;
     const { client } = this.#context;
     if (pod.metadata.deletionTimestamp !== undefined) return;
     try {
       await this.#writer.run(async () => {
-        if (pod.metadata.finalizers?.includes(accountingFinalizer) !== true) {
+        const isHeld = pod.metadata.finalizers?.includes(accountingFinalizer) === true;
+        if (!isHeld || how.annotations !== undefined) {
           const finalizers = [...(pod.metadata.finalizers ?? []), accountingFinalizer];
-          await client.patch(resources.pods, name, { metadata: { finalizers } }, { namespace });
+          const { annotations } = how;
+          const metadata = { ...(isHeld ? {} : { finalizers }), ...(annotations === undefined ? {} : { annotations }) };
+          await client.patch(resources.pods, name, { metadata }, { namespace });
         }
-        await client.delete(resources.pods, name, { namespace, preconditions: { uid: pod.metadata.uid } });
+        await client.delete(resources.pods, name, {
+          namespace,
+          preconditions: { uid: pod.metadata.uid },
+          // 0 would be a removal that asks no node.
+          ...(how.graceSeconds === undefined ? {} : { gracePeriodSeconds: Math.max(1, how.graceSeconds) }),
+        });
       });
     } catch (error) {
       if (!isReason(error, "NotFound", "Conflict")) this.#failed(`stopping pod ${name}`, error);

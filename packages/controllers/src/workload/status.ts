@@ -58,6 +58,12 @@ function conditionsOf(record: WorkloadRecord, phase: WorkloadPhase, now: string)
   } else if (before.has("Started")) {
     set(condition("Started", "False", "Requeued", "waits for another attempt", now, generation));
   }
+  const { preempted } = record;
+  if (preempted !== undefined) {
+    const { by, mode, time } = preempted;
+    // Each time anew: it tells of the last.
+    before.set("Preempted", condition("Preempted", "True", mode, `made room for job ${by}`, time, generation));
+  }
   if (isFinal(phase)) set(condition("Finished", "True", phase, sentences[phase], now, generation));
   return [...before.values()];
 }
