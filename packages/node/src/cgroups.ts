@@ -47,7 +47,7 @@ export interface Cgroups {
   leave(): void;
 }
 
-const mountPoint = "/sys/fs/cgroup";
+const usualMountPoint = "/sys/fs/cgroup";
 
 function read(path: string): string | undefined {
   try {
@@ -71,11 +71,13 @@ function field(text: string | undefined, name: string): number {
 }
 
 /** Finds what this process may use of control groups; undefined where that is nothing. `name` is the agent's own folder there. */
-export function findCgroups(name: string, cores: number[]): Cgroups | undefined {
-  return existsSync(join(mountPoint, "cgroup.controllers")) ? unified(name) : legacy(name, cores);
+export function findCgroups(name: string, cores: number[], mountPoint = usualMountPoint): Cgroups | undefined {
+  return existsSync(join(mountPoint, "cgroup.controllers"))
+    ? unified(name, mountPoint)
+    : legacy(name, cores, mountPoint);
 }
 
-function legacy(name: string, cores: number[]): Cgroups | undefined {
+function legacy(name: string, cores: number[], mountPoint: string): Cgroups | undefined {
   const own = (controller: string): string | undefined => {
     const directory = join(mountPoint, controller, name);
     try {
@@ -162,7 +164,7 @@ function legacy(name: string, cores: number[]): Cgroups | undefined {
   };
 }
 
-function unified(name: string): Cgroups | undefined {
+function unified(name: string, mountPoint: string): Cgroups | undefined {
   // A delegated group (systemd user session) lies where this process is; root begins at the top.
   const own = /^0::(.*)$/m.exec(read("/proc/self/cgroup") ?? "")?.[1] ?? "/";
   const parent = process.getuid?.() === 0 ? mountPoint : join(mountPoint, own, "..");
@@ -177,11 +179,13 @@ function unified(name: string): Cgroups | undefined {
     write(join(root, "cgroup.subtree_control"), `+${controller}`);
   }
   const controllers = (read(join(root, "cgroup.subtree_control")) ?? "").trim().split(/\s+/);
-  if (!controllers.includes("memory") || !probe(join(root, "probe"))) return undefined;
+  // Without the memory controller (cgroup_disable=memory, or another hierarchy has it) CPU time is still counted for each group.
+  const limitsMemory = controllers.includes("memory") && probe(join(root, "probe"));
+  if (!limitsMemory && !existsSync(join(root, "cpu.stat"))) return undefined;
   const bindsCores = controllers.includes("cpuset");
   return {
     version: 2,
-    limitsMemory: true,
+    limitsMemory,
     bindsCores,
     existing(child) {
       return existsSync(join(root, child)) ? this.group(child) : undefined;
@@ -191,36 +195,43 @@ function unified(name: string): Cgroups | undefined {
     group(child) {
       const directory = join(root, child);
       mkdirSync(directory, { recursive: true });
-      const peakFile = openPeak(join(directory, "memory.peak"));
+      return unifiedGroup(directory, { limitsMemory, bindsCores });
+    },
+  };
+}
+
+/** One group of version 2, whose directory is there. */
+export function unifiedGroup(
+  directory: string,
+  { limitsMemory, bindsCores }: { limitsMemory: boolean; bindsCores: boolean },
+): Cgroup {
+  const peakFile = limitsMemory ? openPeak(join(directory, "memory.peak")) : undefined;
+  const kills = (): number => (limitsMemory ? field(read(join(directory, "memory.events")), "oom_kill") : 0);
+  const cpuMicroseconds = (): number => field(read(join(directory, "cpu.stat")), "usage_usec");
+  return {
+    reusable: !limitsMemory || peakFile !== undefined,
+    join: [join(directory, "cgroup.procs")],
+    folders: [directory, directory],
+    prepare({ memoryBytes, cores }) {
+      if (limitsMemory) {
+        write(join(directory, "memory.max"), memoryBytes === undefined ? "max" : String(memoryBytes));
+        write(join(directory, "memory.swap.max"), memoryBytes === undefined ? "max" : "0");
+      }
+      if (peakFile !== undefined) writeSync(peakFile, "reset");
+      if (bindsCores) write(join(directory, "cpuset.cpus"), cores?.join(",") ?? "\n");
+      return { outOfMemoryKills: kills(), cpuMicroseconds: cpuMicroseconds() };
+    },
+    usage(baseline) {
+      const peak = peakFile === undefined ? read(join(directory, "memory.peak")) : readStart(peakFile);
       return {
-        reusable: peakFile !== undefined,
-        join: [join(directory, "cgroup.procs")],
-        folders: [directory, directory],
-        prepare({ memoryBytes, cores }) {
-          write(join(directory, "memory.max"), memoryBytes === undefined ? "max" : String(memoryBytes));
-          write(join(directory, "memory.swap.max"), memoryBytes === undefined ? "max" : "0");
-          if (peakFile !== undefined) writeSync(peakFile, "reset");
-          if (bindsCores) write(join(directory, "cpuset.cpus"), cores?.join(",") ?? "\n");
-          return {
-            outOfMemoryKills: field(read(join(directory, "memory.events")), "oom_kill"),
-            cpuMicroseconds: field(read(join(directory, "cpu.stat")), "usage_usec"),
-          };
-        },
-        usage(baseline) {
-          const peak = peakFile === undefined ? read(join(directory, "memory.peak")) : readStart(peakFile);
-          return {
-            cpuMilliseconds: Math.round(
-              (field(read(join(directory, "cpu.stat")), "usage_usec") - baseline.cpuMicroseconds) / 1000,
-            ),
-            peakMemoryBytes: peak === undefined ? undefined : Number(peak),
-            outOfMemoryKills: field(read(join(directory, "memory.events")), "oom_kill") - baseline.outOfMemoryKills,
-          };
-        },
-        remove() {
-          if (peakFile !== undefined) closeSync(peakFile);
-          removeDirectory(directory);
-        },
+        cpuMilliseconds: Math.round((cpuMicroseconds() - baseline.cpuMicroseconds) / 1000),
+        peakMemoryBytes: !limitsMemory || peak === undefined ? undefined : Number(peak),
+        outOfMemoryKills: kills() - baseline.outOfMemoryKills,
       };
+    },
+    remove() {
+      if (peakFile !== undefined) closeSync(peakFile);
+      removeDirectory(directory);
     },
   };
 }

@@ -122,6 +122,11 @@ export function capabilitiesOf(
   cgroups: Cgroups | undefined,
 ): Capabilities {
   const noGroups = "no control groups can be written here (they need root, or a delegated cgroup v2)";
+  const memory =
+    cgroups === undefined
+      ? noGroups
+      : cgroups.limitsMemory ||
+        "the control groups (version 2) that can be written here are without the memory controller";
   const tools = hostTools();
   return {
     ownNamespaces: driver.namespaces === "none" ? (whyNotSandbox ?? "no namespaces") : true,
@@ -130,8 +135,8 @@ export function capabilitiesOf(
       : tools.setpriv === undefined
         ? "setpriv of util-linux is not installed"
         : true,
-    memoryLimit: cgroups === undefined ? noGroups : true,
-    memoryAccounting: cgroups === undefined ? `sampled from /proc once a second: ${noGroups}` : true,
+    memoryLimit: memory,
+    memoryAccounting: memory === true ? true : `sampled from /proc once a second: ${memory}`,
     cpuBinding:
       cgroups?.bindsCores === true || tools.taskset !== undefined
         ? true

@@ -223,7 +223,7 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
   const volumesDirectory = driver.name === "process" && asRoot ? join("/run", name) : join(directory, "volumes");
   const volumes = new Volumes(volumesDirectory, options.dataDirectory, references);
   const leftovers = driver.name === "process" ? new Leftovers() : undefined;
-  const sampler = cgroups === undefined ? new MemorySampler(tasks) : undefined;
+  const sampler = cgroups?.limitsMemory !== true ? new MemorySampler(tasks) : undefined;
   const enough = real.reduce((sum, { cpus }) => sum + cpus, 0) <= cores.length;
   let next = 0;
   const node = new Map<string, { cores: CoreBinding; driver?: Driver }>();
