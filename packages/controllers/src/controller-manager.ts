@@ -226,6 +226,18 @@ function watch(stores: Stores, parts: Watchers): void {
     update: (queue) => scheduling.putQueue(queue),
     delete: (queue) => scheduling.removeQueue(queue.metadata.name),
   });
+  stores.reservations.addHandler({
+    add: (reservation) => {
+      if (!isReading) scheduling.reservationChanged(reservation, false);
+    },
+    // Its status is the controllers' own.
+    update: (reservation, before) => {
+      if (reservation.metadata.generation !== before.metadata.generation) {
+        scheduling.reservationChanged(reservation, false);
+      }
+    },
+    delete: (reservation) => scheduling.reservationChanged(reservation, true),
+  });
   const siteChanged = (): void => {
     if (isReading) return;
     scheduling.siteChanged();

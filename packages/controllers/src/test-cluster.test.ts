@@ -268,3 +268,17 @@ export async function waitFor(
     ending.abort();
   }
 }
+
+/** Asks again until the answer satisfies a condition; the last answer on a timeout is in the error. */
+export async function waitUntil<T>(
+  ask: () => Promise<T>,
+  holds: (answer: T) => boolean,
+  timeoutMs = 30_000,
+): Promise<T> {
+  for (const end = performance.now() + timeoutMs; ;) {
+    const answer = await ask();
+    if (holds(answer)) return answer;
+    if (performance.now() > end) throw new Error(`not reached in ${timeoutMs} ms: ${JSON.stringify(answer)}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}

@@ -1,5 +1,5 @@
 /** The state of `scheduling` as far as it is made of nodes, queues and the site; jobs are fed by {@link JobFeed}. */
-import type { Amounts, Membership, Node, Pod, QualityOfService, Queue } from "@berth/kinds";
+import type { Amounts, Membership, Node, Pod, QualityOfService, Queue, Reservation } from "@berth/kinds";
 import {
   apiVersion,
   capacityOf,
@@ -27,6 +27,7 @@ import type { WorkloadRecord } from "../model/record.ts";
 import type { Stores } from "../stores.ts";
 import type { Writer } from "../writer.ts";
 import { AssociationFeed } from "./association-feed.ts";
+import { ReservationFeed } from "./reservation-feed.ts";
 import { addAmounts } from "./snapshot.ts";
 
 export interface ClusterEvents {
@@ -41,6 +42,7 @@ export class LiveCluster {
   readonly #stores: Stores;
   readonly #events: ClusterEvents;
   readonly associations: AssociationFeed;
+  readonly reservations: ReservationFeed;
   #resources: string[] = [];
   #core!: ClusterState;
   #decide!: (now: number) => Decisions;
@@ -55,6 +57,7 @@ export class LiveCluster {
     this.#stores = stores;
     this.#events = events;
     this.associations = new AssociationFeed(context, stores, writer);
+    this.reservations = new ReservationFeed(context, stores, writer, () => events.changed());
   }
 
   get core(): ClusterState {
@@ -94,6 +97,7 @@ export class LiveCluster {
       this.#core.putQueue(queueInput(queue, this.#resources, this.site));
     for (const pod of this.#stores.pods.values()) this.countForeign(pod, false);
     for (const node of this.#stores.nodes.values()) this.#put(node);
+    this.reservations.feed(this.#core);
     this.#isMade = true;
   }
 
@@ -105,11 +109,13 @@ export class LiveCluster {
     const isNew = (name: string): boolean => name.includes("/") && !this.#resources.includes(name);
     if (Object.keys(capacityOf(node)).some(isNew)) this.#events.outgrown();
     else this.#put(node);
+    this.reservations.nodesChanged();
     this.#events.changed();
   }
 
   removeNode(name: string): void {
     this.#core.removeNode(name);
+    this.reservations.nodesChanged();
     this.#events.changed();
   }
 
@@ -147,6 +153,12 @@ export class LiveCluster {
   qualityOfServiceChanged(qos: QualityOfService, isDeleted: boolean): void {
     if (isDeleted) this.associations.removeQualityOfService(qos.metadata.name);
     else this.associations.putQualityOfService(qos);
+    this.#events.changed();
+  }
+
+  reservationChanged(reservation: Reservation, isDeleted: boolean): void {
+    if (isDeleted) this.reservations.remove(reservation.metadata.name);
+    else this.reservations.put(reservation);
     this.#events.changed();
   }
 

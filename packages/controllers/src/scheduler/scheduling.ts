@@ -1,5 +1,5 @@
 /** Decides after each change, begins what is decided, and tells of what waits: the parts of scheduling put together. */
-import type { Membership, Node, Pod, QualityOfService, Queue } from "@berth/kinds";
+import type { Membership, Node, Pod, QualityOfService, Queue, Reservation } from "@berth/kinds";
 import { isFinal, parseIndexList } from "@berth/kinds";
 import { type Decisions, explain, type Foresight, type Start, submitRefusal } from "@berth/scheduling";
 import type { Context } from "../context.ts";
@@ -66,6 +66,7 @@ export class Scheduling implements LifeEvents {
 
   start(): void {
     this.#isRunning = true;
+    this.#cluster.reservations.retry();
     this.wake();
   }
 
@@ -76,6 +77,7 @@ export class Scheduling implements LifeEvents {
       this.#jobs.add(record);
       for (const attempt of record.live.values()) this.#jobs.adopted(record, attempt);
     }
+    this.#cluster.reservations.retry();
   }
 
   // What changes around jobs
@@ -110,6 +112,10 @@ export class Scheduling implements LifeEvents {
 
   qualityOfServiceChanged(qos: QualityOfService, isDeleted: boolean): void {
     this.#cluster.qualityOfServiceChanged(qos, isDeleted);
+  }
+
+  reservationChanged(reservation: Reservation, isDeleted: boolean): void {
+    this.#cluster.reservationChanged(reservation, isDeleted);
   }
 
   /** Whether there are limits that a submission may be refused by. */
@@ -196,6 +202,7 @@ export class Scheduling implements LifeEvents {
     const decisions = this.#cluster.decide();
     for (const start of decisions.starts) this.#begin(start);
     this.#report(decisions);
+    this.#cluster.reservations.tell(this.#cluster.now());
     for (const id of decisions.expired) this.#expire(id);
     if (decisions.nextWake !== undefined) {
       const milliseconds = Math.max(10, decisions.nextWake * 1000 - this.#context.now());

@@ -12,6 +12,7 @@ import type { DependencyInput, DependencyOutcome, JobInput, PodSetInput } from "
 import { seconds } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { WorkloadRecord } from "../model/record.ts";
+import { wrappedPodOf } from "../model/wrapped-pod.ts";
 
 export function graceSecondsOf(workload: Workload, site: Site | undefined): number {
   return workload.spec.graceSeconds ?? site?.spec.graceSeconds ?? defaultGraceSeconds;
@@ -67,6 +68,9 @@ export function jobInput(record: WorkloadRecord, context: JobContext): JobInput 
     queues: [status.queue ?? context.queue.metadata.name],
     submitTime: seconds(status.submitTime ?? metadata.creationTimestamp) ?? 0,
     nice: spec.nice,
+    reservation: spec.reservation,
+    // A pod that its user made cannot be made again.
+    ...(spec.requeue?.onPreemption === false || wrappedPodOf(workload) !== undefined ? { requeue: false } : {}),
     podSets: podSetInputs(workload, context.queue, context.resources),
     nodes: nodesOf(workload),
     excludedNodes: placement?.excludedNodes,
