@@ -141,10 +141,12 @@ export interface FairShareRow {
   normalizedShares: number;
   /** Decayed, with running jobs charged until now: Slurm's RawUsage. */
   billingSeconds: number;
-  /** Part of the usage of the account above. */
+  /** What running jobs may still use until the end of their slots: for the order it counts at once. */
+  promisedBillingSeconds: number;
+  /** Part of the usage (with what is promised) of the account above. */
   effectiveUsage: number;
-  /** Normalized shares by effective usage; Infinity where nothing was used. */
-  levelFairShare: number;
+  /** Normalized shares by effective usage; Infinity where nothing was used. Absent: it competes with nobody. */
+  levelFairShare: number | undefined;
   /** Of users: rank by users, in (0, 1]; the fair share factor of their jobs. */
   fairShare?: number;
 }

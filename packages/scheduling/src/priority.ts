@@ -1,19 +1,79 @@
 import { compareWithin } from "./classes.ts";
 import type { JobClass } from "./classes.ts";
+import type { PriorityFactor, PriorityPolicy } from "./priority-types.ts";
 import type { JobRecord } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
 
-/** Priority of a job of a class at this moment: higher first. */
-export function priorityNow(_store: ClusterStore, jobClass: JobClass, _job: JobRecord): number {
-  const { priority, nice } = jobClass.input;
-  return priority ?? -(nice ?? 0);
+export const defaultHalfLifeSeconds = 7 * 86_400;
+
+/** The policy of priority with nothing left open. */
+export interface PriorityRules {
+  weights: Record<PriorityFactor, number>;
+  maxAgeSeconds: number;
+  halfLifeSeconds: number;
+  favorSmall: boolean;
+}
+
+export function priorityRules({ weights = {}, maxAgeSeconds, halfLifeSeconds, favorSmall }: PriorityPolicy): PriorityRules {
+  const { age = 0, fairShare = 0, jobSize = 0, queue = 0, qos = 0 } = weights;
+  return {
+    weights: { age, fairShare, jobSize, queue, qos },
+    maxAgeSeconds: maxAgeSeconds ?? 7 * 86_400,
+    halfLifeSeconds: halfLifeSeconds === "None" ? Infinity : (halfLifeSeconds ?? defaultHalfLifeSeconds),
+    favorSmall: favorSmall ?? false,
+  };
+}
+
+export function ageFactor({ maxAgeSeconds }: PriorityRules, job: JobRecord, now: number): number {
+  return Math.min(1, Math.max(0, now - job.input.submitTime) / maxAgeSeconds);
+}
+
+/** The largest part that it asks of any resource of all nodes together. */
+export function sizeFactor(store: ClusterStore, { shape }: JobClass): number {
+  const totals = store.totals();
+  let share = 0;
+  for (const [index, amount] of shape.total.entries()) {
+    if (amount > 0) share = Math.max(share, totals[index]! > 0 ? Math.min(1, amount / totals[index]!) : 1);
+  }
+  return store.rules.favorSmall ? 1 - share : share;
+}
+
+export function queueFactor(store: ClusterStore, { shape }: JobClass): number {
+  const factor = store.queue(shape.input.queues[0] ?? "")?.priorityFactor ?? 1;
+  return store.largestQueueFactor === 0 ? 0 : Math.min(1, factor / store.largestQueueFactor);
+}
+
+/** What does not change with time, and is the same for all of a class. */
+function fixedPart(store: ClusterStore, jobClass: JobClass): number {
+  if (jobClass.fixedVersion !== store.priorityVersion) {
+    const { weights } = store.rules;
+    let sum = -(jobClass.input.nice ?? 0);
+    if (weights.jobSize > 0) sum += weights.jobSize * sizeFactor(store, jobClass);
+    if (weights.queue > 0) sum += weights.queue * queueFactor(store, jobClass);
+    if (weights.qos > 0) sum += weights.qos * store.accounts.qualityFactor(store.charging.qosOf(jobClass));
+    jobClass.fixedVersion = store.priorityVersion;
+    jobClass.fixedPriority = sum;
+  }
+  return jobClass.fixedPriority;
+}
+
+/** Priority of a job without the part of its association: between jobs of one association it tells the order. */
+export function ownPriority(store: ClusterStore, jobClass: JobClass, job: JobRecord): number {
+  const { priority } = jobClass.input;
+  if (priority !== undefined) return priority;
+  const { age } = store.rules.weights;
+  return fixedPart(store, jobClass) + (age > 0 ? age * ageFactor(store.rules, job, store.now) : 0);
+}
+
+/** The part that all jobs of an association have in common. */
+export function sharePriority(store: ClusterStore, jobClass: JobClass): number {
+  const { fairShare } = store.rules.weights;
+  if (fairShare === 0 || jobClass.input.priority !== undefined) return 0;
+  return fairShare * store.accounts.fairShareOf(jobClass.association);
 }
 
 /** The order of jobs at this moment: tier, priority, submit time, id. Negative: `a` first. */
 export function compareJobs(store: ClusterStore, a: JobRecord, b: JobRecord): number {
-  return (
-    b.class.shape.tier - a.class.shape.tier ||
-    priorityNow(store, b.class, b) - priorityNow(store, a.class, a) ||
-    compareWithin(a, b)
-  );
+  const priority = (job: JobRecord): number => ownPriority(store, job.class, job) + sharePriority(store, job.class);
+  return b.class.shape.tier - a.class.shape.tier || priority(b) - priority(a) || compareWithin(a, b);
 }
