@@ -11,7 +11,7 @@ import { arrange, factorBehind, rank } from "./fair-share.ts";
 import { Account, Association, Party, QualityOfService } from "./parties.ts";
 import type { Run } from "./records.ts";
 import type { QueueInput, Time } from "./types.ts";
-import { accrued, decayOver } from "./usage.ts";
+import { decayOver } from "./usage.ts";
 import type { Rate } from "./usage.ts";
 
 export const rootName = "root";
@@ -61,7 +61,8 @@ export class Accounts {
     const path = [input.name];
     for (let name = input.parent; name !== undefined; name = this.accounts.get(name)?.input?.parent) {
       path.push(name);
-      if (name === input.name) throw new SchedulingError(`account ${input.name} would be above itself: ${path.join(" in ")}`);
+      if (name === input.name)
+        throw new SchedulingError(`account ${input.name} would be above itself: ${path.join(" in ")}`);
     }
     const account = this.#account(input.name);
     account.input = { ...input };
@@ -207,7 +208,7 @@ export class Accounts {
     arrange(this.root);
   }
 
-  /** All whose jobs these are, innermost first, each with the user in it where limits ask for that. */
+  /** All whose jobs these are: queue, QOS, member, accounts, each with the user in it where limits ask for that. */
   partiesOf({ account, user, queue, qos }: Owner): Party[] {
     this.#arrange();
     const parties: Party[] = [];
@@ -218,8 +219,10 @@ export class Accounts {
     };
     add(this.#queue(queue));
     if (qos !== undefined) add(this.#quality(qos));
-    parties.push(this.association(account, user));
-    for (let of: Account | undefined = this.#account(account); of !== undefined; of = of.parent) add(of);
+    const innermost = this.accounts.get(account);
+    const association = innermost?.members.get(user);
+    if (association !== undefined) parties.push(association);
+    for (let of: Account | undefined = innermost; of !== undefined; of = of.parent) add(of);
     return parties;
   }
 
@@ -227,14 +230,14 @@ export class Accounts {
    * Counts and charges everything anew after the tree or limits changed: usage that is over stays with members, queues and
    * qualities of service; that of accounts is summed up.
    */
-  recount(runs: Iterable<Run>, partiesOf: (run: Run) => Party[], now: Time): void {
+  recount(runs: Iterable<Run>, partiesOf: (run: Run) => readonly Party[], now: Time): void {
     this.#arrange();
     const all = this.#all();
     for (const party of all) {
       party.meter.advance(now, this.halfLifeSeconds);
       party.meter.stopAll();
       party.running = 0;
-      party.pending = 0;
+      party.submitted = 0;
       party.users.clear();
     }
     const sum = (account: Account): void => {
@@ -249,19 +252,15 @@ export class Accounts {
     for (const run of runs) {
       for (const party of partiesOf(run)) {
         party.running += 1;
-        party.meter.begin(run.rate, party.meter.asOf, run.end, now, this.halfLifeSeconds);
+        party.meter.begin(run.rate, Math.max(party.meter.asOf, now), run.end, now, this.halfLifeSeconds);
       }
     }
   }
 
   #all(): Party[] {
-    const accounts = [...this.accounts.values()];
-    return [
-      ...accounts,
-      ...accounts.flatMap(({ members }) => [...members.values()]),
-      ...this.queues.values(),
-      ...this.qualities.values(),
-    ];
+    const all: Party[] = [...this.accounts.values(), ...this.queues.values(), ...this.qualities.values()];
+    for (const { members } of this.accounts.values()) all.push(...members.values());
+    return all;
   }
 
   // --- usage
@@ -277,7 +276,8 @@ export class Accounts {
     const weights = this.#queueOf(queue)?.billingWeights;
     const factor = this.qualities.get(qos ?? "")?.input?.usageFactor ?? 1;
     let billing = 0;
-    if (weights !== undefined) for (const [index, weight] of weights.entries()) billing += weight * (amounts[index] ?? 0);
+    if (weights !== undefined)
+      for (const [index, weight] of weights.entries()) billing += weight * (amounts[index] ?? 0);
     else {
       const cpu = this.#resources.indexOf("cpu");
       billing = cpu < 0 ? (amounts[0] ?? 0) : amounts[cpu]! / 1000;
@@ -288,7 +288,7 @@ export class Accounts {
   begin(run: Run, parties: readonly Party[], now: Time): void {
     for (const party of parties) {
       party.running += 1;
-      party.meter.begin(run.rate, run.start, run.end, now, this.halfLifeSeconds);
+      party.meter.begin(run.rate, run.chargedFrom, run.end, now, this.halfLifeSeconds);
     }
     this.#startsSinceRanking += 1;
   }
@@ -301,14 +301,17 @@ export class Accounts {
     this.#rankedAt = undefined;
   }
 
-  setUsage(record: UsageRecord, now: Time): void {
+  /** `charged`: what running jobs have used of what is known. */
+  setUsage(record: UsageRecord, now: Time, charged: ReadonlyMap<Party, Rate>): void {
     const { account, user, queue, qos, billingSeconds, resourceSeconds = [], asOf } = record;
     const names = [account, queue, qos].filter((name) => name !== undefined);
     if (names.length !== 1 || (account === undefined) !== (user === undefined)) {
       throw new SchedulingError("usage is that of a user in an account, of a queue, or of a QOS");
     }
     if (![billingSeconds, ...resourceSeconds].every((amount) => Number.isFinite(amount) && amount >= 0)) {
-      throw new SchedulingError(`usage of ${user ?? names[0]}: ${billingSeconds} billing seconds, must be a number from 0`);
+      throw new SchedulingError(
+        `usage of ${user ?? names[0]}: ${billingSeconds} billing seconds, must be a number from 0`,
+      );
     }
     const party =
       account !== undefined
@@ -316,28 +319,19 @@ export class Accounts {
         : queue !== undefined
           ? this.#queue(queue)
           : this.#quality(qos!);
-    party.meter.advance(Math.max(now, asOf), this.halfLifeSeconds);
+    party.meter.advance(now, this.halfLifeSeconds);
     const kept = decayOver(party.meter.asOf - asOf, this.halfLifeSeconds);
+    const running = charged.get(party);
     party.meter.set(
-      billingSeconds * kept,
-      resourceSeconds.map((amount) => amount * kept),
+      billingSeconds * kept + (running?.billing ?? 0),
+      this.#resources.map((_, index) => (resourceSeconds[index] ?? 0) * kept + (running?.amounts[index] ?? 0)),
     );
     this.version += 1;
     this.#rankedAt = undefined;
   }
 
-  /** Usage of what is over, decayed to `now`; `runsOf` tells what runs of a party. */
-  usage(runs: Iterable<Run>, partiesOf: (run: Run) => Party[], now: Time): UsageRecord[] {
-    const charged = new Map<Party, { billing: number; amounts: number[] }>();
-    for (const run of runs) {
-      const seconds = accrued(Math.max(0, now - run.start), this.halfLifeSeconds);
-      for (const party of partiesOf(run)) {
-        let sum = charged.get(party);
-        if (sum === undefined) charged.set(party, (sum = { billing: 0, amounts: this.#resources.map(() => 0) }));
-        sum.billing += run.rate.billing * seconds;
-        for (const [index, amount] of run.rate.amounts.entries()) sum.amounts[index]! += amount * seconds;
-      }
-    }
+  /** Usage of what is over, decayed to `now`; `charged` is that of running jobs. */
+  usage(charged: ReadonlyMap<Party, Rate>, now: Time): UsageRecord[] {
     const records: UsageRecord[] = [];
     const add = (of: Partial<UsageRecord>, party: Party): void => {
       const running = charged.get(party);
@@ -410,11 +404,13 @@ export class Accounts {
       const total = level?.seat.usage ?? 0;
       return {
         shares,
-        normalizedShares: level === undefined || shares === "Parent" ? 1 : level.levelShares === 0 ? 0 : shares / level.levelShares,
+        normalizedShares:
+          level === undefined || shares === "Parent" ? 1 : level.levelShares === 0 ? 0 : shares / level.levelShares,
         billingSeconds: meter.usedAt(now, this.halfLifeSeconds),
         promisedBillingSeconds: meter.promisedAt(now),
         effectiveUsage: level === undefined ? 1 : total === 0 ? 0 : this.#usageOf(one, now) / total,
-        levelFairShare: level === undefined || (one instanceof Account && shares === "Parent") ? undefined : seat.levelFairShare,
+        levelFairShare:
+          level === undefined || (one instanceof Account && shares === "Parent") ? undefined : seat.levelFairShare,
       };
     };
     const visit = (account: Account): void => {

@@ -1,4 +1,4 @@
-import type { LimitHit } from "./account-types.ts";
+import type { LimitHit, UsageRecord } from "./account-types.ts";
 import type { Accounts } from "./accounts.ts";
 import type { JobClass } from "./classes.ts";
 import { limitAgainst } from "./limits.ts";
@@ -6,6 +6,8 @@ import type { Party } from "./parties.ts";
 import { pendingTasks } from "./records.ts";
 import type { Charge, JobRecord, Run } from "./records.ts";
 import type { QueueInput, Time } from "./types.ts";
+import { accrued } from "./usage.ts";
+import type { Rate } from "./usage.ts";
 
 /** Counts and charges jobs to whom they belong, as they wait, run and end. */
 export class Charging {
@@ -57,28 +59,28 @@ export class Charging {
     this.#accounts.recount(this.runs(), (run) => this.#ofRun(run), now);
     for (const job of this.#jobs.values()) {
       if (job.counted === 0) continue;
-      for (const party of this.#ofPending(job)) party.pending += job.counted;
+      for (const party of this.#ofSubmitted(job)) party.submitted += job.counted;
     }
   }
 
   *runs(): IterableIterator<Run> {
-    for (const job of this.#jobs.values()) if (job.runs !== undefined) yield* job.runs.values();
+    for (const job of this.#jobs.values()) yield* runsOf(job);
   }
 
   #ofRun(run: Run): readonly Party[] {
     return this.partiesOf(run.job.class, run.queue);
   }
 
-  #ofPending(job: JobRecord): readonly Party[] {
+  #ofSubmitted(job: JobRecord): readonly Party[] {
     return this.partiesOf(job.class, job.class.shape.input.queues[0] ?? "");
   }
 
-  /** The number of tasks that wait may have changed. */
-  count(job: JobRecord, now: Time, pending = pendingTasks(job)): void {
-    if (pending === job.counted) return;
+  /** The number of tasks that wait and run may have changed. */
+  count(job: JobRecord, now: Time, tasks = pendingTasks(job) + (job.runs?.size ?? 0)): void {
+    if (tasks === job.counted) return;
     this.settle(now);
-    for (const party of this.#ofPending(job)) party.pending += pending - job.counted;
-    job.counted = pending;
+    for (const party of this.#ofSubmitted(job)) party.submitted += tasks - job.counted;
+    job.counted = tasks;
   }
 
   begin(run: Run, now: Time): void {
@@ -98,18 +100,47 @@ export class Charging {
     for (const { meter } of this.#ofRun(run)) meter.move(run.rate, end - run.end);
   }
 
+  setUsage(usage: UsageRecord, now: Time): void {
+    const known = Math.max(now, usage.asOf);
+    this.#accounts.setUsage(usage, known, this.#charged(known));
+  }
+
+  usage(now: Time): UsageRecord[] {
+    this.settle(now);
+    return this.#accounts.usage(this.#charged(now), now);
+  }
+
+  /** What of the usage that is known is that of running jobs. */
+  #charged(now: Time): Map<Party, Rate> {
+    const charged = new Map<Party, { billing: number; amounts: number[] }>();
+    for (const run of this.runs()) {
+      const seconds = accrued(Math.max(0, now - run.chargedFrom), this.#accounts.halfLifeSeconds);
+      for (const party of this.#ofRun(run)) {
+        let sum = charged.get(party);
+        if (sum === undefined) {
+          sum = { billing: 0, amounts: Array.from({ length: this.#width }, () => 0) };
+          charged.set(party, sum);
+        }
+        sum.billing += run.rate.billing * seconds;
+        for (const [index, amount] of run.rate.amounts.entries()) sum.amounts[index]! += amount * seconds;
+      }
+    }
+    return charged;
+  }
+
   /** A job is about to change its class: what it is counted and charged for is taken away, to be given back by {@link enter}. */
   leave(job: JobRecord, now: Time): void {
     this.count(job, now, 0);
-    for (const run of job.runs?.values() ?? []) this.end(run, now);
+    for (const run of runsOf(job)) this.end(run, now);
   }
 
   enter(job: JobRecord, now: Time): void {
     this.count(job, now);
-    for (const run of job.runs?.values() ?? []) {
+    for (const run of runsOf(job)) {
       this.settle(now);
       // What it used so far stays with those whom it belonged to.
-      this.#accounts.begin({ ...run, start: Math.max(run.start, now) }, this.#ofRun(run), now);
+      run.chargedFrom = Math.max(run.start, now);
+      this.#accounts.begin(run, this.#ofRun(run), now);
     }
   }
 
@@ -117,7 +148,12 @@ export class Charging {
    * The limit that keeps a job of the class from running in a queue now; undefined: none. `charges` and `seconds` as placed; absent:
    * the least that it may get.
    */
-  limitIn(jobClass: JobClass, queue: string, now: Time, placed?: { charges: readonly Charge[]; seconds: number }): LimitHit | undefined {
+  limitIn(
+    jobClass: JobClass,
+    queue: string,
+    now: Time,
+    placed?: { charges: readonly Charge[]; seconds: number },
+  ): LimitHit | undefined {
     if (!this.#accounts.hasLimits) return undefined;
     this.settle(now);
     const { shape } = jobClass;
@@ -125,6 +161,29 @@ export class Charging {
     const seconds = placed?.seconds ?? shape.minSlotSeconds;
     const wallTimeSeconds = seconds - (shape.input.overheadSeconds ?? 0);
     return limitAgainst(this.#accounts, this.partiesOf(jobClass, queue), { amounts, seconds, wallTimeSeconds }, now);
+  }
+
+  /** When usage that decays no longer speaks against the class; undefined: never, or only when something ends. */
+  limitedUntil(jobClass: JobClass, { of, what, resource, limit, asked }: LimitHit, now: Time): Time | undefined {
+    const { halfLifeSeconds } = this.#accounts;
+    if (what !== "ResourceMinutes" || halfLifeSeconds === Infinity || asked > limit) return undefined;
+    const parties = jobClass.shape.open.flatMap(({ queue }) => this.partiesOf(jobClass, queue));
+    const meter = parties.find(({ holder }) => holder === of)?.meter;
+    if (meter === undefined) return undefined;
+    const left = (limit - asked) * 60;
+    const isFree = (time: Time): boolean =>
+      meter.usedAmountAt(resource!, time, halfLifeSeconds) + meter.promisedAmountAt(resource!, time) <= left;
+    let [low, high] = [now, now + 1];
+    while (!isFree(high)) {
+      if (high - now > 1000 * halfLifeSeconds) return undefined;
+      [low, high] = [high, high + 2 * (high - now)];
+    }
+    while (high - low > 1) {
+      const middle = Math.floor((low + high) / 2);
+      if (isFree(middle)) high = middle;
+      else low = middle;
+    }
+    return high;
   }
 
   /** The limit that keeps the class from running in any of its queues. */
@@ -138,6 +197,12 @@ export class Charging {
     }
     return first;
   }
+}
+
+/** Tasks of a lease share one. */
+function runsOf(job: JobRecord): Iterable<Run> {
+  if (job.runs === undefined) return [];
+  return job.sharing > 0 ? new Set(job.runs.values()) : job.runs.values();
 }
 
 /** What the charges take of all nodes together. */

@@ -1,3 +1,4 @@
+import type { Accounts } from "./accounts.ts";
 import { JobClass } from "./classes.ts";
 import { Shape, shapeKey } from "./shape.ts";
 import type { ResourceKinds } from "./shape.ts";
@@ -10,9 +11,11 @@ export class ClassTable {
   readonly #kinds: ResourceKinds;
   /** Tier of a queue by its name. */
   readonly #tierOf: (queue: string) => number;
+  readonly #accounts: Accounts;
   #nextShape = 0;
 
-  constructor(kinds: ResourceKinds, tierOf: (queue: string) => number) {
+  constructor(kinds: ResourceKinds, tierOf: (queue: string) => number, accounts: Accounts) {
+    this.#accounts = accounts;
     this.#kinds = kinds;
     this.#tierOf = tierOf;
   }
@@ -31,7 +34,8 @@ export class ClassTable {
     const key = [shape.id, account, user, qos, reservation, priority, nice].join("\0");
     let jobClass = this.classes.get(key);
     if (jobClass === undefined) {
-      jobClass = new JobClass(key, shape, input);
+      jobClass = new JobClass(key, shape, input, this.#accounts.association(account, user));
+      jobClass.association.classes += 1;
       shape.classes += 1;
       this.classes.set(key, jobClass);
     }
@@ -44,6 +48,8 @@ export class ClassTable {
     jobClass.members -= 1;
     if (jobClass.members > 0) return;
     this.classes.delete(jobClass.key);
+    jobClass.association.classes -= 1;
+    this.#accounts.forgetUnused(jobClass.association);
     jobClass.shape.classes -= 1;
     if (jobClass.shape.classes === 0) this.shapes.delete(jobClass.shape.key);
   }

@@ -1,3 +1,5 @@
+import type { LimitHit } from "./account-types.ts";
+import type { Association, Party } from "./parties.ts";
 import type { JobRecord } from "./records.ts";
 import type { Shape } from "./shape.ts";
 import type { JobInput, WaitReason } from "./types.ts";
@@ -20,10 +22,21 @@ export class JobClass {
   obstacle: WaitReason | undefined = undefined;
   /** Why they wait, if only for what an advance reservation keeps from them; as last told. */
   block: WaitReason | undefined = undefined;
-  /** Priority of the job at the cursor. */
+  /** The obstacle that this pass has found, and the limit, if that is what it is. */
+  found: WaitReason | undefined = undefined;
+  limitHit: LimitHit | undefined = undefined;
+  /** Priority of the job at the cursor, without the part that all jobs of the association have in common. */
   priority = 0;
+  /** What of it does not change with time. */
+  fixedPriority = 0;
+  fixedVersion = -1;
+  readonly association: Association;
+  /** By queue: whose jobs they are; for which version of the accounts. */
+  readonly parties = new Map<string, readonly Party[]>();
+  partiesVersion = -1;
 
-  constructor(key: string, shape: Shape, input: JobInput) {
+  constructor(key: string, shape: Shape, input: JobInput, association: Association) {
+    this.association = association;
     this.key = key;
     this.shape = shape;
     const { user, account, qos, reservation, priority, nice } = input;
@@ -85,9 +98,4 @@ export class JobClass {
 /** The order within a class: submit time, id. What else orders jobs is the same for all of a class. */
 export function compareWithin(a: JobRecord, b: JobRecord): number {
   return a.input.submitTime - b.input.submitTime || a.id - b.id;
-}
-
-/** Tier, priority, submit time, id of the jobs that a pass has come to. Negative: `a` first. */
-export function compareClasses(a: JobClass, b: JobClass): number {
-  return b.shape.tier - a.shape.tier || b.priority - a.priority || compareWithin(a.at(a.cursor)!, b.at(b.cursor)!);
 }

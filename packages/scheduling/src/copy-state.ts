@@ -7,7 +7,8 @@ export function copyState(from: ClusterStore, copy: ClusterStore): void {
   copy.now = from.now;
   copy.topology.levels = from.topology.levels;
   copy.licences = from.licences;
-  for (const [name, queue] of from.queues) copy.queues.set(name, queue);
+  for (const queue of from.queues.values()) copy.putQueue(queue);
+  copy.accounts.copy(from.accounts);
   for (const node of from.table.nodes) {
     if (node.reservation !== undefined) continue;
     const { input, state, capacity, details } = node;
@@ -59,6 +60,8 @@ export function copyState(from: ClusterStore, copy: ClusterStore): void {
     copy.plan.set(twin, reservation);
     if (job.lifted !== undefined) copy.plan.lift(twin);
   }
+  copy.charging.settle(copy.now);
+  copy.accounts.copyMeters(from.accounts);
   copy.plan.gained = from.plan.gained;
   copy.plan.unsure = true;
 }

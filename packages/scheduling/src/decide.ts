@@ -1,4 +1,4 @@
-import { compareClasses, compareWithin } from "./classes.ts";
+import { compareWithin } from "./classes.ts";
 import type { JobClass } from "./classes.ts";
 import { Heap } from "./heap.ts";
 import { improvableOn } from "./improve.ts";
@@ -7,6 +7,7 @@ import { obstacleOf } from "./obstacles.ts";
 import { ClassOrder } from "./order.ts";
 import { rulesHold } from "./keep-rules.ts";
 import { isRuled, lacksPods, mayFitNow } from "./place.ts";
+import { compareJobs, rankNow } from "./priority.ts";
 import type { JobRecord } from "./records.ts";
 import { report } from "./report.ts";
 import { blockOf, closureOf, reservationObstacle } from "./reservation-blocks.ts";
@@ -52,6 +53,7 @@ class Pass {
     const store = this.#store;
     store.advance.settle();
     wake(store);
+    rankNow(store);
     const open = this.#openClasses();
     this.#passOver();
     const behind = this.#inOrder(open);
@@ -70,8 +72,7 @@ class Pass {
   /** Sets a class aside that waits for pods to be there, as one that waits for a dependency. */
   #lacksPods(jobClass: JobClass): boolean {
     if (!jobClass.shape.concernsPods || !lacksPods(this.#store, jobClass.shape)) return false;
-    jobClass.obstacle = "PodAffinity";
-    for (const job of jobClass.listed()) this.#store.touched.add(job);
+    jobClass.found = "PodAffinity";
     this.#lacking.push(jobClass);
     return true;
   }
@@ -80,7 +81,7 @@ class Pass {
   #passOver(): void {
     const store = this.#store;
     for (const job of [...store.plan.reserved, ...store.plan.lifted]) {
-      if (job.class.obstacle !== undefined) store.plan.drop(job);
+      if (job.class.found !== undefined) store.plan.drop(job);
     }
   }
 
@@ -89,10 +90,9 @@ class Pass {
     for (const jobClass of this.#store.classTable.classes.values()) {
       if (jobClass.begin === jobClass.end) continue;
       const ofShape = obstacleOf(this.#store, jobClass.shape);
-      const obstacle = reservationObstacle(this.#store, jobClass) ?? ofShape ?? closureOf(this.#store, jobClass.shape);
-      if (obstacle !== jobClass.obstacle) for (const job of jobClass.listed()) this.#store.touched.add(job);
-      jobClass.obstacle = obstacle;
-      if (obstacle !== undefined) continue;
+      jobClass.found = reservationObstacle(this.#store, jobClass) ?? ofShape ?? closureOf(this.#store, jobClass.shape);
+      jobClass.limitHit = undefined;
+      if (jobClass.found !== undefined) continue;
       jobClass.cursor = jobClass.begin;
       open.push(jobClass);
     }
@@ -133,6 +133,10 @@ class Pass {
         break;
       }
       this.#visited.add(job);
+      if (this.#isLimited(jobClass)) {
+        store.plan.drop(job);
+        continue;
+      }
       if (reserved[next] === job) {
         do next += 1;
         while (next < reserved.length && this.#visited.has(reserved[next]!));
@@ -168,7 +172,12 @@ class Pass {
       }
       if (start !== undefined) {
         this.#starts.push(start);
+        order.started(jobClass);
         if (jobClass.cursor < jobClass.end) order.push(jobClass);
+        continue;
+      }
+      if (jobClass.limitHit !== undefined) {
+        store.plan.drop(job);
         continue;
       }
       const reservation = store.policy.reservationDepth === 0 ? undefined : reserve(store, job, kept, where);
@@ -177,6 +186,12 @@ class Pass {
       if (jobClass.cursor < jobClass.end) order.push(jobClass);
     }
     return behind;
+  }
+
+  /** Whether a limit keeps all of the class from starting now: they hold nobody back, as those with another obstacle. */
+  #isLimited(jobClass: JobClass): boolean {
+    jobClass.limitHit = this.#store.charging.limitOf(jobClass, this.#now);
+    return jobClass.limitHit !== undefined;
   }
 
   /** Whether the queue may hold another job back: it has fewer reservations than the depth, or nobody waits yet. */
@@ -200,10 +215,12 @@ class Pass {
     const fitting = behind.filter((jobClass) => !this.#lacksPods(jobClass) && mayFitNow(store, jobClass.shape));
     const order = backfillOrder(store, fitting);
     for (let jobClass = order.pop(); jobClass !== undefined; jobClass = order.pop()) {
+      if (this.#isLimited(jobClass)) continue;
       const start = startNow(store, jobClass.at(jobClass.cursor)!);
       // What one of a class is refused, all are refused: the next of the class is not tried.
       if (start === undefined) continue;
       this.#starts.push(start);
+      order.started(jobClass);
       if (jobClass.cursor < jobClass.end) order.push(jobClass);
     }
   }
@@ -214,13 +231,22 @@ function lineOf({ input }: Shape, { queue }: { queue: string }): string {
   return `${queue}\0${input.reservation ?? ""}`;
 }
 
-function backfillOrder(
-  store: ClusterStore,
-  classes: JobClass[],
-): { pop(): JobClass | undefined; push(of: JobClass): void } {
+function backfillOrder(store: ClusterStore, classes: JobClass[]): BackfillOrder {
   const order = store.policy.backfill;
   if (order === "Priority") return new ClassOrder(store, classes);
   const byArrival = (a: JobClass, b: JobClass): number => compareWithin(a.at(a.cursor)!, b.at(b.cursor)!);
-  if (order === "Arrival") return new Heap<JobClass>((a, b) => byArrival(a, b) < 0, classes);
-  return new Heap<JobClass>((a, b) => (a.shape.slotSeconds - b.shape.slotSeconds || compareClasses(a, b)) < 0, classes);
+  const heap = new Heap<JobClass>(
+    order === "Arrival"
+      ? (a, b) => byArrival(a, b) < 0
+      : (a, b) =>
+          (a.shape.slotSeconds - b.shape.slotSeconds || compareJobs(store, a.at(a.cursor)!, b.at(b.cursor)!)) < 0,
+    classes,
+  );
+  return { pop: () => heap.pop(), push: (jobClass) => heap.push(jobClass), started: () => {} };
+}
+
+interface BackfillOrder {
+  pop(): JobClass | undefined;
+  push(jobClass: JobClass): void;
+  started(jobClass: JobClass): void;
 }

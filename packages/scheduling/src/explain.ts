@@ -175,6 +175,7 @@ function addCauses(store: ClusterStore, job: JobRecord, result: Explanation): vo
   }
   if (result.reason === "ArrayTaskLimit" && job.array !== undefined) result.limit = job.array.maxRunning;
   if (result.reason === "Licenses") result.licence = scarceLicence(store.table, job.class.shape, store.now);
+  if (job.class.limitHit !== undefined && result.reason === job.class.obstacle) result.limitHit = job.class.limitHit;
   if (job.class.shape.limit !== undefined && result.reason === job.class.shape.obstacle) {
     result.limit = job.class.shape.limit;
   }

@@ -58,13 +58,13 @@ export function rank(root: Account, usageOf: (party: Sibling, now: Time) => numb
     }
     account.level.sort(compareSiblings);
     let before = 0;
-    account.memberCountBefore = [];
+    account.usersBefore = [];
     for (const [position, one] of account.level.entries()) {
       one.seat.position = position;
-      account.memberCountBefore.push(before);
+      account.usersBefore.push(before);
       before += one instanceof Account ? one.memberCount : 1;
     }
-    account.memberCountBefore.push(before);
+    account.usersBefore.push(before);
   };
   measure(root);
   descend(root.level, false, root.memberCount, next);

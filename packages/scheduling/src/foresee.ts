@@ -1,6 +1,7 @@
 import { decide } from "./decide.ts";
 import { explain } from "./explain.ts";
 import { mostIdleWakes } from "./forecast.ts";
+import { reasonOfLimit } from "./limits.ts";
 import { obstacleOf } from "./obstacles.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
@@ -59,7 +60,12 @@ function glance(store: ClusterStore, job: JobInput, now: Time): Foresight {
   try {
     const record = store.jobs.get(job.id)!;
     const obstacle = obstacleOf(store, record.class.shape);
-    record.reason = store.ownReason(record) ?? obstacle ?? "None";
+    const limitHit = store.charging.limitOf(record.class, asOf);
+    const limited = limitHit === undefined ? undefined : reasonOfLimit(limitHit);
+    record.reason = store.ownReason(record) ?? obstacle ?? limited ?? "None";
+    if (limited !== undefined && record.reason === limited) {
+      Object.assign(record.class, { limitHit, obstacle: limited });
+    }
     const explanation = explain(store, job.id, asOf);
     if (explanation?.start === undefined) return { asOf, explanation };
     const found = earliest(asOf, explanation);

@@ -30,10 +30,10 @@ export function limitAgainstSubmission(parties: readonly Party[], ask: Ask, task
     const hit = perJob(party, ask);
     if (hit !== undefined) return hit;
   }
-  for (const { holder, limits, pending, running } of parties) {
+  for (const { holder, limits, submitted } of parties) {
     const limit = limits?.submittedJobs;
-    if (limit !== undefined && pending + running + tasks > limit) {
-      return { of: holder, what: "SubmittedJobs", limit, inUse: pending + running, asked: tasks };
+    if (limit !== undefined && submitted + tasks > limit) {
+      return { of: holder, what: "SubmittedJobs", limit, inUse: submitted, asked: tasks };
     }
   }
   return undefined;
@@ -69,7 +69,9 @@ function perJob({ holder, limits }: Party, { amounts, seconds, wallTimeSeconds }
   }
   return (
     over(holder, "JobResources", most.resources, nothing, (resource) => amounts[resource] ?? 0) ??
-    over(holder, "JobResourceMinutes", most.resourceMinutes, nothing, (resource) => minutes((amounts[resource] ?? 0) * seconds))
+    over(holder, "JobResourceMinutes", most.resourceMinutes, nothing, (resource) =>
+      minutes((amounts[resource] ?? 0) * seconds),
+    )
   );
 }
 
@@ -83,9 +85,27 @@ function together(accounts: Accounts, party: Party, { amounts, seconds }: Ask, n
   const used = (resource: number): number => meter.usedAmountAt(resource, now, accounts.halfLifeSeconds);
   const asked = (resource: number): number => minutes((amounts[resource] ?? 0) * seconds);
   return (
-    over(holder, "Resources", limits.resources, (resource) => meter.inUse[resource]!, (resource) => amounts[resource] ?? 0) ??
-    over(holder, "ResourceMinutes", limits.resourceMinutes, (resource) => minutes(used(resource) + promised(resource)), asked) ??
-    over(holder, "RunningResourceMinutes", limits.runningResourceMinutes, (resource) => minutes(promised(resource)), asked)
+    over(
+      holder,
+      "Resources",
+      limits.resources,
+      (resource) => meter.inUse[resource]!,
+      (resource) => amounts[resource] ?? 0,
+    ) ??
+    over(
+      holder,
+      "ResourceMinutes",
+      limits.resourceMinutes,
+      (resource) => minutes(used(resource) + promised(resource)),
+      asked,
+    ) ??
+    over(
+      holder,
+      "RunningResourceMinutes",
+      limits.runningResourceMinutes,
+      (resource) => minutes(promised(resource)),
+      asked,
+    )
   );
 }
 

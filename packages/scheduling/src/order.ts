@@ -39,7 +39,10 @@ export class ClassOrder {
       else list.push(jobClass);
     }
     for (const [group, list] of byGroup) group.classes = new Heap(beforeWithin, list);
-    this.#order = new Heap(beforeGroup, [...byGroup.keys()].filter(({ classes: { size } }) => size > 0));
+    this.#order = new Heap(
+      beforeGroup,
+      [...byGroup.keys()].filter(({ classes: { size } }) => size > 0),
+    );
   }
 
   #groupOf(jobClass: JobClass): Group {
@@ -98,9 +101,7 @@ export class ClassOrder {
 
 function beforeWithin(a: JobClass, b: JobClass): boolean {
   return (
-    (b.shape.tier - a.shape.tier ||
-      b.priority - a.priority ||
-      compareWithin(a.at(a.cursor)!, b.at(b.cursor)!)) < 0
+    (b.shape.tier - a.shape.tier || b.priority - a.priority || compareWithin(a.at(a.cursor)!, b.at(b.cursor)!)) < 0
   );
 }
 

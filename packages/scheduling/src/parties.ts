@@ -15,7 +15,8 @@ export class Party {
   limits: Limits | undefined = undefined;
   /** Jobs and tasks. */
   running = 0;
-  pending = 0;
+  /** Pending and running. */
+  submitted = 0;
   /** By user, while there are limits per user. */
   readonly users = new Map<string, Party>();
 

@@ -1,5 +1,5 @@
 import { compareWithin } from "./classes.ts";
-import { priorityNow } from "./priority.ts";
+import { priorityNow, rankNow } from "./priority.ts";
 import { pendingTasks } from "./records.ts";
 import type { JobRecord } from "./records.ts";
 import { storeOf } from "./store.ts";
@@ -9,10 +9,11 @@ import type { ClusterState, Time } from "./types.ts";
 export function pendingOrder(state: ClusterState, now: Time): number[] {
   const store = storeOf(state);
   store.tick(now);
+  rankNow(store);
   const waiting: { job: JobRecord; tier: number; priority: number }[] = [];
   for (const job of store.jobs.values()) {
     if (pendingTasks(job) === 0) continue;
-    waiting.push({ job, tier: job.class.shape.tier, priority: priorityNow(store, job.class, job) });
+    waiting.push({ job, tier: job.class.shape.tier, priority: priorityNow(store, job) });
   }
   waiting.sort((a, b) => b.tier - a.tier || b.priority - a.priority || compareWithin(a.job, b.job));
   return waiting.map(({ job }) => job.id);

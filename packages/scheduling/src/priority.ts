@@ -14,7 +14,12 @@ export interface PriorityRules {
   favorSmall: boolean;
 }
 
-export function priorityRules({ weights = {}, maxAgeSeconds, halfLifeSeconds, favorSmall }: PriorityPolicy): PriorityRules {
+export function priorityRules({
+  weights = {},
+  maxAgeSeconds,
+  halfLifeSeconds,
+  favorSmall,
+}: PriorityPolicy): PriorityRules {
   const { age = 0, fairShare = 0, jobSize = 0, queue = 0, qos = 0 } = weights;
   return {
     weights: { age, fairShare, jobSize, queue, qos },
@@ -72,8 +77,20 @@ export function sharePriority(store: ClusterStore, jobClass: JobClass): number {
   return fairShare * store.accounts.fairShareOf(jobClass.association);
 }
 
+/** Brings fair share factors up to date, if they count. */
+export function rankNow(store: ClusterStore): void {
+  store.charging.settle(store.now);
+  if (store.rules.weights.fairShare > 0) store.accounts.rankAll(store.now);
+}
+
+/** Priority of a job at this moment, with fair share as of {@link rankNow}: higher first. */
+export function priorityNow(store: ClusterStore, job: JobRecord): number {
+  return ownPriority(store, job.class, job) + sharePriority(store, job.class);
+}
+
 /** The order of jobs at this moment: tier, priority, submit time, id. Negative: `a` first. */
 export function compareJobs(store: ClusterStore, a: JobRecord, b: JobRecord): number {
-  const priority = (job: JobRecord): number => ownPriority(store, job.class, job) + sharePriority(store, job.class);
-  return b.class.shape.tier - a.class.shape.tier || priority(b) - priority(a) || compareWithin(a, b);
+  return (
+    b.class.shape.tier - a.class.shape.tier || priorityNow(store, b) - priorityNow(store, a) || compareWithin(a, b)
+  );
 }

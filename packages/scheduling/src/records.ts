@@ -4,6 +4,7 @@ import { licenceCharge } from "./licences.ts";
 import type { NodeRecord, NodeTable } from "./nodes.ts";
 import type { PodGrant } from "./placement-types.ts";
 import { RunSet } from "./runs.ts";
+import type { Rate } from "./usage.ts";
 import type { Allocation, DependencyInput, JobInput, Reservation, Time, WaitReason } from "./types.ts";
 
 /** What a job takes of one node; released by the same numbers, whatever became of the node meanwhile. */
@@ -30,6 +31,9 @@ export interface Run extends Placement {
   /** End of the slot as granted, and the end that is assumed now (later once it is overdue). */
   slotEnd: Time;
   end: Time;
+  /** What it is charged, and from when on it is charged to those to whom it belongs now. */
+  rate: Rate;
+  chargedFrom: Time;
   /** Its state is saved up to then. */
   checkpoint?: Time;
   alive: boolean;
@@ -90,6 +94,8 @@ export interface JobRecord {
   lifted: ReservationRecord | undefined;
   /** Why it waits although it is its turn, if only for what an advance reservation keeps from it. */
   block: WaitReason | undefined;
+  /** Tasks that are counted as submitted. */
+  counted: number;
   /** As last told. */
   reason: WaitReason;
   reported: ReservationRecord | undefined;
@@ -117,6 +123,7 @@ export function newRecord(input: JobInput, jobClass: JobClass): JobRecord {
     reservation: undefined,
     lifted: undefined,
     block: undefined,
+    counted: 0,
     reason: "None",
     reported: undefined,
   };

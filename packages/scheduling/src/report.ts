@@ -1,13 +1,15 @@
 /** What of a pass is told: changes since the one before. */
 import { licencesFrom } from "./licences.ts";
+import { reasonOfLimit } from "./limits.ts";
 import { pendingTasks, reservationOf } from "./records.ts";
 import type { JobRecord, ReservationRecord } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
-import type { Decisions, Reservation, WaitReason } from "./types.ts";
+import type { Decisions, Reservation, Time, WaitReason } from "./types.ts";
 import { nextWake } from "./wake.ts";
 
 /** `heads`: the jobs that wait and whose turn it is. */
 export function report(store: ClusterStore, heads: Set<JobRecord>): Omit<Decisions, "starts" | "preemptions"> {
+  const limitedUntil = obstacles(store);
   for (const job of heads) if (!store.heads.has(job)) store.touched.add(job);
   // Whether licences or nodes are what is missing changes without them.
   for (const job of heads) if (job.input.licences !== undefined) store.touched.add(job);
@@ -35,7 +37,32 @@ export function report(store: ClusterStore, heads: Set<JobRecord>): Omit<Decisio
   store.touched.clear();
   const expired = store.expired;
   store.expired = [];
-  return { reservations, unreserved, waiting, expired, nextWake: nextWake(store) };
+  return { reservations, unreserved, waiting, expired, nextWake: earliest(nextWake(store), limitedUntil) };
+}
+
+/** What keeps whole classes from starting, after the pass; returns when one of these things ends by itself. */
+function obstacles(store: ClusterStore): Time | undefined {
+  const { now, charging, accounts } = store;
+  let until: Time | undefined;
+  for (const jobClass of store.classTable.classes.values()) {
+    if (jobClass.begin === jobClass.end) continue;
+    let obstacle = jobClass.found;
+    if (obstacle === undefined && accounts.hasLimits) {
+      jobClass.limitHit = charging.limitOf(jobClass, now) ?? jobClass.limitHit;
+      if (jobClass.limitHit !== undefined) {
+        obstacle = reasonOfLimit(jobClass.limitHit);
+        until = earliest(until, charging.limitedUntil(jobClass, jobClass.limitHit, now));
+      }
+    }
+    if (obstacle === jobClass.obstacle) continue;
+    jobClass.obstacle = obstacle;
+    for (const job of jobClass.listed()) store.touched.add(job);
+  }
+  return until;
+}
+
+function earliest(a: Time | undefined, b: Time | undefined): Time | undefined {
+  return a === undefined || (b !== undefined && b < a) ? b : a;
 }
 
 function reasonOf(store: ClusterStore, job: JobRecord): WaitReason {

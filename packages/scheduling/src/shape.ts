@@ -53,8 +53,11 @@ export class Shape {
   readonly minSlotSeconds: number;
   /** Whether rules between pods may say something of it. */
   readonly concernsPods: boolean;
-  /** Of all pods together. */
+  /** Whether it may start with fewer pods. */
+  readonly isElastic: boolean;
+  /** Of all pods together; and of as few as it may start with. */
   readonly total: number[];
+  readonly least: number[];
   /** Classes of the shape: it is forgotten with the last. */
   classes = 0;
   /** Of its first queue. */
@@ -106,9 +109,13 @@ export class Shape {
       }),
     }));
     this.concernsPods = concernsPods(input.podSets);
-    this.total = Array.from({ length: width }, (_, index) =>
-      input.podSets.reduce((sum, { count, request }) => sum + count * (request[index] ?? 0), 0),
-    );
+    this.isElastic = input.podSets.some(({ count, minCount }) => (minCount ?? count) < count);
+    const sum = (pods: (group: Group) => number): number[] =>
+      Array.from({ length: width }, (_, index) =>
+        this.variants[0]!.groups.reduce((total, group) => total + pods(group) * group.request[index]!, 0),
+      );
+    this.total = sum(({ pods }) => pods);
+    this.least = sum(({ minPods }) => minPods);
   }
 }
 

@@ -17,10 +17,13 @@ export function startNow(store: ClusterStore, job: JobRecord): Start | undefined
   for (const variant of shape.open) {
     const { slotSeconds, minSlotSeconds } = shape;
     let seconds = Math.min(slotSeconds, longest(store, job, variant));
+    if (store.charging.limitIn(job.class, variant.queue, now) !== undefined) continue;
     const lease = leaseOf(store, job);
     if (lease !== undefined) {
       const placement = placeNow(store, shape, variant, seconds + lease.seconds);
-      if (placement !== undefined) return begin(store, job, placement, store.now + seconds + lease.seconds, lease);
+      if (placement !== undefined && isWithinLimits(store, job, placement, seconds + lease.seconds)) {
+        return begin(store, job, placement, store.now + seconds + lease.seconds, lease);
+      }
     }
     let placement = placeNow(store, shape, variant, seconds);
     if (placement === undefined && minSlotSeconds < seconds) {
@@ -32,6 +35,10 @@ export function startNow(store: ClusterStore, job: JobRecord): Start | undefined
       }
     }
     if (placement === undefined) continue;
+    if (!isWithinLimits(store, job, placement, seconds)) {
+      placement = shape.isElastic ? place(store, shape, variant, now, seconds, "Minimum") : undefined;
+      if (placement === undefined || !isWithinLimits(store, job, placement, seconds)) continue;
+    }
     if (spoilsReserved(store, job, placement, now + seconds)) {
       applyCharges(store.table, placement.charges, now, now + seconds, 1);
       continue;
@@ -39,6 +46,16 @@ export function startNow(store: ClusterStore, job: JobRecord): Start | undefined
     return begin(store, job, placement, now + seconds);
   }
   return undefined;
+}
+
+/** Whether limits allow what the job was given, which may be more than the least that it asks for; if not it is given back. */
+function isWithinLimits(store: ClusterStore, job: JobRecord, placement: Placement, seconds: number): boolean {
+  if (!store.accounts.hasLimits) return true;
+  const hit = store.charging.limitIn(job.class, placement.queue, store.now, { charges: placement.charges, seconds });
+  job.class.limitHit = hit;
+  if (hit === undefined) return true;
+  applyCharges(store.table, placement.charges, store.now, store.now + seconds, 1);
+  return false;
 }
 
 /** How many tasks one start may take, two or more, and how much longer its slot is for that; undefined: one. */
@@ -87,12 +104,14 @@ export function startAsReserved(store: ClusterStore, job: JobRecord): Start | un
   const { reservation } = job;
   if (reservation?.start !== store.now) return undefined;
   const { shape } = job.class;
-  const isElastic = shape.podSets.some((set) => (set.minCount ?? set.count) < set.count);
   const late =
     job.input.deadline !== undefined && reservation.end > job.input.deadline + (job.input.overheadSeconds ?? 0);
   const variant = shape.open.find(({ queue }) => queue === reservation.queue);
-  if (isElastic || late || variant === undefined || isRuled(store, shape)) return undefined;
+  if (shape.isElastic || late || variant === undefined || isRuled(store, shape)) return undefined;
   if (reservation.end - reservation.start > longest(store, job, variant)) return undefined;
+  const { charges, queue } = reservation;
+  const seconds = reservation.end - reservation.start;
+  if (store.charging.limitIn(job.class, queue, store.now, { charges, seconds }) !== undefined) return undefined;
   store.plan.claim(job);
   return begin(store, job, reservation, reservation.end);
 }

@@ -1,5 +1,8 @@
 import type { AccountInput, MembershipInput, QualityOfServiceInput, UsageRecord } from "./account-types.ts";
 import { AdvanceReservations } from "./advance-reservations.ts";
+import { checkPriorityPolicy, checkQueue } from "./account-validation.ts";
+import { Accounts } from "./accounts.ts";
+import { Charging } from "./charging.ts";
 import { ClassTable } from "./class-table.ts";
 import { copyState } from "./copy-state.ts";
 import { DependencyLinks } from "./dependency-links.ts";
@@ -13,6 +16,8 @@ import { applyCharges } from "./place.ts";
 import type { PlacementContext } from "./place.ts";
 import { newArray, newRecord, pendingTasks, onNodes, placementOf, reservationOf } from "./records.ts";
 import type { JobRecord, Placement, Run } from "./records.ts";
+import { priorityRules } from "./priority.ts";
+import type { PriorityRules } from "./priority.ts";
 import { PodIndex } from "./pod-rules.ts";
 import { ReservationPlan } from "./reservation-plan.ts";
 import type { AdvanceReservation, AdvanceReservationInput } from "./reservation-types.ts";
@@ -33,12 +38,16 @@ import type {
   Time,
   WaitReason,
 } from "./types.ts";
+import type { Rate } from "./usage.ts";
 import { checkJob, checkVector } from "./validation.ts";
 
 export function storeOf(state: ClusterState): ClusterStore {
   if (!(state instanceof ClusterStore)) throw new TypeError("the state was not made by createClusterState");
   return state;
 }
+
+/** Until it is charged. */
+const noRate: Rate = { billing: 0, amounts: [] };
 
 const defaultPolicy: Policy = { reservationDepth: 1, backfill: "Arrival", overdue: "Extend" };
 
@@ -64,6 +73,13 @@ export class ClusterStore implements ClusterState, PlacementContext {
   now: Time = -Infinity;
   /** Grows when something changes that can be an obstacle to a whole class: queues, nodes. */
   version = 0;
+  readonly accounts: Accounts;
+  readonly charging: Charging;
+  rules: PriorityRules;
+  /** Grows when the part of priorities changes that does not change with time. */
+  priorityVersion = 0;
+  largestQueueFactor = 0;
+  readonly #totals = { version: -1, amounts: [] as number[] };
   readonly touched = new Set<JobRecord>();
   /** Waiting jobs whose turn it is. */
   heads = new Set<JobRecord>();
@@ -83,14 +99,19 @@ export class ClusterStore implements ClusterState, PlacementContext {
   constructor(options: ClusterOptions, matches = new Map<string, Map<string, boolean>>()) {
     this.options = options;
     this.resources = options.resources.slice();
-    refuseUnknown(options.policy ?? {});
     this.policy = { ...defaultPolicy, ...options.policy };
+    checkPriorityPolicy(this.policy.priority ?? {});
+    this.rules = priorityRules(this.policy.priority ?? {});
     const devices = (options.devices ?? []).map((name) => this.resources.indexOf(name)).filter((index) => index >= 0);
     this.deviceResources = new Set(devices);
     this.table = new NodeTable(this.resources, this.deviceResources);
     this.topology = new Topology(this.table);
     const kinds = { resources: this.resources, devices: this.deviceResources };
-    this.classTable = new ClassTable(kinds, (queue) => this.queues.get(queue)?.tier ?? 1);
+    const queueOf = (name: string): QueueInput | undefined => this.queues.get(name);
+    this.accounts = new Accounts(this.resources, queueOf);
+    this.accounts.halfLifeSeconds = this.rules.halfLifeSeconds;
+    this.charging = new Charging(this.accounts, this.jobs, queueOf, this.resources.length);
+    this.classTable = new ClassTable(kinds, (queue) => this.queues.get(queue)?.tier ?? 1, this.accounts);
     this.plan = new ReservationPlan(this.table, this.touched);
     this.#matches = matches;
   }
@@ -98,8 +119,12 @@ export class ClusterStore implements ClusterState, PlacementContext {
   // --- policy, nodes, queues
 
   setPolicy(policy: Partial<Policy>): void {
-    refuseUnknown(policy);
+    checkPriorityPolicy(policy.priority ?? {});
     this.policy = { ...this.policy, ...policy };
+    this.rules = priorityRules(this.policy.priority ?? {});
+    this.priorityVersion += 1;
+    this.charging.settle(this.now);
+    this.accounts.setHalfLife(this.rules.halfLifeSeconds, this.now);
     for (const job of [...this.plan.reserved, ...this.plan.lifted]) this.plan.drop(job);
     this.plan.gained = true;
   }
@@ -122,6 +147,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   #changed({ node, changed }: { node: NodeRecord; changed: boolean }): void {
     if (!changed) return;
     this.version += 1;
+    this.priorityVersion += 1;
     this.plan.doubt();
     for (const job of node.reserved) this.plan.lift(job);
     this.advance.nodeChanged(node);
@@ -144,8 +170,9 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   putQueue(queue: QueueInput): void {
-    for (const name of ["limits", "priorityFactor", "qos", "billingWeights", "preemptMode"] as const) {
-      if (queue[name] !== undefined) throw new SchedulingError(`queue ${queue.name}: ${name} is not honoured yet`);
+    checkQueue(queue, this.resources);
+    if (queue.preemptMode !== undefined && queue.preemptMode !== "Off") {
+      throw new SchedulingError(`queue ${queue.name}: preemptMode is not honoured yet`);
     }
     const before = this.queues.get(queue.name);
     if (before !== undefined && JSON.stringify(before) === JSON.stringify(queue)) return;
@@ -162,6 +189,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.plan.doubt();
     if (nodesToo) this.table.invalidate();
     this.classTable.queueChanged(name);
+    this.accounts.queueChanged(name);
+    this.#prioritiesChanged();
     for (const job of [...this.plan.reserved, ...this.plan.lifted]) {
       if ((job.reservation ?? job.lifted)?.queue === name) this.plan.drop(job);
     }
@@ -170,39 +199,64 @@ export class ClusterStore implements ClusterState, PlacementContext {
   // --- accounts, qualities of service, usage
 
   putAccount(account: AccountInput): void {
-    throw new SchedulingError(`account ${account.name}: accounts are not there yet`);
+    this.accounts.putAccount(account);
   }
 
   removeAccount(name: string): void {
-    throw new SchedulingError(`account ${name}: accounts are not there yet`);
+    this.accounts.removeAccount(name);
   }
 
-  putMembership({ account, user }: MembershipInput): void {
-    throw new SchedulingError(`user ${user} of account ${account}: memberships are not there yet`);
+  putMembership(membership: MembershipInput): void {
+    this.accounts.putMembership(membership);
   }
 
   removeMembership(account: string, user: string): void {
-    throw new SchedulingError(`user ${user} of account ${account}: memberships are not there yet`);
+    this.accounts.removeMembership(account, user);
   }
 
-  putQualityOfService({ name }: QualityOfServiceInput): void {
-    throw new SchedulingError(`QOS ${name}: qualities of service are not there yet`);
+  putQualityOfService(qos: QualityOfServiceInput): void {
+    if ((qos.preempts?.length ?? 0) > 0) throw new SchedulingError(`QOS ${qos.name}: preempts is not honoured yet`);
+    this.accounts.putQualityOfService(qos);
+    this.#prioritiesChanged();
   }
 
   removeQualityOfService(name: string): void {
-    throw new SchedulingError(`QOS ${name}: qualities of service are not there yet`);
+    this.accounts.removeQualityOfService(name);
+    this.#prioritiesChanged();
   }
 
-  setUsage(): void {
-    throw new SchedulingError("usage is not kept yet");
+  #prioritiesChanged(): void {
+    this.priorityVersion += 1;
+    this.largestQueueFactor = 0;
+    for (const { priorityFactor = 1 } of this.queues.values()) {
+      this.largestQueueFactor = Math.max(this.largestQueueFactor, priorityFactor);
+    }
   }
 
-  usage(): UsageRecord[] {
-    return [];
+  setUsage(usage: UsageRecord): void {
+    this.charging.settle(this.now);
+    this.charging.setUsage(usage, this.now);
   }
 
-  borrowed(): number[] {
-    return this.resources.map(() => 0);
+  usage(now: Time): UsageRecord[] {
+    this.tick(now);
+    return this.charging.usage(this.now);
+  }
+
+  borrowed(account: string): number[] {
+    this.charging.settle(this.now);
+    return this.accounts.borrowed(account);
+  }
+
+  /** What all nodes together have, by resource. */
+  totals(): readonly number[] {
+    if (this.#totals.version !== this.version) {
+      this.#totals.version = this.version;
+      this.#totals.amounts = this.resources.map((_, index) =>
+        this.table.nodes.reduce((sum, { state, capacity }) => sum + (state === "Gone" ? 0 : (capacity[index] ?? 0)), 0),
+      );
+    }
+    return this.#totals.amounts;
   }
 
   /** An account and all above it. */
@@ -250,6 +304,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.#wakeAt(job, input.beginTime);
     this.#watchDeadline(job);
     this.touched.add(job);
+    this.charging.count(job, this.now);
     this.refresh(job);
   }
 
@@ -265,12 +320,16 @@ export class ClusterStore implements ClusterState, PlacementContext {
     }
     this.#unlist(job);
     const jobClass = this.classTable.join(input);
+    const isOther = jobClass !== job.class;
+    if (isOther) this.charging.leave(job, this.now);
     this.classTable.leave(job.class);
     job.class = jobClass;
     if (changes.user !== undefined || "name" in changes) this.links.forgetName(job);
     job.input = { ...input, podSets: jobClass.shape.podSets, array: undefined };
     this.links.enroll(job);
     if (changes.array !== undefined) job.array = newArray(changes.array, job.array);
+    if (isOther) this.charging.enter(job, this.now);
+    else this.charging.count(job, this.now);
     if ("dependencies" in changes || changes.array !== undefined) this.links.link(job);
     this.#wakeAt(job, input.beginTime);
     job.expired = false;
@@ -299,6 +358,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
       }
     }
     this.touched.add(job);
+    this.charging.count(job, this.now);
     this.#settle(job);
   }
 
@@ -327,7 +387,20 @@ export class ClusterStore implements ClusterState, PlacementContext {
     const { groups } = job.class.shape.variants[0]!;
     const cpu = this.resources.indexOf("cpu");
     const grants = withCores(placement, (set) => groups[job.class.shape.groupOf[set]!]!.request[cpu] ?? 0);
-    const run: Run = { charges, nodes, grants, queue, job, task, start, slotEnd: end, end, alive: true };
+    const run: Run = {
+      charges,
+      nodes,
+      grants,
+      queue,
+      job,
+      task,
+      start,
+      slotEnd: end,
+      end,
+      rate: noRate,
+      chargedFrom: start,
+      alive: true,
+    };
     this.pods.add(run);
     job.reported = undefined;
     if (job.reservation !== undefined || job.lifted !== undefined) this.plan.drop(job);
@@ -344,6 +417,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
       else for (const set of [pending, blocked, never]) set.remove(each);
     }
     job.lastStart = start;
+    this.charging.begin(run, this.now);
     this.running += 1;
     for (const { node } of run.charges) node.runs.add(run);
     this.ends.push({ time: end, run });
@@ -371,6 +445,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
       later ? end : run.end,
       later ? -1 : 1,
     );
+    this.charging.move(run, end, this.now);
     run.end = end;
     this.ends.push({ time: end, run });
     if (later) for (const { node } of run.charges) this.plan.repair(node, this.now);
@@ -403,12 +478,14 @@ export class ClusterStore implements ClusterState, PlacementContext {
     }
     (ending.ok ? job.array.ok : job.array.notOk).add(task!);
     this.links.tellFellows(job, task!, task!, ending.ok);
+    this.charging.count(job, this.now);
     this.#settle(job);
   }
 
   /** Gives back what a run held. */
   #release(run: Run): void {
     run.alive = false;
+    this.charging.end(run, this.now);
     this.running -= 1;
     this.pods.remove(run);
     for (const { node } of run.charges) node.runs.delete(run);
@@ -467,6 +544,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   copy(): ClusterStore {
     this.advance.settle();
     const copy = new ClusterStore({ ...this.options, policy: this.policy }, this.#matches);
+    this.charging.settle(this.now);
     copyState(this, copy);
     return copy;
   }
@@ -549,13 +627,10 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   #drop(job: JobRecord, ok: boolean): void {
     this.#unlist(job);
+    this.charging.count(job, this.now, 0);
     this.jobs.delete(job.id);
     this.touched.delete(job);
     this.classTable.leave(job.class);
     this.links.gone(job, ok);
   }
-}
-
-function refuseUnknown({ priority }: Partial<Policy>): void {
-  if (priority !== undefined) throw new SchedulingError("policy: priority by factors is not there yet");
 }

@@ -58,7 +58,7 @@ export class Meter {
 
   /** A job runs from `start`, which may be past, until `end`. */
   begin({ billing, amounts }: Rate, start: Time, end: Time, now: Time, halfLifeSeconds: number): void {
-    this.advance(now, halfLifeSeconds);
+    this.advance(Math.max(now, start), halfLifeSeconds);
     if (start < this.asOf) this.#add({ billing, amounts }, accrued(this.asOf - start, halfLifeSeconds));
     this.#runs += 1;
     this.#change({ billing, amounts }, 1, end);
@@ -115,8 +115,10 @@ export class Meter {
   /** Usage as if another's were its own. */
   addAll(other: Meter, halfLifeSeconds: number): void {
     this.advance(other.asOf, halfLifeSeconds);
-    const kept = this.asOf > other.asOf && other.asOf > -Infinity ? decayOver(this.asOf - other.asOf, halfLifeSeconds) : 1;
-    const grown = this.asOf > other.asOf && other.asOf > -Infinity ? accrued(this.asOf - other.asOf, halfLifeSeconds) : 0;
+    const kept =
+      this.asOf > other.asOf && other.asOf > -Infinity ? decayOver(this.asOf - other.asOf, halfLifeSeconds) : 1;
+    const grown =
+      this.asOf > other.asOf && other.asOf > -Infinity ? accrued(this.asOf - other.asOf, halfLifeSeconds) : 0;
     this.used += other.used * kept + other.rate * grown;
     this.rate += other.rate;
     this.#ends += other.#ends;

@@ -25,9 +25,6 @@ export function checkJob(job: JobInput, resources: readonly string[], devices: R
   const name = `job ${job.id}`;
   if (!Number.isSafeInteger(job.id)) throw new SchedulingError(`${name}: the id must be an integer`);
   if (job.queues.length === 0) throw new SchedulingError(`${name} names no queue`);
-  for (const field of ["qos"] as const) {
-    if (job[field] !== undefined) throw new SchedulingError(`${name}: ${field} is not honoured yet`);
-  }
   if (job.podSets.length === 0) throw new SchedulingError(`${name} has no pod set`);
   if (job.topology !== undefined && job.topology.level === "") {
     throw new SchedulingError(`${name}: the level of its topology has no name`);
