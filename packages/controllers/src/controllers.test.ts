@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type AnyObject, resources } from "@berth/client";
-import type { Pod, PodSet, StartEstimate, Workload } from "@berth/kinds";
-import { annotations, isFinal, parseIndexList, startEstimates, workloads } from "@berth/kinds";
+import type { Pod, PodSet, Queue, StartEstimate, Workload } from "@berth/kinds";
+import { annotations, isFinal, parseIndexList, queues, startEstimates, workloads } from "@berth/kinds";
 import { startTestCluster, type TestCluster, type TestNode, waitFor, workload } from "./test-cluster.test.ts";
 
 let cluster: TestCluster;
@@ -319,4 +319,26 @@ test("the API holds the kinds to their rules, in their words", async () => {
   const [done] = await waitFor(cluster.client, ["rules"]);
   assert.equal(done?.status?.phase, "Succeeded");
   await assert.rejects(patch({ queue: "other" }), /can be changed only while the Workload is pending/);
+});
+
+test("a job that waits may be put into another queue, where that queue takes it", async () => {
+  const queue = (name: string, spec: Queue["spec"]): Promise<Queue> =>
+    cluster.client.create<Queue>(queues, { apiVersion: "berth.dev/v1alpha1", kind: "Queue", metadata: { name }, spec });
+  await queue("other", { defaultWallTimeSeconds: 60 });
+  await queue("foreign", { allow: ["bob"] });
+  await create(workload("moved", { hold: "User" }));
+  await waitFor(cluster.client, ["moved"], ({ status }) => status?.queue === "standard");
+  const patch = (spec: Partial<Workload["spec"]>): Promise<Workload> =>
+    cluster.client.patch<Workload>(workloads, "moved", { spec }, { namespace: "ada" });
+  const movedTo = (queueName: string, isMoved: string) => (found: Workload) =>
+    found.status?.queue === queueName &&
+    found.status.conditions?.some(({ type, status }) => type === "Moved" && status === isMoved) === true;
+  await patch({ queue: "other" });
+  const [moved] = await waitFor(cluster.client, ["moved"], movedTo("other", "True"));
+  assert.equal(moved?.status?.wallTimeSeconds, 60, "what it did not ask for is the new queue's");
+  await patch({ queue: "foreign" });
+  const [stays] = await waitFor(cluster.client, ["moved"], movedTo("other", "False"));
+  assert.match(JSON.stringify(stays?.status?.conditions), /ada may not use queue foreign/);
+  await patch({ queue: "other", hold: null as never });
+  await waitFor(cluster.client, ["moved"]);
 });

@@ -123,6 +123,7 @@ export function jobEnvironment(workload: Workload, attempt: RunningAttempt): Rec
   if (submission.secretName === undefined) set("SLURM_SUBMIT_DIR", submission.workingDirectory);
   set("SLURM_JOB_UID", status?.identity?.uid);
   set("SLURM_JOB_GID", status?.identity?.gid);
+  set("SLURM_JOB_RESERVATION", spec.reservation);
   set("SLURM_CPUS_PER_TASK", submission.cpusPerTask);
   set("SLURM_NTASKS_PER_NODE", submission.tasksPerNode);
   if (submission.tasks !== undefined || submission.tasksPerNode !== undefined) {

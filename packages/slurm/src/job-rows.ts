@@ -211,6 +211,7 @@ function baseRow(workload: Workload): JobRow {
     workload: workload.metadata.name,
   };
   const optional: Partial<JobRow> = {
+    reservation: spec.reservation,
     uid: status?.identity?.uid,
     gid: status?.identity?.gid,
     message: status?.message,

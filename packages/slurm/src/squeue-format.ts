@@ -101,7 +101,7 @@ function jobFields(layout: SqueueLayout): { codes: Fields; names: Fields } {
     reason: field("REASON", (row) => row.reason),
     requeue: field("REQUEUE", (row) => (row.requeue ? "1" : "0")),
     required: field("REQ_NODES", (row) => compressHostlist(row.requiredNodes ?? [])),
-    reservation: field("RESERVATION", () => none),
+    reservation: field("RESERVATION", (row) => row.reservation ?? none),
     restarts: field("RESTART_COUNT", (row) => String(row.restarts)),
     scheduledNodes: field("SCHEDNODES", () => none),
     startTime: field("START_TIME", (row) => moment(row.startTime)),

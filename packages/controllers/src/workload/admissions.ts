@@ -90,6 +90,8 @@ export class Admissions {
     if (workload.metadata.generation !== before.metadata.generation) {
       record.blocked = undefined;
       scheduling.update(record);
+      const { queue, account } = workload.spec;
+      if (queue !== before.spec.queue || account !== before.spec.account) void this.#move(record);
       if (wallTimeOf(workload) < wallTimeOf(before)) this.#shorten(record);
       life.flushSoon(record);
     }
@@ -168,8 +170,48 @@ export class Admissions {
     else void written;
   }
 
-  /** Whether a Workload may in, and as what and whose. Nothing is changed by it, but for the record's history. */
-  async judge(record: WorkloadRecord): Promise<{ verdict: Admission | Refusal; identity: Identity | undefined }> {
+  /** Its owner put it into another queue or account while it waits: what holds for it is found out anew. */
+  async #move(record: WorkloadRecord): Promise<void> {
+    const { context, scheduling, writer } = this.#parts;
+    const { generation } = record.workload.metadata;
+    try {
+      const { verdict } = await this.judge(record, true);
+      if (record.workload.metadata.generation !== generation || record.isGone || isFinal(record.phase)) return;
+      const now = timestamp(context.now());
+      const isRefused = "reason" in verdict;
+      const conditions = (record.workload.status?.conditions ?? []).filter(({ type }) => type !== "Moved");
+      const moved = isRefused
+        ? condition("Moved", "False", verdict.reason, verdict.message, now, generation)
+        : condition(
+            "Moved",
+            "True",
+            "Moved",
+            `waits in queue ${verdict.queue} for account ${verdict.account}`,
+            now,
+            generation,
+          );
+      const status = { ...(isRefused ? {} : { qos: null, ...verdict }), conditions: [...conditions, moved] };
+      const patch = { metadata: { uid: record.uid }, status };
+      const written = await writer.run(() =>
+        context.client.patchStatus<Workload>(workloads, record.name, patch, { namespace: record.namespace }),
+      );
+      record.workload = { ...record.workload, status: written.status };
+      scheduling.update(record);
+    } catch (error) {
+      if (context.signal.aborted || isReason(error, "NotFound", "Conflict")) return;
+      context.log("error", `moving job ${record.jobId} failed: ${(error as Error).message}`);
+    }
+  }
+
+  /**
+   * Whether a Workload may in, and as what and whose. Nothing is changed by it, but for the record's
+   * history.
+   * @param isCounted it is one of its user's jobs already
+   */
+  async judge(
+    record: WorkloadRecord,
+    isCounted = false,
+  ): Promise<{ verdict: Admission | Refusal; identity: Identity | undefined }> {
     const { context, ledger, stores, scheduling } = this.#parts;
     const { workload } = record;
     const owner =
@@ -191,12 +233,16 @@ export class Admissions {
       reservations: byName(stores.reservations.values()),
       site: stores.sites.get(undefined, "site"),
       now: Math.floor(context.now() / 1000),
-      jobsOfUser: user === undefined ? 0 : ledger.jobsOf(user),
+      jobsOfUser: user === undefined ? 0 : ledger.jobsOf(user) - (isCounted ? 1 : 0),
       nodeKinds: (queue) => this.#kindsOf(queue),
       hasNode: (name) => stores.nodes.get(undefined, name) !== undefined,
       hasJob: (jobId) => ledger.byJobId(jobId) !== undefined || record.history?.has(jobId) === true,
       accountProblem: (account) => scheduling.accountProblem(account),
-      limit: (admission) => this.#limitReached(record, identity!, admission),
+      // One that stays in its account is counted there already.
+      limit: (admission) =>
+        isCounted && admission.account === workload.status?.account
+          ? undefined
+          : this.#limitReached(record, identity!, admission),
     });
     return { verdict, identity };
   }
