@@ -244,7 +244,7 @@ test("windows of two reservations overlap as their seconds do", () => {
   fc.assert(
     fc.property(times, times, (a, b) => {
       const [x, y] = [a, b].map(({ gap, ...rest }) => {
-        return gap === undefined ? rest : { ...rest, everySeconds: rest.durationSeconds + gap };
+        return Object.assign({ everySeconds: gap === undefined ? undefined : rest.durationSeconds + gap }, rest);
       });
       const isIn = (of: NonNullable<typeof x>, time: number): boolean => {
         const window = windowAfter(of, time);
@@ -269,7 +269,7 @@ law(
 
 law(
   "a reservation of a job is never delayed by windows that were known",
-  fc.property(withReservations(scenarios({ plain: true }), { early: true }), (scenario) => {
+  fc.property(withReservations(scenarios({ plain: true }), { early: true, named: false, leastGap: 50 }), (scenario) => {
     const world = new World(scenario);
     const promised = new Map<number, number>();
     world.onDecide = (decisions) => {

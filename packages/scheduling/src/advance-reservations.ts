@@ -8,6 +8,9 @@ import { checkReservation } from "./validation.ts";
 import { overlapEver, windowAfter } from "./windows.ts";
 import type { Window } from "./windows.ts";
 
+/** A hundred years. */
+const foreverSeconds = 100 * 365 * 86_400;
+
 /** Windows of one reservation that timelines hold at most; what would end beyond them is not planned. */
 const mostWindows = 256;
 
@@ -118,7 +121,7 @@ export class AdvanceReservations {
       while (entry.windows.length > 0 && entry.windows[0]!.end <= now) entry.windows.shift();
       if (entry.windows.length === 0) this.#addNext(entry);
       // What is free changes by time alone.
-      for (const node of entry.nodes) for (const view of node.views?.all ?? [node]) table.touch(view);
+      for (const node of entry.nodes) table.touch(node);
     }
     plan.gained = true;
     this.#store.version += 1;
@@ -139,9 +142,9 @@ export class AdvanceReservations {
   /** Whether the windows of others come too often for a slot of so many seconds ever to lie between them. */
   isClosed(node: NodeRecord, seconds: number): boolean {
     for (const { input, windows } of node.views?.repeating ?? []) {
-      const { name, everySeconds, durationSeconds } = input;
-      if (name === node.reservation || everySeconds! - durationSeconds >= seconds) continue;
-      if (windows[0]!.start < this.#store.now + seconds) return true;
+      const { name, everySeconds = foreverSeconds, durationSeconds } = input;
+      if (name === node.reservation || everySeconds - durationSeconds >= seconds) continue;
+      if (windows.length > 0 && windows[0]!.start < this.#store.now + seconds) return true;
     }
     return false;
   }
@@ -301,7 +304,9 @@ export class AdvanceReservations {
     if (here.length === 0) node.views = undefined;
     else {
       node.views!.open = make(capacity, undefined, []);
-      node.views!.repeating = here.filter(({ input }) => input.everySeconds !== undefined);
+      node.views!.repeating = here.filter(
+        ({ input }) => input.everySeconds !== undefined || input.durationSeconds === foreverSeconds,
+      );
     }
   }
 
@@ -314,8 +319,8 @@ export class AdvanceReservations {
     for (const node of entry.nodes) {
       for (const view of node.views!.all) {
         view.timeline.add(window.start, window.end, node.capacity, view.reservation === entry.input.name ? 1 : -1);
-        table.touch(view);
       }
+      table.touch(node);
       plan.repair(node, now);
     }
   }
@@ -333,11 +338,11 @@ export class AdvanceReservations {
   }
 }
 
-/** Windows without a gap are one that is never over: a hundred years. */
+/** Windows without a gap are one that is never over. */
 function withoutGaps({ everySeconds, ...input }: AdvanceReservationInput): AdvanceReservationInput {
   if (everySeconds === undefined) return input;
   if (everySeconds > input.durationSeconds) return { ...input, everySeconds };
-  return { ...input, durationSeconds: 100 * 365 * 86_400 };
+  return { ...input, durationSeconds: foreverSeconds };
 }
 
 export function isForSomebody({ users, accounts }: AdvanceReservationInput): boolean {

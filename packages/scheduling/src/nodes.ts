@@ -10,7 +10,7 @@ export interface NodeViews {
   all: NodeRecord[];
   /** As if there were no reservation: whether it is one that keeps a job waiting. */
   open: Timeline;
-  /** The reservations whose windows come again and again. */
+  /** The reservations whose windows come again and again, or never end. */
   repeating: readonly ReservationEntry[];
 }
 
@@ -336,7 +336,7 @@ export class NodeTable {
     this.invalidate();
     for (let index = 0; index < this.#isStale.length; index += 1) this.#isStale[index] = 0;
     this.#stale.length = 0;
-    for (const node of nodes) this.touch(node);
+    for (const node of nodes) this.#touch(node);
   }
 
   #unusedView(like: NodeRecord, index: number): NodeRecord {
@@ -428,7 +428,13 @@ export class NodeTable {
     for (const log of [this.changes, this.shapes]) log.cut();
   }
 
+  /** With all views of the node. */
   touch(node: NodeRecord): void {
+    if (node.views === undefined) this.#touch(node);
+    else for (const view of node.views.all) this.#touch(view);
+  }
+
+  #touch(node: NodeRecord): void {
     if (this.#isStale[node.index] === 0) {
       this.#isStale[node.index] = 1;
       this.#stale.push(node.index);
@@ -437,7 +443,7 @@ export class NodeTable {
   }
 
   touchShape(node: NodeRecord): void {
-    this.touch(node);
+    this.#touch(node);
     this.shapes.push(node.index, this.nodes.length);
   }
 }

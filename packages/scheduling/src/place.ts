@@ -43,8 +43,8 @@ export function applyCharges(table: NodeTable, charges: readonly Charge[], start
     for (const view of node.views.all) {
       if (sign === 1) table.gains.record(view);
       view.timeline.add(start, end, amounts, sign);
-      table.touch(view);
     }
+    table.touch(node);
   }
 }
 

@@ -28,7 +28,7 @@ export function reservationObstacle(store: ClusterStore, jobClass: JobClass): Wa
 
 /** What keeps all jobs of a shape from ever starting: windows that come again too soon, on all nodes that they may use. */
 export function closureOf(store: ClusterStore, shape: Shape): WaitReason | undefined {
-  if (store.advance.knownUntil === Infinity) return undefined;
+  if (store.advance.boundary === Infinity) return undefined;
   const isOpen = (group: Group): boolean => {
     let pods = 0;
     for (const node of store.table.nodes) {

@@ -3,18 +3,21 @@ import fc from "fast-check";
 import type { AdvanceReservationInput } from "./index.ts";
 import type { Scenario } from "./testing.ts";
 
-/** Adds reservations to scenarios, some put later, moved or removed, and has some jobs name one. `once`: none that repeat. */
+/**
+ * Adds reservations to scenarios, some put later, moved or removed, and has some jobs name one. `once`: none that repeat. */
 export function withReservations(
   scenarios: fc.Arbitrary<Scenario>,
-  options: { once?: boolean; early?: boolean } = {},
+  options: { once?: boolean; early?: boolean; named?: boolean; leastGap?: number } = {},
 ): fc.Arbitrary<Scenario> {
-  const { once = false, early = false } = options;
+  const { once = false, early = false, named: isNamed = true, leastGap = 0 } = options;
   const put = fc
     .record({
       name: fc.constantFrom("r0", "r1", "r2"),
       startTime: fc.integer({ min: 0, max: 120 }),
-      durationSeconds: fc.integer({ min: 1, max: 60 }),
-      gap: once ? fc.constant(undefined) : fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined, freq: 2 }),
+      durationSeconds: fc.integer({ min: 4, max: 60 }),
+      gap: once
+        ? fc.constant(undefined)
+        : fc.option(fc.integer({ min: leastGap, max: 100 }), { nil: undefined, freq: 2 }),
       which: fc.constantFrom("Named", "Count", "All"),
       nodes: fc.subarray([0, 1, 2, 3, 4], { minLength: 1 }),
       nodeCount: fc.integer({ min: 1, max: 3 }),
@@ -22,13 +25,13 @@ export function withReservations(
       maintenance: fc.boolean(),
       ignoreJobs: fc.boolean(),
     })
-    .map(({ which, nodes, nodeCount, selector, gap, maintenance, ...rest }): AdvanceReservationInput => ({
-      ...rest,
-      ...(gap === undefined ? {} : { everySeconds: rest.durationSeconds + gap }),
-      ...(which === "Named" ? { nodes: nodes.map((index) => `n${index}`) } : { selector }),
-      ...(which === "Count" ? { nodeCount } : {}),
-      ...(maintenance ? { maintenance } : { users: ["ada"] }),
-    }));
+    .map(({ which, nodes, nodeCount, selector, gap, maintenance, ...rest }): AdvanceReservationInput => {
+      const named = { nodes: nodes.map((index) => `n${index}`) };
+      const counted = { selector, nodeCount: which === "Count" ? nodeCount : undefined };
+      const everySeconds = gap === undefined ? undefined : rest.durationSeconds + gap;
+      const whom = maintenance ? { maintenance } : { users: ["ada"] };
+      return Object.assign({ everySeconds }, rest, which === "Named" ? named : counted, whom);
+    });
   const time = early ? fc.constant(0) : fc.integer({ min: 0, max: 100 });
   const event = early
     ? fc.record({ time, put })
@@ -36,15 +39,18 @@ export function withReservations(
         { weight: 3, arbitrary: fc.record({ time, put }) },
         fc.record({ time, remove: fc.constantFrom("r0", "r1") }),
       );
-  const named = fc.array(fc.constantFrom(undefined, undefined, "r0", "r1", "r9"), { minLength: 14, maxLength: 14 });
+  const named = fc.array(isNamed ? fc.constantFrom(undefined, undefined, "r0", "r1", "r9") : fc.constant(undefined), {
+    minLength: 14,
+    maxLength: 14,
+  });
   return fc
     .record({ scenario: scenarios, events: fc.array(event, { minLength: 1, maxLength: 4 }), named })
-    .map(({ scenario, events, named }) => ({
-      ...scenario,
-      reservations: events,
-      jobs: scenario.jobs.map((job, index) => {
-        const reservation = named[index];
-        return reservation === undefined ? job : { ...job, input: { ...job.input, reservation } };
-      }),
-    }));
+    .map(({ scenario, events, named }) => {
+      const jobs = scenario.jobs.map(({ input, ...job }, index) => {
+        return Object.assign(job, {
+          input: named[index] === undefined ? input : { ...input, reservation: named[index] },
+        });
+      });
+      return Object.assign({}, scenario, { reservations: events, jobs });
+    });
 }

@@ -106,7 +106,7 @@ export class World {
       // Windows of repeating reservations come and go for ever.
       idle = event === Infinity ? idle + 1 : 0;
       const now = Math.min(event, wake ?? Infinity);
-      if (now === Infinity || idle > 100) return;
+      if (now === Infinity || idle > 400) return;
       assert.ok(now >= this.now, "time goes on");
       this.now = now;
       for (const [key, run] of this.running) {
