@@ -6,9 +6,11 @@ import type { NodeRecord } from "./nodes.ts";
 import { obstacleOf } from "./obstacles.ts";
 import { ClassOrder } from "./order.ts";
 import { rulesHold } from "./keep-rules.ts";
-import { isRuled, lacksPods, mayFitNow } from "./place.ts";
+import { mayFitNow } from "./place.ts";
 import { compareJobs, rankNow } from "./priority.ts";
+import { isRuled, lacksPods } from "./rule-views.ts";
 import type { JobRecord } from "./records.ts";
+import { wantsPods } from "./pod-rules.ts";
 import { report } from "./report.ts";
 import { blockOf, closureOf, reservationObstacle } from "./reservation-blocks.ts";
 import { reserve, restore, startAsReserved, startNow, stillFits } from "./starting.ts";
@@ -64,7 +66,10 @@ class Pass {
     const told = report(store, this.#heads);
     // What started or was reserved in this very pass may be what they wait for.
     const soon = this.#now + 1;
-    const mayGo = this.#lacking.some(({ shape }) => !lacksPods(store, shape));
+    const came = this.#starts.some(({ job }) => store.jobs.get(job)?.class.shape.concernsPods === true);
+    const mayGo =
+      (came && [...this.#heads].some(({ input }) => wantsPods(input.podSets))) ||
+      this.#lacking.some(({ shape }) => !lacksPods(store, shape));
     if (mayGo && !(told.nextWake !== undefined && told.nextWake < soon)) told.nextWake = soon;
     return { starts: this.#starts, preemptions: [], ...told };
   }

@@ -3,25 +3,23 @@ import { assignDetails, sharesDevice } from "./devices.ts";
 import { licenceCharge } from "./licences.ts";
 import { pickShared } from "./pick-shared.ts";
 import type { PodGrant } from "./placement-types.ts";
-import { pickByRules, RuleView } from "./pod-rules.ts";
-import type { Occupant, PodIndex, RuleContext } from "./pod-rules.ts";
+import { spoilsReserved } from "./keep-rules.ts";
+import { pickByRules } from "./pod-rules.ts";
+import type { Occupant, RuleView } from "./pod-rules.ts";
+import { viewOf } from "./rule-views.ts";
+import type { RuledContext } from "./rule-views.ts";
 import { mayUse, podsFromNow, podsOn, podsThroughout } from "./shape.ts";
 import type { Eligibility, Group, Shape, Variant } from "./shape.ts";
 import { Heap } from "./heap.ts";
 import type { NodeRecord, NodeTable } from "./nodes.ts";
-import type { Charge, JobRecord, Placement } from "./records.ts";
+import type { Charge, Placement } from "./records.ts";
 import { mostInOneDomain, pickNested, roomByDomain } from "./topology.ts";
-import type { DomainTable, Pick, Topology } from "./topology.ts";
+import type { DomainTable, Pick } from "./topology.ts";
 import type { Time } from "./types.ts";
 
-export interface PlacementContext extends Eligibility, RuleContext {
-  readonly table: NodeTable;
-  readonly now: Time;
+export interface PlacementContext extends Eligibility, RuledContext {
   /** Grows with each change of nodes, queues and levels. */
   readonly version: number;
-  readonly topology: Topology;
-  readonly pods: PodIndex;
-  readonly plan: { readonly reserved: ReadonlySet<JobRecord> };
   /** How far the windows of advance reservations are in the timelines. */
   readonly advance: {
     readonly knownUntil: Time;
@@ -232,6 +230,7 @@ function optionsOf(
   const options: Pick[] = [];
   for (const node of table.nodes) {
     if (!candidates[node.index]) continue;
+    if (node.views !== undefined && context.advance.isClosed(node, seconds)) continue;
     const pods = podsThroughout(node, group, start, seconds);
     if (learns && pods < candidates[node.index]!) group.window.set(node.index, pods);
     if (pods > 0) options.push([node, pods]);
@@ -297,49 +296,15 @@ function placeGroups(
   }
   const placement: Placement = { charges, nodes: bySets(shape, nodesOfGroup), queue: variant.queue };
   if (variant.groups.some(({ needs }) => needs !== undefined)) placement.grants = bySets(shape, grantsOfGroup);
-  return placement;
+  if (!shape.concernsPods || !spoilsReserved(context, shape.podSets, placement, start, start + seconds))
+    return placement;
+  applyCharges(context.table, charges, start, start + seconds, 1);
+  return undefined;
 }
 
 /** What of a node pods of a group may have: all of it if it is to be theirs alone. */
 function freeFor(node: NodeRecord, group: Group, start: Time, seconds: number): number[] {
   return group.exclusive ? node.capacity.slice() : node.timeline.leastFree(start, start + seconds);
-}
-
-/** What rules between pods say of a group; undefined where nobody has any that mean it. */
-function viewOf(
-  context: PlacementContext,
-  shape: Shape,
-  group: Group,
-  start: Time,
-  end: Time,
-  own: readonly Occupant[],
-): (() => RuleView) | undefined {
-  if (!shape.concernsPods || !isRuled(context, shape)) return undefined;
-  const { table, pods, plan } = context;
-  const others = [...pods.occupants(table, plan.reserved, start, end), ...own];
-  return () => new RuleView(context, group.set, others, start);
-}
-
-/** Whether pods of a shape have rules, or others' rules may keep them off. */
-export function isRuled(context: PlacementContext, shape: Shape): boolean {
-  if (!shape.concernsPods) return false;
-  return (
-    shape.podSets.some(({ rules }) => rules !== undefined) ||
-    context.pods.hasKeepers(context.table, context.plan.reserved)
-  );
-}
-
-/** Whether affinity asks for pods that are nowhere, now or among what is reserved. */
-export function lacksPods(context: PlacementContext, shape: Shape): boolean {
-  const { table, pods, plan, now } = context;
-  return shape.podSets.some((set) => {
-    if ((set.rules?.affinity?.length ?? 0) === 0) return false;
-    const times = new Set([now]);
-    for (const { reservation } of plan.reserved) if (reservation !== undefined) times.add(reservation.start);
-    return [...times].every((time) => {
-      return new RuleView(context, set, pods.occupants(table, plan.reserved, time, time + 1), time).lacksPods;
-    });
-  });
 }
 
 function fewestNodes(

@@ -27,6 +27,11 @@ export function concernsPods(podSets: readonly PodSetInput[]): boolean {
   return podSets.some(({ podClass, rules }) => podClass !== undefined || rules !== undefined);
 }
 
+/** Whether pods want others to be there. */
+export function wantsPods(podSets: readonly PodSetInput[]): boolean {
+  return podSets.some(({ rules }) => (rules?.affinity?.length ?? 0) > 0);
+}
+
 export function keepsOff(podSets: readonly PodSetInput[]): boolean {
   return podSets.some(({ rules }) => (rules?.antiAffinity?.length ?? 0) > 0);
 }
@@ -88,7 +93,10 @@ export class PodIndex {
     if (this.#epoch === shapes.epoch && this.#read === shapes.entries.length) return;
     this.#epoch = shapes.epoch;
     this.#read = shapes.entries.length;
-    this.#foreignNodes = nodes.filter(({ state, input }) => state !== "Gone" && (input.foreignPods?.length ?? 0) > 0);
+    this.#foreignNodes = nodes.filter(
+      ({ state, input, reservation }) =>
+        state !== "Gone" && reservation === undefined && (input.foreignPods?.length ?? 0) > 0,
+    );
     this.#foreignKeepers = this.#foreignNodes.filter(({ input }) =>
       input.foreignPods!.some(({ antiAffinity }) => (antiAffinity?.length ?? 0) > 0),
     ).length;

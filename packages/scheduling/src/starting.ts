@@ -1,8 +1,9 @@
 /** One job at a time: whether it starts now, or from when on room is kept for it. */
 import { placeEarliest } from "./earliest.ts";
 import type { NodeRecord } from "./nodes.ts";
-import { rulesHold, spoilsReserved } from "./keep-rules.ts";
-import { applyCharges, isRuled, longestSlot, mayFitNow, place } from "./place.ts";
+import { rulesHold } from "./keep-rules.ts";
+import { applyCharges, longestSlot, mayFitNow, place } from "./place.ts";
+import { isRuled } from "./rule-views.ts";
 import type { JobRecord, Levels, Placement, ReservationRecord } from "./records.ts";
 import { mayUse } from "./shape.ts";
 import type { Shape, Variant } from "./shape.ts";
@@ -38,10 +39,6 @@ export function startNow(store: ClusterStore, job: JobRecord): Start | undefined
     if (!isWithinLimits(store, job, placement, seconds)) {
       placement = shape.isElastic ? place(store, shape, variant, now, seconds, "Minimum") : undefined;
       if (placement === undefined || !isWithinLimits(store, job, placement, seconds)) continue;
-    }
-    if (spoilsReserved(store, job, placement, now + seconds)) {
-      applyCharges(store.table, placement.charges, now, now + seconds, 1);
-      continue;
     }
     return begin(store, job, placement, now + seconds);
   }

@@ -386,7 +386,10 @@ export class ClusterStore implements ClusterState, PlacementContext {
     const { charges, nodes, queue } = onNodes(placement);
     const { groups } = job.class.shape.variants[0]!;
     const cpu = this.resources.indexOf("cpu");
-    const grants = withCores(placement, (set) => groups[job.class.shape.groupOf[set]!]!.request[cpu] ?? 0);
+    const grants = withCores(
+      { nodes, grants: placement.grants },
+      (set) => groups[job.class.shape.groupOf[set]!]!.request[cpu] ?? 0,
+    );
     const run: Run = {
       charges,
       nodes,
