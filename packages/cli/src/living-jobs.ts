@@ -1,6 +1,6 @@
 /** All jobs that the cluster still knows, as the rows of squeue. */
 import { isReason, resources } from "@berth/client";
-import { attemptOf, labels, type Pod, type Workload } from "@berth/kinds";
+import { labels, runningAttemptOf, type Pod, type Workload } from "@berth/kinds";
 import { jobRows, runningElements, type JobRow } from "@berth/slurm";
 import type { Cluster } from "./connect.ts";
 import { listWorkloads } from "./jobs.ts";
@@ -15,12 +15,13 @@ export async function livingJobs(cluster: Cluster, nowSeconds = Math.floor(Date.
   const workloads = (await listWorkloads(cluster)).filter(({ status }) => status?.jobId !== undefined);
   // Only what runs of an array is told by its pods alone.
   const asksPods = workloads.some(
-    ({ spec, status }) => spec.array !== undefined && (status?.array?.running ?? "") !== "",
+    ({ spec, status }) =>
+      spec.array !== undefined && `${status?.array?.running ?? ""}${status?.array?.leased ?? ""}` !== "",
   );
   const byWorkload = Map.groupBy(asksPods ? await listPods(cluster) : [], keyOfPod);
   return workloads.flatMap((workload) => {
     const pods = byWorkload.get(`${workload.metadata.namespace}/${workload.metadata.name}`) ?? [];
-    const running = workload.spec.array === undefined ? [] : runningElements(pods, attemptOf);
+    const running = workload.spec.array === undefined ? [] : runningElements(pods, runningAttemptOf);
     return jobRows(workload, nowSeconds, running).map((row) => ({ row, workload }));
   });
 }

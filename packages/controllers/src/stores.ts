@@ -15,6 +15,7 @@ import {
   accounts,
   annotations,
   labels,
+  leaseCondition,
   memberships,
   qualitiesOfService,
   queues,
@@ -64,6 +65,8 @@ function slimOwnPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
     if (reason !== undefined) slim.status.reason = reason;
     if (message !== undefined) slim.status.message = message;
     if (containerStatuses !== undefined) slim.status.containerStatuses = containerStatuses;
+    const lease = status.conditions?.find(({ type }) => type === leaseCondition);
+    if (lease !== undefined) slim.status.conditions = [lease];
   }
   return slim;
 }
@@ -73,6 +76,8 @@ const keptAnnotations = [
   annotations.gateOpenedAt,
   annotations.wallTimeSeconds,
   annotations.preempted,
+  annotations.tasks,
+  annotations.leaseSeconds,
 ];
 const keptLabels = [labels.workload, labels.task, labels.podSet, labels.podIndex, labels.attempt];
 

@@ -60,7 +60,7 @@ export type { Limits } from "./limits.ts";
 export { capacityOf, isReady } from "./node.ts";
 export type { Node, Taint } from "./node.ts";
 export type { Inquiry, InquirySpec, InquiryStatus } from "./inquiry.ts";
-export { formatLeaseReport, formatTasks, leaseOf, leaseReportOf, taskNumber } from "./lease.ts";
+export { formatLeaseReport, formatTasks, leaseOf, leaseReportOf, runningAttemptOf, taskNumber } from "./lease.ts";
 export type { Lease, LeasedEnd, LeaseReport, TaskNumber, TaskVariables } from "./lease.ts";
 export type {
   Container,

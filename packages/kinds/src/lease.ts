@@ -2,6 +2,7 @@
  * Leases: a pod of an array that carries several of its short tasks in turn. All are of one attempt number; the pod is named and
  * labelled by the first. What became of them stands in a condition of the pod's status. See docs/runtime.md.
  */
+import { type AttemptName, attemptOf } from "./attempts.ts";
 import { annotations, leaseCondition } from "./constants.ts";
 import { formatIndexList, IndexSet, parseIndexList } from "./index-list.ts";
 import type { Pod, PodStatus } from "./pod.ts";
@@ -48,6 +49,15 @@ export function leaseOf(pod: Pick<Pod, "metadata">): Lease | undefined {
     tasks: [...parseIndexList(tasks)],
     seconds: Number(pod.metadata.annotations?.[annotations.leaseSeconds] ?? 1),
   };
+}
+
+/** The attempt that a pod runs now: of several tasks the one that it told last. Undefined where that is none, or not Berth's. */
+export function runningAttemptOf(pod: Pod): AttemptName | undefined {
+  const name = attemptOf(pod);
+  if (name === undefined || leaseOf(pod) === undefined) return name;
+  const report = leaseReportOf(pod.status);
+  const task = report === undefined || report.ended.length === 0 ? (report?.running ?? name.task) : report.running;
+  return task === undefined ? undefined : { ...name, task };
 }
 
 export function formatTasks(tasks: Iterable<number>): string {

@@ -268,6 +268,7 @@ const status: Schema = object({
     {
       tasks: integer(0, maximumArrayTasks),
       pending: indexList,
+      leased: indexList,
       running: indexList,
       succeeded: indexList,
       failed: indexList,

@@ -175,6 +175,8 @@ export interface ArrayStatus {
   /** How many elements there are. */
   tasks?: number;
   pending: string;
+  /** Those of `pending` that are with a pod which carries several tasks in turn: they may have begun since. */
+  leased?: string;
   running: string;
   succeeded: string;
   failed: string;

@@ -31,8 +31,10 @@ export class ArrayBook {
   readonly pending: IndexSet;
   /** Decided to start; the API has not said yet that it has their pods: status still calls them pending. */
   readonly creating = new IndexSet();
+  /** In a pod that carries several tasks, and not known to have begun: status tells of them apart. */
+  readonly leased = new IndexSet();
   readonly running = new IndexSet();
-  /** What the status that it was made of called running: those without pods have vanished. */
+  /** What the status that it was made of called running or leased: those without pods have vanished. */
   readonly wasRunning: IndexSet;
   readonly #ended: Record<EndedField, IndexSet>;
   /** Attempts that ended and were begun again, by task; none is 0. */
@@ -54,7 +56,7 @@ export class ArrayBook {
       cancelled: read("cancelled"),
     };
     this.pending = this.indices.clone();
-    this.wasRunning = parseIndexList(status?.running ?? "");
+    this.wasRunning = parseIndexList(status?.running ?? "").union(parseIndexList(status?.leased ?? ""));
     for (const field of endedFields) this.pending.deleteAll(this.#ended[field]);
     for (const [task, attempts] of Object.entries(status?.attempts ?? {})) this.#restarts.set(Number(task), attempts);
   }
@@ -74,14 +76,35 @@ export class ArrayBook {
   }
 
   created(task: number): void {
-    if (!this.creating.has(task)) return;
+    if (!this.creating.has(task) && !this.leased.has(task)) return;
     this.creating.delete(task);
+    this.leased.delete(task);
     this.running.add(task);
+  }
+
+  /** The pod that carries these tasks is there; which of them run is told by it. */
+  lease(tasks: Iterable<number>): void {
+    for (const task of tasks) {
+      if (!this.creating.has(task)) continue;
+      this.creating.delete(task);
+      this.leased.add(task);
+    }
+  }
+
+  /** Whether a pod holds the task, or is to. */
+  isHeld(task: number): boolean {
+    return this.creating.has(task) || this.leased.has(task) || this.running.has(task);
+  }
+
+  /** How many tasks pods hold that the API has. */
+  get held(): number {
+    return this.leased.size + this.running.size;
   }
 
   /** Back to waiting, as if it had not been started. */
   takeBack(task: number): void {
     this.creating.delete(task);
+    this.leased.delete(task);
     this.running.delete(task);
     this.pending.add(task);
   }
@@ -95,6 +118,7 @@ export class ArrayBook {
   end(task: number, phase: FinalPhase): void {
     this.pending.delete(task);
     this.creating.delete(task);
+    this.leased.delete(task);
     this.running.delete(task);
     this.#ended[fieldOf[phase]].add(task);
   }
@@ -106,7 +130,7 @@ export class ArrayBook {
   }
 
   get isFinished(): boolean {
-    return this.pending.size === 0 && this.creating.size === 0 && this.running.size === 0;
+    return this.pending.size === 0 && this.creating.size === 0 && this.held === 0;
   }
 
   get succeeded(): IndexSet {
@@ -127,10 +151,13 @@ export class ArrayBook {
 
   /** The whole of `status.array`; fields of sets that are empty and optional are null, which removes them in a merge patch. */
   toStatus(): { [field in keyof ArrayStatus]: ArrayStatus[field] | null } {
+    const waiting = this.pending.clone();
+    for (const set of [this.creating, this.leased]) if (set.size > 0) waiting.addAll(set);
     const optional = (set: IndexSet): string | null => (set.size === 0 ? null : formatIndexListCompact(set));
     return {
       tasks: this.indices.size,
-      pending: formatIndexListCompact(this.creating.size === 0 ? this.pending : this.pending.union(this.creating)),
+      pending: formatIndexListCompact(waiting),
+      leased: optional(this.leased),
       running: formatIndexListCompact(this.running),
       succeeded: formatIndexListCompact(this.#ended.succeeded),
       failed: formatIndexListCompact(this.#ended.failed),

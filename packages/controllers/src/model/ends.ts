@@ -1,6 +1,7 @@
 /** What the end of a pod means for its attempt. Pure. */
-import type { ContainerTerminated, FinalPhase, Pod, TerminationReport } from "@berth/kinds";
+import type { ContainerTerminated, FinalPhase, LeasedEnd, Pod, TerminationReport } from "@berth/kinds";
 import { annotations, openFailureExitCode } from "@berth/kinds";
+import { timestamp } from "../context.ts";
 
 export interface AttemptEnd {
   phase: FinalPhase;
@@ -10,6 +11,8 @@ export interface AttemptEnd {
   cpuMilliseconds?: number;
   startTime?: string;
   endTime?: string;
+  /** How long it ran, where the node told. */
+  runMilliseconds?: number;
   /** In words, where there is more to say than the phase does. */
   message?: string;
 }
@@ -66,6 +69,7 @@ export function endOfPod(pod: Pod, stopped?: FinalPhase): AttemptEnd {
     signal: terminated?.signal ?? 0,
     peakMemoryBytes: report.peakMemoryBytes,
     cpuMilliseconds: report.cpuMilliseconds,
+    runMilliseconds: report.runMilliseconds,
     startTime: startOf(pod),
     endTime: terminated?.finishedAt,
     message: report.message ?? pod.status?.message,
@@ -86,6 +90,42 @@ export function endOfPod(pod: Pod, stopped?: FinalPhase): AttemptEnd {
   }
   // A failed pod with no failed container never ran: exit code 1, as Slurm gives to launches that failed.
   return { ...end, phase: "Failed", exitCode: terminated === undefined ? 1 : end.exitCode };
+}
+
+/**
+ * The end of one task of a lease.
+ * @param stopped whoever stopped its pod wants it to have
+ */
+export function endOfTask(told: LeasedEnd, stopped?: FinalPhase): AttemptEnd {
+  const { exitCode, signal = 0, ending, startedAt, milliseconds } = told;
+  const end: AttemptEnd = {
+    phase: exitCode === 0 ? "Succeeded" : "Failed",
+    exitCode,
+    signal,
+    cpuMilliseconds: told.cpuMilliseconds,
+    startTime: timestamp(startedAt),
+    endTime: timestamp(startedAt + milliseconds),
+    runMilliseconds: milliseconds,
+  };
+  if (told.peakMemoryKibibytes !== undefined) end.peakMemoryBytes = told.peakMemoryKibibytes * 1024;
+  switch (ending) {
+    case "timelimit":
+    case "activedeadline":
+      return { ...end, phase: "TimedOut" };
+    case "memory":
+      return { ...end, phase: "OutOfMemory" };
+    case "cancelled":
+      return { ...end, phase: "Cancelled" };
+    case "deleted":
+      return { ...end, phase: stopped ?? "Failed" };
+    case "lost":
+      return { ...end, phase: stopped ?? "NodeFailed", exitCode: 0 };
+    case "output":
+    case "input":
+      return { ...end, exitCode: 0, signal: openFailureExitCode, message: `could not open the ${ending} file` };
+    default:
+      return end;
+  }
 }
 
 const severity: readonly FinalPhase[] = [

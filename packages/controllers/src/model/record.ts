@@ -41,7 +41,32 @@ export interface Preempted {
   graceSeconds: number;
 }
 
-/** One try of a task: its pods from their creation until they are accounted. */
+/** Of an attempt whose pod carries several tasks of an array in turn. */
+export interface LeasedTasks {
+  /** How long its slot is longer than that of one task. */
+  seconds: number;
+  /** Those of which it is not told yet what became of them. */
+  open: Set<number>;
+  /** The one that its pod told last as running. */
+  running?: number;
+  /** Of these, single ones that were cancelled. */
+  cancelled?: Set<number>;
+}
+
+/** A task's attempt that is over: what its row tells. */
+export interface EndedAttempt {
+  task: number;
+  number: number;
+  end: AttemptEnd;
+  startTime?: string;
+  /** Names, by pod. */
+  nodes: string[];
+  /** It will be followed by another attempt. */
+  requeue: boolean;
+  charge?: Attempt["charge"];
+}
+
+/** One try of a task, or of the tasks of a lease (`task` is then the first of them): its pods from their creation until they are accounted. */
 export interface Attempt {
   task: number;
   number: number;
@@ -69,10 +94,9 @@ export interface Attempt {
   /** The phase that whoever stopped it wants it to have. */
   stopped?: FinalPhase;
   end?: AttemptEnd;
+  lease?: LeasedTasks;
   /** Taken back by another leader than began it, who may have opened gates since: its number is not used again. */
   isSpent?: boolean;
-  /** It will be followed by another attempt. */
-  requeue?: boolean;
   /** It makes room for another job; told by its pods, so that a new leader goes on with it. */
   preemption?: Preempted;
   /** What it held, by resource, and what each second of that counts in usage; known at its end. */
@@ -80,7 +104,9 @@ export interface Attempt {
 }
 
 /** A new attempt, its pods being created or found. */
-export function newAttempt(of: Pick<Attempt, "task" | "number" | "pods" | "wallTimeSeconds" | "createdAt">): Attempt {
+export function newAttempt(
+  of: Pick<Attempt, "task" | "number" | "pods" | "wallTimeSeconds" | "createdAt" | "lease">,
+): Attempt {
   const { pods } = of;
   return {
     ...of,
@@ -123,7 +149,9 @@ export interface WorkloadRecord {
   /** Outcomes of jobs that it depends on and that only accounting knows. */
   history: Map<number, DependencyOutcome> | undefined;
   /** Ended attempts whose row is not written yet. */
-  toAccount: Attempt[];
+  toAccount: EndedAttempt[];
+  /** Attempts whose pods go when that is done. */
+  toRemove: Attempt[];
   /** Tasks (of an array) that ended without having been started, by phase, whose row is not written yet. */
   toAccountPending: { phase: FinalPhase; tasks: readonly number[] | undefined }[];
   isFlushing: boolean;
@@ -144,6 +172,8 @@ export interface WorkloadRecord {
   signal: number;
   /** Set while pods of its template cannot be made; in words. */
   blocked: string | undefined;
+  /** Moving mean of how long its tasks ran, milliseconds; undefined until one ended. */
+  runMilliseconds: number | undefined;
   /** Names of nodes of the current or last attempt. */
   nodes: string[];
 }
@@ -187,6 +217,7 @@ export function recordOf(workload: Workload, nowTimestamp: string): WorkloadReco
     eligibleTime: status.eligibleTime,
     history: undefined,
     toAccount: [],
+    toRemove: [],
     toAccountPending: [],
     isFlushing: false,
     flushAgain: false,
@@ -200,8 +231,22 @@ export function recordOf(workload: Workload, nowTimestamp: string): WorkloadReco
     exitCode: status.exitCode ?? 0,
     signal: status.signal ?? 0,
     blocked: undefined,
+    runMilliseconds: undefined,
     nodes: status.nodes ?? [],
   };
+}
+
+/** The tasks of an attempt that are not over; {@link noTask} outside arrays. */
+export function openTasks(attempt: Attempt): number[] {
+  return attempt.lease === undefined ? [attempt.task] : [...attempt.lease.open];
+}
+
+/** The attempt that carries a task now; of two that claim to, the first. */
+export function attemptOfTask(record: WorkloadRecord, task: number): Attempt | undefined {
+  const own = record.live.get(task);
+  if (own !== undefined && (own.lease === undefined || own.lease.open.has(task))) return own;
+  for (const attempt of record.live.values()) if (attempt.lease?.open.has(task) === true) return attempt;
+  return undefined;
 }
 
 /** Number of the attempt that is, or would be, the current one. */

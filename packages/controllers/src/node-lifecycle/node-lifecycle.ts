@@ -157,7 +157,8 @@ export class NodeLifecycle {
 
   /** Milliseconds since 1970 after which the node's own limits have ended the attempt, or the queue's assumption holds. */
   #latestEnd(record: WorkloadRecord, attempt: Attempt): number {
-    const deadline = (attempt.wallTimeSeconds + graceAndAllowanceSeconds(record) + marginSeconds) * 1000;
+    const slot = attempt.wallTimeSeconds + (attempt.lease?.seconds ?? 0);
+    const deadline = (slot + graceAndAllowanceSeconds(record) + marginSeconds) * 1000;
     const start = attempt.startTime === undefined ? attempt.createdAt : Date.parse(attempt.startTime);
     const assumed = this.#assumeLostAfter(record);
     const heard = this.#heard.get(attempt.pods[0]?.node ?? "");

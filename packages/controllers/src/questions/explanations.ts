@@ -165,8 +165,9 @@ function present<T extends object>(object: T): T {
 function arrayOf({ book, workload }: WorkloadRecord): ExplanationStatus["array"] {
   if (book === undefined) return undefined;
   const running = book.creating.size + book.running.size;
-  const ended = book.indices.size - book.pending.size - running;
-  return present({ pending: book.pending.size, running, ended, maxRunning: workload.spec.array?.maxRunning });
+  const pending = book.pending.size + book.leased.size;
+  const ended = book.indices.size - pending - running;
+  return present({ pending, running, ended, maxRunning: workload.spec.array?.maxRunning });
 }
 
 function runningOf(record: WorkloadRecord): Pick<ExplanationStatus, "startTime" | "endTime" | "nodes"> {

@@ -187,11 +187,16 @@ function rowOf(entry: QueueEntry, nowSeconds: number): JobRow {
     // What is only being created holds its nodes already.
     return row.state === "PENDING" && !isWaiting(entry) ? { ...row, state: "CONFIGURING", reason: "None" } : row;
   }
-  if (task === restOfArray) return restRow(workload, record.book.pending, nowSeconds);
+  if (task === restOfArray) return restRow(workload, record.book.pending.union(record.book.leased), nowSeconds);
   const attempt = record.live.get(task)!;
   const state: JobState = jobStateOf(phaseOfAttempt(attempt));
   const start = seconds(attempt.startTime);
-  const element = { task, nodes: [...new Set(attempt.pods.map(({ node }) => node))], attempt: attempt.number, state };
+  const element = {
+    task: attempt.lease?.running ?? task,
+    nodes: [...new Set(attempt.pods.map(({ node }) => node))],
+    attempt: attempt.number,
+    state,
+  };
   return elementRow(workload, start === undefined ? element : { ...element, startSeconds: start }, nowSeconds);
 }
 

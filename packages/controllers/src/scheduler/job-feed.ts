@@ -4,7 +4,7 @@ import { billingOf, effectiveRequests, labels } from "@berth/kinds";
 import type { Allocation } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
-import { type Attempt, noTask, type WorkloadRecord } from "../model/record.ts";
+import { type Attempt, type EndedAttempt, noTask, openTasks, type WorkloadRecord } from "../model/record.ts";
 import type { LiveCluster } from "./cluster.ts";
 import { recordOutcome } from "./outcomes.ts";
 import { addAmounts, allowanceSecondsOf, graceSecondsOf, type JobContext, jobInput, wallTimeOf } from "./snapshot.ts";
@@ -50,7 +50,8 @@ export class JobFeed {
     for (const attempt of record.live.values()) {
       if (attempt.startTime === undefined) continue;
       attempt.wallTimeSeconds = Math.min(attempt.wallTimeSeconds, wallTimeOf(record.workload));
-      core.setEnd(id, this.#endOf(record, attempt), now, taskOf(attempt));
+      const task = runningTask(record, attempt);
+      if (task !== undefined) core.setEnd(id, this.#endOf(record, attempt), now, taskIn(task));
     }
     return true;
   }
@@ -66,24 +67,28 @@ export class JobFeed {
   #endOf(record: WorkloadRecord, attempt: Attempt): number {
     const start = seconds(attempt.startTime) ?? Math.floor(attempt.createdAt / 1000);
     const allowance = attempt.startTime === undefined ? allowanceSecondsOf(record.workload) : 0;
-    return start + allowance + attempt.wallTimeSeconds + graceSecondsOf(record.workload, this.#cluster.site);
+    const leased = attempt.lease?.seconds ?? 0;
+    return start + allowance + leased + attempt.wallTimeSeconds + graceSecondsOf(record.workload, this.#cluster.site);
   }
 
-  adopted(record: WorkloadRecord, attempt: Attempt): void {
+  /** `tasks`: those of the attempt that are not known to run already, one at least. */
+  adopted(record: WorkloadRecord, attempt: Attempt, tasks: readonly number[]): void {
     const id = record.jobId!;
     if (!this.#cluster.core.has(id)) return;
+    const [first, ...more] = tasks;
     const now = this.#cluster.now();
     const allocation: Allocation = {
       nodes: nodesBySet(record, attempt),
       startTime: Math.min(now, Math.floor(attempt.createdAt / 1000)),
       endTime: Math.max(now, this.#endOf(record, attempt)),
     };
-    this.#cluster.core.startJob(id, allocation, taskOf(attempt));
+    this.#cluster.core.startJob(id, allocation, taskIn(first!), more);
   }
 
   started(record: WorkloadRecord, attempt: Attempt): boolean {
-    if (!this.#cluster.core.has(record.jobId!)) return false;
-    this.#cluster.core.setEnd(record.jobId!, this.#endOf(record, attempt), this.#cluster.now(), taskOf(attempt));
+    const task = runningTask(record, attempt);
+    if (!this.#cluster.core.has(record.jobId!) || task === undefined) return false;
+    this.#cluster.core.setEnd(record.jobId!, this.#endOf(record, attempt), this.#cluster.now(), taskIn(task));
     return true;
   }
 
@@ -110,28 +115,39 @@ export class JobFeed {
     attempt.charge = { billing: billingOf(allocated, queue, this.#cluster.site, qos), allocated };
   }
 
-  ended(record: WorkloadRecord, attempt: Attempt): boolean {
-    this.#charge(record, attempt);
+  ended(record: WorkloadRecord, ended: EndedAttempt, attempt: Attempt): boolean {
+    // The tasks of a lease hold the same, one after the other.
+    if (attempt.charge === undefined) this.#charge(record, attempt);
+    ended.charge = attempt.charge;
+    const { task, end, requeue } = ended;
     if (!this.#cluster.core.has(record.jobId!)) return false;
     this.#cluster.core.endJob(record.jobId!, this.#cluster.now(), {
-      task: taskOf(attempt),
-      ok: attempt.end?.phase === "Succeeded",
-      requeue: attempt.requeue === true,
+      task: taskIn(task),
+      ok: end.phase === "Succeeded",
+      requeue,
     });
     return true;
   }
 
-  takenBack(record: WorkloadRecord, attempt: Attempt, why: string | undefined): boolean {
+  /** Tasks that were decided to start and did not wait again. */
+  takenBack(record: WorkloadRecord, tasks: readonly number[], why: string | undefined): boolean {
     const { core } = this.#cluster;
     if (!core.has(record.jobId!)) return false;
-    core.endJob(record.jobId!, this.#cluster.now(), { task: taskOf(attempt), ok: false, requeue: true });
+    for (const task of tasks) {
+      core.endJob(record.jobId!, this.#cluster.now(), { task: taskIn(task), ok: false, requeue: true });
+    }
     if (why !== undefined) core.updateJob(record.jobId!, { blocked: "InvalidTemplate" }, this.#cluster.now());
     return true;
   }
 }
 
-function taskOf(attempt: Attempt): number | undefined {
-  return attempt.task === noTask ? undefined : attempt.task;
+/** A task of the attempt that the core counts as running. */
+function runningTask({ book }: WorkloadRecord, attempt: Attempt): number | undefined {
+  return openTasks(attempt).find((task) => task === noTask || book?.isHeld(task) === true);
+}
+
+function taskIn(task: number): number | undefined {
+  return task === noTask ? undefined : task;
 }
 
 /** Node names in the shape of an allocation; only the sum on each node counts. */

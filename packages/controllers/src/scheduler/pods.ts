@@ -1,11 +1,12 @@
 /** The pods of an attempt, from the Workload's templates and the scheduler's choice of nodes. Pure. */
-import type { Amounts, Container, Pod, PodSet, PodSpec, Queue, Workload } from "@berth/kinds";
+import type { Amounts, Container, Pod, PodSet, PodSpec, Queue, TaskVariables, Workload } from "@berth/kinds";
 import {
   accountingFinalizer,
   annotations,
   apiVersion,
   attemptPodName,
   effectiveRequests,
+  formatTasks,
   hostImage,
   labels,
   podRequests,
@@ -23,6 +24,8 @@ export interface AttemptPlan {
   nodes: readonly (readonly string[])[];
   wallTimeSeconds: number;
   graceSeconds: number;
+  /** Several tasks of the array that the pod carries in turn, `task` the first; and what differs between them. */
+  lease?: { tasks: readonly number[]; seconds: number; variables: () => TaskVariables };
   /** Whole-node jobs get what the node has: its allocatable amounts. */
   wholeNode?: (node: string) => Amounts | undefined;
   /** What the job finds in its environment, per pod; laid over the template's. */
@@ -78,8 +81,15 @@ export function attemptLabels(plan: AttemptPlan, podSet: PodSet, index: number):
   };
 }
 
-export function attemptAnnotations(plan: AttemptPlan): Record<string, string> {
-  return { [annotations.wallTimeSeconds]: String(plan.wallTimeSeconds) };
+export function attemptAnnotations({ wallTimeSeconds, lease }: AttemptPlan): Record<string, string> {
+  const stated = { [annotations.wallTimeSeconds]: String(wallTimeSeconds) };
+  if (lease === undefined) return stated;
+  return {
+    ...stated,
+    [annotations.tasks]: formatTasks(lease.tasks),
+    [annotations.leaseSeconds]: String(lease.seconds),
+    [annotations.taskVariables]: JSON.stringify(lease.variables()),
+  };
 }
 
 function podOf(plan: AttemptPlan, podSet: PodSet, index: number, node: string, isGang: boolean): Pod {
@@ -139,7 +149,8 @@ function podOf(plan: AttemptPlan, podSet: PodSet, index: number, node: string, i
       schedulerName,
       restartPolicy: "Never",
       terminationGracePeriodSeconds: plan.graceSeconds,
-      activeDeadlineSeconds: startAllowanceSeconds + plan.wallTimeSeconds + plan.graceSeconds,
+      activeDeadlineSeconds:
+        startAllowanceSeconds + (plan.lease?.seconds ?? 0) + plan.wallTimeSeconds + plan.graceSeconds,
       tolerations: [
         ...(queue.spec.tolerations ?? []),
         ...(defaults?.spec?.tolerations ?? []),

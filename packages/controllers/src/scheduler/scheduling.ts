@@ -5,16 +5,24 @@ import { type Decisions, explain, type Foresight, type Start, submitRefusal } fr
 import type { Context } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { Ledger } from "../model/ledger.ts";
-import { type Attempt, currentAttempt, noTask, type WorkloadRecord } from "../model/record.ts";
+import {
+  type Attempt,
+  currentAttempt,
+  type EndedAttempt,
+  noTask,
+  openTasks,
+  type WorkloadRecord,
+} from "../model/record.ts";
 import { plannedBinding } from "../pod/binding.ts";
 import type { Stores } from "../stores.ts";
 import type { AttemptLife, LifeEvents } from "../workload/life.ts";
 import type { Writer } from "../writer.ts";
-import { attemptEnvironment } from "./attempt-environment.ts";
+import { attemptEnvironment, type AttemptPlace, taskVariables } from "./attempt-environment.ts";
 import { LiveCluster } from "./cluster.ts";
 import { Forecasts } from "./forecasts.ts";
 import { JobFeed } from "./job-feed.ts";
 import { limitMessage } from "./limit-message.ts";
+import { Leasing } from "./leasing.ts";
 import { waitMessage } from "./messages.ts";
 import { type AttemptPlan, plannedPods } from "./pods.ts";
 import { graceSecondsOf, jobInput } from "./snapshot.ts";
@@ -25,6 +33,7 @@ export class Scheduling implements LifeEvents {
   readonly #ledger: Ledger;
   readonly #cluster: LiveCluster;
   readonly #jobs: JobFeed;
+  readonly #leasing: Leasing;
   readonly #forecasts: Forecasts;
   readonly #reports: WaitingReports;
   #life!: AttemptLife;
@@ -50,6 +59,7 @@ export class Scheduling implements LifeEvents {
       outgrown: () => this.#rebuild(),
     });
     this.#jobs = new JobFeed(this.#cluster, ledger);
+    this.#leasing = new Leasing(this.#cluster, stores);
     this.#forecasts = new Forecasts(context, this.#cluster, this.#jobs, (job, time) => {
       const record = ledger.byJobId(job)?.record;
       if (record !== undefined) this.#reports.estimate(record, time);
@@ -75,7 +85,12 @@ export class Scheduling implements LifeEvents {
     for (const record of this.#ledger.values()) {
       if (record.jobId === undefined || isFinal(record.phase)) continue;
       this.#jobs.add(record);
-      for (const attempt of record.live.values()) this.#jobs.adopted(record, attempt);
+      const known = new Set<number>();
+      for (const attempt of record.live.values()) {
+        const tasks = openTasks(attempt).filter((task) => !known.has(task));
+        for (const task of tasks) known.add(task);
+        if (tasks.length > 0) this.#jobs.adopted(record, attempt, tasks);
+      }
     }
     this.#cluster.reservations.retry();
   }
@@ -158,20 +173,22 @@ export class Scheduling implements LifeEvents {
 
   // What attempts tell
 
-  adopted(record: WorkloadRecord, attempt: Attempt): void {
-    this.#jobs.adopted(record, attempt);
+  adopted(record: WorkloadRecord, attempt: Attempt, tasks: readonly number[]): void {
+    this.#jobs.adopted(record, attempt, tasks);
   }
 
   started(record: WorkloadRecord, attempt: Attempt): void {
     if (this.#jobs.started(record, attempt)) this.wake();
   }
 
-  ended(record: WorkloadRecord, attempt: Attempt): void {
-    if (this.#jobs.ended(record, attempt)) this.wake();
+  ended(record: WorkloadRecord, ended: EndedAttempt, attempt: Attempt): void {
+    if (!this.#jobs.ended(record, ended, attempt)) return;
+    this.#leasing.ended(record, ended);
+    this.wake();
   }
 
-  takenBack(record: WorkloadRecord, attempt: Attempt, why: string | undefined): void {
-    if (this.#jobs.takenBack(record, attempt, why)) this.wake();
+  takenBack(record: WorkloadRecord, tasks: readonly number[], why: string | undefined): void {
+    if (this.#jobs.takenBack(record, tasks, why)) this.wake();
   }
 
   unavailable(record: WorkloadRecord): void {
@@ -221,7 +238,7 @@ export class Scheduling implements LifeEvents {
     const { workload } = record;
     const queue = this.#cluster.queueOf(record);
     const attempt = currentAttempt(record, task);
-    const environment = attemptEnvironment({
+    const place: AttemptPlace = {
       workload,
       queue,
       task: start.task,
@@ -229,7 +246,8 @@ export class Scheduling implements LifeEvents {
       nodes: start.nodes.flat(),
       wholeNode: (name) => this.#cluster.amountsOf(name),
       clusterName: this.#cluster.site?.spec.clusterName,
-    });
+    };
+    const lease = this.#leasing.leaseOf(record, start, (tasks) => this.#jobs.takenBack(record, tasks, undefined));
     const plan: AttemptPlan = {
       workload,
       queue,
@@ -239,10 +257,11 @@ export class Scheduling implements LifeEvents {
       wallTimeSeconds: start.wallTimeSeconds,
       graceSeconds: graceSecondsOf(workload, this.#cluster.site),
       wholeNode: (name) => this.#cluster.amountsOf(name),
-      environment,
+      environment: attemptEnvironment(place),
+      lease: lease && { ...lease, variables: () => taskVariables(place) },
     };
     record.eligibleTime ??= workload.status?.submitTime;
-    this.#life.begin(record, task, start.wallTimeSeconds, plannedBinding(plan) ?? plannedPods(plan));
+    this.#life.begin(record, task, start.wallTimeSeconds, plannedBinding(plan) ?? plannedPods(plan), lease);
     if (record.book === undefined || record.book.pending.size === 0) this.#reports.reason(record, "None");
   }
 

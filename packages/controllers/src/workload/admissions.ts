@@ -16,7 +16,7 @@ import {
 } from "@berth/kinds";
 import { type Context, type Identity, timestamp } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
-import { idSpan, noTask, recordOf, type WorkloadRecord } from "../model/record.ts";
+import { idSpan, recordOf, type WorkloadRecord } from "../model/record.ts";
 import { fetchHistory } from "../scheduler/outcomes.ts";
 import type { Scheduling } from "../scheduler/scheduling.ts";
 import { wallTimeOf } from "../scheduler/snapshot.ts";
@@ -452,9 +452,7 @@ export class Admissions {
       const wanted = parseIndexList(list);
       record.cancelledBy = words.length > 1 ? words[0] : (record.cancelledBy ?? workload.status?.identity?.user);
       scheduling.endPending(record, "Cancelled", list);
-      for (const attempt of record.live.values()) {
-        if (attempt.task !== noTask && wanted.has(attempt.task)) life.stop(record, attempt, "Cancelled");
-      }
+      for (const attempt of record.live.values()) life.stopTasks(record, attempt, wanted);
     } catch (error) {
       context.log("warn", `annotation ${annotations.cancelTasks}: ${(error as Error).message}`, {
         jobId: record.jobId,
@@ -469,6 +467,7 @@ export class Admissions {
     if (
       record.live.size > 0 ||
       record.toAccount.length > 0 ||
+      record.toRemove.length > 0 ||
       record.toAccountPending.length > 0 ||
       record.isFlushing
     ) {

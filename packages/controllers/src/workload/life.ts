@@ -2,19 +2,29 @@
  * The life of attempts: from the creation of their pods to the row of their end. What it decides rests on pods alone, so that a
  * new leader goes on where the last one stopped; every step may be repeated.
  */
-import type { AttemptRow } from "@berth/accounting";
 import { isReason, resources } from "@berth/client";
-import type { FinalPhase, Pod } from "@berth/kinds";
-import { annotations, attemptOf, isFinal, preemptionModes, workloads } from "@berth/kinds";
+import type { FinalPhase, IndexSet, Lease, Pod } from "@berth/kinds";
+import {
+  annotations,
+  attemptOf,
+  formatTasks,
+  isFinal,
+  leaseOf,
+  leaseReportOf,
+  preemptionModes,
+  takenReason,
+} from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
-import { type AttemptEnd, endOfPod, isTerminal, startOf, worseEnd } from "../model/ends.ts";
+import { type AttemptEnd, endOfPod, endOfTask, isTerminal, startOf, worseEnd } from "../model/ends.ts";
 import type { Ledger } from "../model/ledger.ts";
 import {
   type Attempt,
   type AttemptPod,
   currentAttempt,
+  type LeasedTasks,
   newAttempt,
   noTask,
+  openTasks,
   type Preempted,
   setState,
   type WorkloadRecord,
@@ -23,20 +33,18 @@ import { isPodOf, isWrapped, wrappedPodOf } from "../model/wrapped-pod.ts";
 import { bindPod, PodUnavailable } from "../pod/binding.ts";
 import { slimPod } from "../stores.ts";
 import type { Writer } from "../writer.ts";
+import { endTask, type EndingEvents, isHeldElsewhere, leaveTasks } from "./ending.ts";
+import { Flushes } from "./flushes.ts";
+import { Gates } from "./gates.ts";
 import { PodRemoval } from "./pod-removal.ts";
-import { attemptRow, pendingRow } from "./rows.ts";
-import { lifePatch, phaseOf } from "./status.ts";
+import { attemptRow } from "./rows.ts";
 
 /** What scheduling is told. */
-export interface LifeEvents {
-  /** An attempt that a pod was found of; its place is taken. */
-  adopted(record: WorkloadRecord, attempt: Attempt): void;
+export interface LifeEvents extends EndingEvents {
+  /** An attempt that a pod was found of; its place is taken. `tasks`: those that no other attempt was known to have. */
+  adopted(record: WorkloadRecord, attempt: Attempt, tasks: readonly number[]): void;
   /** Its script began: the wall time counts from here. */
   started(record: WorkloadRecord, attempt: Attempt): void;
-  /** Its place is free; the task waits again where `attempt.requeue` says so. */
-  ended(record: WorkloadRecord, attempt: Attempt): void;
-  /** It could not be made, and was no attempt; the task waits again. */
-  takenBack(record: WorkloadRecord, attempt: Attempt, why: string | undefined): void;
   /** The pod that it stands for cannot be had any more: nothing of it is to wait. */
   unavailable(record: WorkloadRecord): void;
   /** The final status is written. */
@@ -54,19 +62,8 @@ export interface PlannedPod {
   build: () => Pod;
 }
 
-/** What one write of a status is to say, and the rows that must be there before it. */
-interface Taken {
-  attempts: Attempt[];
-  rows: AttemptRow[];
-  patch: ReturnType<typeof lifePatch>;
-  isLast: boolean;
-}
-
-/** How long a start may go unseen before status tells of it: most are running by then, which saves a write. */
-const startingDelayMs = 1000;
-const arrayIntervalMs = 1000;
-/** An array's lists may take this part of one core at most. */
-const arrayCostFactor = 20;
+/** A pod that is left is looked at again after this where what its attempt came to may be just being written. */
+const leftoverMs = 500;
 
 export class AttemptLife {
   readonly #context: Context;
@@ -74,6 +71,8 @@ export class AttemptLife {
   readonly #writer: Writer;
   readonly #events: LifeEvents;
   readonly #removal: PodRemoval;
+  readonly #flushes: Flushes;
+  readonly #gates: Gates;
 
   constructor(context: Context, ledger: Ledger, writer: Writer, events: LifeEvents) {
     this.#context = context;
@@ -81,6 +80,14 @@ export class AttemptLife {
     this.#writer = writer;
     this.#events = events;
     this.#removal = new PodRemoval(context, writer);
+    this.#gates = new Gates(context, writer);
+    this.#flushes = new Flushes({
+      context,
+      ledger,
+      writer,
+      removal: this.#removal,
+      finished: (record) => events.finished(record),
+    });
   }
 
   #timestamp(): string {
@@ -89,21 +96,28 @@ export class AttemptLife {
 
   // Beginning
 
-  /** Creates the pods of an attempt that the scheduler decided to start. */
-  begin(record: WorkloadRecord, task: number, wallTimeSeconds: number, plan: readonly PlannedPod[]): Attempt {
+  /** Creates the pods of an attempt that the scheduler decided to start; of several tasks, `task` is the first of the lease. */
+  begin(
+    record: WorkloadRecord,
+    task: number,
+    wallTimeSeconds: number,
+    plan: readonly PlannedPod[],
+    lease?: Lease,
+  ): Attempt {
     const attempt = newAttempt({
       task,
       number: currentAttempt(record, task),
       pods: plan.map(({ name, node, isDriver }) => ({ name, node, isDriver, state: "Creating" })),
       wallTimeSeconds,
       createdAt: this.#context.now(),
+      lease: lease && { seconds: lease.seconds, open: new Set(lease.tasks) },
     });
     record.live.set(task, attempt);
     if (record.book === undefined) record.phase = "Starting";
-    else record.book.start(task);
+    else for (const each of openTasks(attempt)) record.book.start(each);
     record.nodes = attempt.pods.map(({ node }) => node);
     attempt.pods.forEach((entry, at) => void this.#create(record, attempt, entry, plan[at]!.build));
-    this.#flushLater(record, record.book === undefined ? startingDelayMs : arrayIntervalMs);
+    this.#flushes.began(record);
     return attempt;
   }
 
@@ -126,6 +140,7 @@ export class AttemptLife {
       });
       if (entry.state !== "Creating") return;
       if (made === undefined) this.#applyGone(record, attempt, entry);
+      else if (!carriesSame(attempt, made)) this.#replace(record, attempt, made);
       else this.#apply(record, attempt, entry, made);
     } catch (error) {
       if (signal.aborted) return;
@@ -144,6 +159,16 @@ export class AttemptLife {
     }
   }
 
+  /** An earlier leader had made this pod, with other tasks: those are what it carries. */
+  #replace(record: WorkloadRecord, attempt: Attempt, pod: Pod): void {
+    const tasks = openTasks(attempt).filter((task) => record.book!.isHeld(task));
+    record.live.delete(attempt.task);
+    attempt.state = "Ended";
+    leaveTasks(this.#events, record, attempt, tasks);
+    this.adopt(record, attempt.task, attempt.number, [pod]);
+    this.flushSoon(record);
+  }
+
   /** Ends what there is of a gang that did not become whole; its scripts have not begun. */
   #takeBack(record: WorkloadRecord, attempt: Attempt, why?: string): void {
     if (attempt.state !== "TakingBack") {
@@ -153,20 +178,21 @@ export class AttemptLife {
     }
     if (why !== undefined) record.blocked ??= why;
     if (attempt.pods.some(({ state }) => state !== "Gone") || record.live.get(attempt.task) !== attempt) return;
+    if (attempt.stopped !== undefined) {
+      // Stopped meanwhile: what there was is over, and nothing of it waits.
+      attempt.end = { phase: attempt.stopped, exitCode: 0, signal: 0 };
+      this.#finish(record, attempt);
+      return;
+    }
     record.live.delete(attempt.task);
+    const tasks = openTasks(attempt);
     if (record.book === undefined) {
       record.phase = "Pending";
       if (attempt.isSpent === true) record.endedAttempts = attempt.number;
     } else if (attempt.isSpent === true) record.book.requeue(attempt.task);
-    else record.book.takeBack(attempt.task);
-    if (attempt.stopped === undefined) {
-      this.#events.takenBack(record, attempt, record.blocked);
-      this.flushSoon(record);
-    } else {
-      // Stopped meanwhile: what there was is over, and nothing of it waits.
-      attempt.end = { phase: attempt.stopped, exitCode: 0, signal: 0 };
-      this.#finish(record, attempt);
-    }
+    else for (const task of tasks) record.book.takeBack(task);
+    this.#events.takenBack(record, tasks, record.blocked);
+    this.flushSoon(record);
   }
 
   // What pods tell
@@ -183,7 +209,12 @@ export class AttemptLife {
     const attempt = record.live.get(task);
     const entry = attempt?.number === name.attempt ? findPod(attempt, pod.metadata.name) : undefined;
     if (attempt === undefined || entry === undefined) {
-      if (!isDeleted) this.#leftover(record, pod, task, name.attempt);
+      if (isDeleted) return;
+      // Of an array: a leader before this one had asked for it, and died.
+      const isLate = record.book !== undefined && attempt === undefined && !isGated(pod);
+      if (isLate && tasksOf(pod, task).some((each) => !isOver(record, each, name.attempt))) {
+        this.adopt(record, task, name.attempt, [pod]);
+      } else this.#leftover(record, pod, task, name.attempt);
       return;
     }
     entry.pod = pod;
@@ -206,7 +237,8 @@ export class AttemptLife {
    * the order of their numbers.
    */
   adopt(record: WorkloadRecord, task: number, number: number, pods: readonly Pod[]): void {
-    if (isFinal(record.phase) || record.book?.hasEnded(task) === true || number < currentAttempt(record, task)) {
+    const tasks = tasksOf(pods[0]!, task).filter((each) => !isOver(record, each, number));
+    if (tasks.length === 0) {
       for (const pod of pods) this.#leftover(record, pod, task, number);
       return;
     }
@@ -228,13 +260,16 @@ export class AttemptLife {
     });
     attempt.preemption = pods.map(preemptionOf).find((told) => told !== undefined);
     if (attempt.preemption !== undefined) attempt.stopped = "Preempted";
+    const lease = leaseOf(pods[0]!);
+    if (lease !== undefined) attempt.lease = { seconds: lease.seconds, open: new Set(tasks) };
     const stopping = pods.find(({ metadata }) => metadata.deletionTimestamp !== undefined);
     if (stopping !== undefined) this.#deletedByUser(record, attempt, stopping);
     record.live.set(task, attempt);
     if (record.book === undefined) record.phase = "Starting";
-    else record.book.start(task);
+    const free = record.book === undefined ? tasks : tasks.filter((each) => record.book!.pending.has(each));
+    for (const each of free) record.book?.start(each);
     record.nodes = attempt.pods.map(({ node }) => node);
-    this.#events.adopted(record, attempt);
+    if (free.length > 0) this.#events.adopted(record, attempt, free);
     const driver = attempt.pods.find((entry) => entry.isDriver);
     const gates = new Set(attempt.pods.map(({ pod }) => pod?.metadata.annotations?.[annotations.gate]));
     if (gates.has("closed") && !gates.has("open")) {
@@ -273,7 +308,8 @@ export class AttemptLife {
       message: "its pod was removed by someone else",
     };
     record.live.set(task, attempt);
-    this.#events.adopted(record, attempt);
+    record.book?.start(task);
+    this.#events.adopted(record, attempt, [task]);
     this.#finish(record, attempt);
   }
 
@@ -288,8 +324,10 @@ export class AttemptLife {
     }
     if (isTerminal(pod)) setState(attempt, entry, "Terminal");
     else if (entry.state !== "Gone") setState(attempt, entry, pod.status?.phase === "Running" ? "Running" : "Created");
-    if (attempt.creating === 0 && attempt.pods.length === 1) record.book?.created(attempt.task);
+    if (attempt.lease !== undefined) record.book?.lease(attempt.lease.open);
+    else if (attempt.creating === 0 && attempt.pods.length === 1) record.book?.created(attempt.task);
     if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal") void this.#removal.stop(pod);
+    if (wasCreating && attempt.lease?.cancelled !== undefined) this.#tellCancelled(record, attempt, entry);
     this.#evaluate(record, attempt, entry);
   }
 
@@ -301,6 +339,17 @@ export class AttemptLife {
 
   #evaluate(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod): void {
     const isStill = entry.state === "Terminal" || entry.state === "Gone";
+    if (attempt.lease !== undefined) {
+      this.#evaluateLease(record, attempt, attempt.lease, entry, isStill);
+      return;
+    }
+    if (record.book !== undefined && isStill && entry.pod?.status?.reason === takenReason) {
+      const end: AttemptEnd = { ...endOfPod(entry.pod), phase: "NodeFailed" };
+      this.#close(record, attempt);
+      if (!isHeldElsewhere(record, attempt, attempt.task)) endTask(this.#events, record, attempt, attempt.task, end);
+      this.flushSoon(record);
+      return;
+    }
     if (attempt.state === "Starting") {
       if (attempt.pods.length > 1) {
         if (isStill && attempt.stopped === undefined) {
@@ -332,6 +381,73 @@ export class AttemptLife {
     if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
   }
 
+  /** Takes what a pod tells of the tasks that it carries in turn. */
+  #evaluateLease(
+    record: WorkloadRecord,
+    attempt: Attempt,
+    lease: LeasedTasks,
+    entry: AttemptPod,
+    isStill: boolean,
+  ): void {
+    const { pod } = entry;
+    if (pod !== undefined && (entry.state === "Running" || entry.state === "Terminal"))
+      this.#begun(record, attempt, pod);
+    const report = leaseReportOf(pod?.status);
+    const open = lease.open.size;
+    for (const told of report?.ended ?? []) {
+      if (lease.open.delete(told.task)) {
+        endTask(this.#events, record, attempt, told.task, endOfTask(told, attempt.stopped));
+      }
+    }
+    lease.running = report?.running;
+    if (report?.running !== undefined && lease.open.has(report.running)) record.book!.created(report.running);
+    // The first is begun, or there is a cause that the next pod of its name would meet as well.
+    const mayLeave = (task: number): boolean =>
+      task !== attempt.task || attempt.stopped !== undefined || lease.cancelled?.has(task) === true;
+    const left = report?.left.filter((task) => lease.open.has(task) && mayLeave(task)) ?? [];
+    for (const task of left) lease.open.delete(task);
+    if (isStill) this.#close(record, attempt);
+    leaveTasks(this.#events, record, attempt, left);
+    if (isStill) this.#endOpen(record, attempt, lease, entry);
+    if (isStill || lease.open.size < open) this.flushSoon(record);
+  }
+
+  /** Nothing of a lease runs any more, and of these tasks it did not tell what became of them. */
+  #endOpen(record: WorkloadRecord, attempt: Attempt, lease: LeasedTasks, { pod, state }: AttemptPod): void {
+    if (lease.open.size === 0) return;
+    const report = leaseReportOf(pod?.status);
+    const skipped = new Set(report?.skipped);
+    const lost: AttemptEnd = { phase: attempt.stopped ?? "NodeFailed", exitCode: 0, signal: 0 };
+    const end = pod === undefined ? lost : endOfPod(pod, attempt.stopped);
+    const rest: number[] = [];
+    for (const task of lease.open) {
+      lease.open.delete(task);
+      if (!skipped.has(task)) rest.push(task);
+      // Another pod had it, and that is gone without a word.
+      else if (!isHeldElsewhere(record, attempt, task)) endTask(this.#events, record, attempt, task, lost);
+    }
+    const isSetup = report === undefined && state === "Terminal" && end.phase === "Failed";
+    if (isSetup) {
+      // Nothing of it began: the first has this end, the others are tried again.
+      endTask(this.#events, record, attempt, attempt.task, end);
+      leaveTasks(
+        this.#events,
+        record,
+        attempt,
+        rest.filter((task) => task !== attempt.task),
+      );
+    } else for (const task of rest) endTask(this.#events, record, attempt, task, report === undefined ? end : lost);
+  }
+
+  /** The attempt is over; its pods go when what there is to account is written. */
+  #close(record: WorkloadRecord, attempt: Attempt): void {
+    attempt.state = "Ended";
+    // Of a pod that was lost with its node the API still has the object.
+    if (attempt.pods[0]?.state === "Gone") attempt.end ??= { phase: "NodeFailed", exitCode: 0, signal: 0 };
+    record.live.delete(attempt.task);
+    record.toRemove.push(attempt);
+  }
+
   #endOf(attempt: Attempt, entry: AttemptPod): AttemptEnd {
     if (entry.pod === undefined) return { phase: attempt.stopped ?? "NodeFailed", exitCode: 0, signal: 0 };
     return endOfPod(entry.pod, attempt.stopped);
@@ -346,28 +462,9 @@ export class AttemptLife {
   }
 
   #openGates(record: WorkloadRecord, attempt: Attempt): void {
-    const isOpen = ({ pod }: AttemptPod): boolean => pod?.metadata.annotations?.[annotations.gate] === "open";
-    const openedAt =
-      attempt.pods.find(isOpen)?.pod?.metadata.annotations?.[annotations.gateOpenedAt] ?? this.#timestamp();
     attempt.state = "Running";
-    attempt.startTime = openedAt;
+    attempt.startTime = this.#gates.open(record, attempt);
     this.#nowRunning(record, attempt);
-    const open = (entry: AttemptPod): Promise<unknown> =>
-      this.#writer.run(() =>
-        this.#context.client.patch(
-          resources.pods,
-          entry.name,
-          { metadata: { annotations: { [annotations.gate]: "open", [annotations.gateOpenedAt]: openedAt } } },
-          { namespace: record.namespace },
-        ),
-      );
-    const openAll = (entries: AttemptPod[]): Promise<unknown> =>
-      Promise.all(entries.filter((entry) => !isOpen(entry)).map(open));
-    void openAll(attempt.pods.filter(({ isDriver }) => !isDriver))
-      .then(() => openAll(attempt.pods.filter(({ isDriver }) => isDriver)))
-      .catch((error: unknown) => {
-        if (!isReason(error, "NotFound", "Conflict")) this.#failed("opening the gates", record, error);
-      });
     this.flushSoon(record);
   }
 
@@ -376,7 +473,7 @@ export class AttemptLife {
       record.phase = "Running";
       record.startTime = attempt.startTime;
     } else {
-      record.book.created(attempt.task);
+      if (attempt.lease === undefined) record.book.created(attempt.task);
       record.startTime ??= attempt.startTime;
     }
     this.#events.started(record, attempt);
@@ -420,6 +517,33 @@ export class AttemptLife {
     }
   }
 
+  /** Ends those of these tasks that the attempt carries, as {@link stop} does: the others of a lease go on. */
+  stopTasks(record: WorkloadRecord, attempt: Attempt, wanted: IndexSet): void {
+    const { lease } = attempt;
+    if (lease === undefined) {
+      if (attempt.task !== noTask && wanted.has(attempt.task)) this.stop(record, attempt, "Cancelled");
+      return;
+    }
+    const asked = openTasks(attempt).filter((task) => wanted.has(task) && lease.cancelled?.has(task) !== true);
+    if (asked.length === 0 || attempt.stopped !== undefined) return;
+    lease.cancelled ??= new Set();
+    for (const task of asked) lease.cancelled.add(task);
+    const [entry] = attempt.pods;
+    if (entry?.pod !== undefined) this.#tellCancelled(record, attempt, entry);
+  }
+
+  /** The node ends the one of them that runs, and does not begin the others. */
+  #tellCancelled(record: WorkloadRecord, { lease }: Attempt, entry: AttemptPod): void {
+    const { client } = this.#context;
+    const value = formatTasks(lease!.cancelled!);
+    const patch = { metadata: { annotations: { [annotations.cancelTasks]: value } } };
+    this.#writer
+      .run(() => client.patch(resources.pods, entry.name, patch, { namespace: record.namespace }))
+      .catch((error: unknown) => {
+        if (!isReason(error, "NotFound", "Conflict")) this.#failed("cancelling tasks", record, error);
+      });
+  }
+
   #stopOthers(attempt: Attempt): void {
     if (attempt.stopped !== undefined) return;
     for (const entry of attempt.pods) {
@@ -439,7 +563,6 @@ export class AttemptLife {
   #finish(record: WorkloadRecord, attempt: Attempt): void {
     if (attempt.state === "Ended") return;
     const end = attempt.end!;
-    attempt.state = "Ended";
     if (attempt.pods.length > 1) {
       end.peakMemoryBytes = undefined;
       end.cpuMilliseconds = undefined;
@@ -450,29 +573,8 @@ export class AttemptLife {
         if (cpuMilliseconds !== undefined) end.cpuMilliseconds = (end.cpuMilliseconds ?? 0) + cpuMilliseconds;
       }
     }
-    const { requeue } = record.workload.spec;
-    attempt.requeue =
-      end.phase === "Preempted"
-        ? attempt.preemption?.mode !== "Cancel" && requeue?.onPreemption !== false
-        : end.phase === "NodeFailed" && requeue?.onNodeFailure !== false && attempt.number <= (requeue?.limit ?? 5);
-    record.live.delete(attempt.task);
-    record.toAccount.push(attempt);
-    if (record.book === undefined) {
-      record.endedAttempts = attempt.number;
-      if (attempt.requeue) {
-        record.restarts++;
-        record.startTime = undefined;
-      }
-      record.phase = attempt.requeue ? "Pending" : end.phase;
-      record.exitCode = end.exitCode;
-      record.signal = end.signal;
-    } else if (attempt.requeue) record.book.requeue(attempt.task);
-    else {
-      record.book.end(attempt.task, end.phase);
-      record.exitCode = Math.max(record.exitCode, end.exitCode);
-      record.signal = Math.max(record.signal, end.signal);
-    }
-    this.#events.ended(record, attempt);
+    this.#close(record, attempt);
+    for (const task of openTasks(attempt)) endTask(this.#events, record, attempt, task, end);
     this.flushSoon(record);
   }
 
@@ -486,111 +588,31 @@ export class AttemptLife {
     this.flushSoon(record);
   }
 
-  // Writing
-
   /** The final status of one that never was in scheduling is written. */
   tellFinished(record: WorkloadRecord): void {
     this.#events.finished(record);
   }
 
-  #flushLater(record: WorkloadRecord, milliseconds: number): void {
-    record.flushTimer ??= setTimeout(() => {
-      record.flushTimer = undefined;
-      // Pods that still wait to be made are nothing to tell.
-      if ((record.live.get(noTask)?.creating ?? 0) > 0) this.#flushLater(record, startingDelayMs);
-      else this.#flush(record);
-    }, milliseconds);
-  }
-
   /** Writes what changed: at once, of an array that goes on at most once a second. */
   flushSoon(record: WorkloadRecord): void {
-    const phase = phaseOf(record);
-    if (record.book !== undefined && !isFinal(phase) && record.workload.status?.phase === phase) {
-      const interval = Math.max(arrayIntervalMs, record.flushCost * arrayCostFactor);
-      this.#flushLater(record, Math.max(0, record.lastFlush + interval - performance.now()));
-      return;
-    }
-    clearTimeout(record.flushTimer);
-    record.flushTimer = undefined;
-    this.#flush(record);
-  }
-
-  #flush(record: WorkloadRecord): void {
-    if (record.isFlushing) {
-      record.flushAgain = true;
-      return;
-    }
-    record.isFlushing = true;
-    record.flushAgain = false;
-    this.#write(record)
-      .catch((error: unknown) => this.#failed("writing the status", record, error))
-      .finally(() => {
-        record.isFlushing = false;
-        record.lastFlush = performance.now();
-        if (record.flushAgain) this.flushSoon(record);
-      });
-  }
-
-  /** Row, then status, then the pods' deletion: a crash in between repeats a step, and skips none. */
-  async #write(record: WorkloadRecord): Promise<void> {
-    const { client } = this.#context;
-    let taken: Taken | undefined;
-    let accounted = false;
-    await this.#writer.run(async () => {
-      // What is taken is taken in one step with what the status will say, so that it never says more than the rows.
-      taken ??= this.#take(record);
-      if (!accounted) await this.#context.accounting.record(taken.rows);
-      accounted = true;
-      if (this.#ledger.byUid(record.uid) !== record) return;
-      try {
-        await client.patchStatus(
-          workloads,
-          record.name,
-          { metadata: { uid: record.uid }, status: taken.patch },
-          {
-            namespace: record.namespace,
-          },
-        );
-      } catch (error) {
-        if (!isReason(error, "NotFound", "Conflict")) throw error;
-      }
-    });
-    this.#removal.accounted(record, taken!.attempts);
-    if (taken!.isLast) this.#events.finished(record);
-  }
-
-  #take(record: WorkloadRecord): Taken {
-    const now = this.#timestamp();
-    const attempts = record.toAccount;
-    const pending = record.toAccountPending;
-    record.toAccount = [];
-    record.toAccountPending = [];
-    const rows = attempts.map((attempt) => attemptRow(record, attempt, now));
-    for (const ended of pending) rows.push(pendingRow(record, ended, now));
-    const began = performance.now();
-    const patch = lifePatch(record, now, attempts.at(-1)?.end?.message);
-    record.flushCost = performance.now() - began;
-    return { attempts, rows, patch, isLast: isFinal(patch.phase ?? undefined) };
+    this.#flushes.soon(record);
   }
 
   /** A pod whose attempt is over and accounted (or was none): it goes. Pods that ended are accounted once more, which is free. */
   #leftover(record: WorkloadRecord, pod: Pod, task: number, number: number): void {
-    if (this.#removal.isUnderWay(pod)) return;
-    const isOver =
-      isFinal(record.phase) || record.book?.hasEnded(task) === true || number < currentAttempt(record, task);
-    if (!isOver || record.toAccount.some((attempt) => attempt.task === task && attempt.number === number)) return;
-    if (!isTerminal(pod) || !isDriver(record, pod)) {
+    if (this.#removal.isUnderWay(pod) || !tasksOf(pod, task).every((each) => isOver(record, each, number))) return;
+    // It goes with its attempt, when that is accounted.
+    if (record.toRemove.some(({ pods }) => pods.some(({ name }) => name === pod.metadata.name))) return;
+    if (record.isFlushing) {
+      setTimeout(() => this.#leftover(record, pod, task, number), leftoverMs);
+      return;
+    }
+    if (!isTerminal(pod) || !isDriver(record, pod) || leaseOf(pod) !== undefined || isTaken(pod)) {
       this.#removal.discard(pod);
       return;
     }
-    const attempt = newAttempt({
-      task,
-      number,
-      pods: [{ name: pod.metadata.name, node: pod.spec.nodeName ?? "", isDriver: true, state: "Terminal", pod }],
-      wallTimeSeconds: 0,
-      createdAt: 0,
-    });
-    attempt.end = endOfPod(pod, pod.metadata.deletionTimestamp === undefined ? undefined : "Cancelled");
+    const end = endOfPod(pod, pod.metadata.deletionTimestamp === undefined ? undefined : "Cancelled");
+    const attempt = { task, number, end, nodes: [pod.spec.nodeName ?? ""], requeue: false };
     void this.#writer
       .run(() => this.#context.accounting.record([attemptRow(record, attempt, this.#timestamp())]))
       .then(() => this.#removal.discard(pod))
@@ -615,6 +637,31 @@ function findPod(attempt: Attempt, name: string): AttemptPod | undefined {
   if (attempt.pods.length < 8) return attempt.pods.find((entry) => entry.name === name);
   attempt.byName ??= new Map(attempt.pods.map((entry) => [entry.name, entry]));
   return attempt.byName.get(name);
+}
+
+/** The tasks that a pod carries; of a pod of one task, that. */
+function tasksOf(pod: Pod, task: number): readonly number[] {
+  return leaseOf(pod)?.tasks ?? [task];
+}
+
+/** Whether this attempt of a task is over, and its end told. */
+function isOver(record: WorkloadRecord, task: number, number: number): boolean {
+  return isFinal(record.phase) || record.book?.hasEnded(task) === true || number < currentAttempt(record, task);
+}
+
+function isTaken(pod: Pod): boolean {
+  return pod.status?.reason === takenReason;
+}
+
+function isGated(pod: Pod): boolean {
+  return pod.metadata.annotations?.[annotations.gate] !== undefined;
+}
+
+/** Whether the pod that the API has carries the tasks that were decided. */
+function carriesSame(attempt: Attempt, pod: Pod): boolean {
+  const tasks = leaseOf(pod)?.tasks;
+  if (tasks === undefined || attempt.lease === undefined) return tasks === attempt.lease;
+  return tasks.length === attempt.lease.open.size && tasks.every((task) => attempt.lease!.open.has(task));
 }
 
 function isDriver(record: WorkloadRecord, pod: Pod): boolean {

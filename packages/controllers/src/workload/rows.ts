@@ -3,7 +3,7 @@ import type { AttemptRow } from "@berth/accounting";
 import type { FinalPhase, PendingReason, Workload } from "@berth/kinds";
 import { formatIndexList, IndexSet, podRequests } from "@berth/kinds";
 import { seconds } from "../context.ts";
-import { type Attempt, noTask, taskJobId, type WorkloadRecord } from "../model/record.ts";
+import { type EndedAttempt, noTask, taskJobId, type WorkloadRecord } from "../model/record.ts";
 import { wallTimeOf } from "../scheduler/snapshot.ts";
 
 /** `AfterOk:41,AfterAny:42_3`. */
@@ -89,8 +89,8 @@ function base(record: WorkloadRecord, endTime: string): Omit<AttemptRow, "task" 
 }
 
 /** The row of an attempt that ended. */
-export function attemptRow(record: WorkloadRecord, attempt: Attempt, nowTimestamp: string): AttemptRow {
-  const end = attempt.end!;
+export function attemptRow(record: WorkloadRecord, attempt: EndedAttempt, nowTimestamp: string): AttemptRow {
+  const { end } = attempt;
   return Object.assign(base(record, end.endTime ?? nowTimestamp), {
     task: attempt.task,
     attempt: attempt.number,
@@ -99,7 +99,7 @@ export function attemptRow(record: WorkloadRecord, attempt: Attempt, nowTimestam
     startTime: end.startTime ?? attempt.startTime ?? null,
     exitCode: end.exitCode,
     signal: end.signal,
-    nodes: attempt.pods.map(({ node }) => node),
+    nodes: attempt.nodes,
     peakMemoryBytes: end.peakMemoryBytes ?? null,
     cpuMilliseconds: end.cpuMilliseconds ?? null,
     cancelledBy: end.phase === "Cancelled" ? (record.cancelledBy ?? null) : null,

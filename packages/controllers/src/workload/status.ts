@@ -39,7 +39,7 @@ export function phaseOf(record: WorkloadRecord): WorkloadPhase {
     return phase === "Starting" && (record.live.get(noTask)?.creating ?? 0) > 0 ? "Pending" : phase;
   }
   if (book.isFinished) return book.phase;
-  if (book.running.size === 0) return "Pending";
+  if (book.held === 0) return "Pending";
   for (const attempt of record.live.values()) if (attempt.state !== "Starting") return "Running";
   return "Starting";
 }

@@ -1,0 +1,137 @@
+/** Which arrays may have several of their tasks in one pod, and how many. */
+import type { Queue, Workload } from "@berth/kinds";
+import {
+  annotations,
+  capacityOf,
+  effectiveRequests,
+  type Lease,
+  matchesClass,
+  maximumLeaseTasks,
+  type Node,
+  nodeClassOf,
+  queueSelectorOf,
+  selectorOf,
+} from "@berth/kinds";
+import type { ClusterState, LeaseInput, Start } from "@berth/scheduling";
+import { currentAttempt, type EndedAttempt, type WorkloadRecord } from "../model/record.ts";
+import type { Stores } from "../stores.ts";
+import { hasPlainFiles } from "./attempt-environment.ts";
+import type { LiveCluster } from "./cluster.ts";
+import { isGang } from "./snapshot.ts";
+
+/** Tasks that run longer than this on the average get a pod each. */
+const longestTaskMs = 500;
+/** So much work goes into one pod. */
+const leaseMs = 1000;
+/** A node begins no further task after this; tasks may turn out longer than those before. */
+const leaseSeconds = 2;
+/** Weight of one task in the moving mean. */
+const meanWeight = 1 / 32;
+const placesMs = 10_000;
+
+interface Known {
+  core: ClusterState;
+  tasks: number | undefined;
+  places: number;
+  countedAt: number;
+}
+
+export class Leasing {
+  readonly #cluster: LiveCluster;
+  readonly #stores: Stores;
+  /** What the core was last told of an array. */
+  readonly #known = new WeakMap<WorkloadRecord, Known>();
+
+  constructor(cluster: LiveCluster, stores: Stores) {
+    this.#cluster = cluster;
+    this.#stores = stores;
+  }
+
+  /** The tasks of a start that its node can carry in one pod; the others are given back. Undefined where that is one. */
+  leaseOf(record: WorkloadRecord, start: Start, giveBack: (tasks: number[]) => void): Lease | undefined {
+    if (start.tasks === undefined) return undefined;
+    const [first, ...others] = start.tasks;
+    const number = currentAttempt(record, first!);
+    const node = this.#stores.nodes.get(undefined, start.nodes[0]?.[0] ?? "");
+    const isAble = node !== undefined && canCarry(node, record.workload);
+    const more = others.filter((task) => isAble && currentAttempt(record, task) === number);
+    if (more.length < others.length) giveBack(others.filter((task) => !more.includes(task)));
+    return more.length === 0 ? undefined : { tasks: [first!, ...more], seconds: leaseSeconds };
+  }
+
+  /** A task ended: how long it ran says how many of those that wait one start may take. */
+  ended(record: WorkloadRecord, { end }: EndedAttempt): void {
+    const ran = end.runMilliseconds;
+    if (record.book === undefined || ran === undefined) return;
+    const mean = record.runMilliseconds;
+    record.runMilliseconds = mean === undefined ? ran : mean + (ran - mean) * meanWeight;
+    const { core } = this.#cluster;
+    if (!core.has(record.jobId!)) return;
+    let known = this.#known.get(record);
+    const now = performance.now();
+    if (known?.core !== core || now > known.countedAt + placesMs) {
+      const places = this.#placesOf(record);
+      if (known?.core !== core || places !== known.places) known = { core, tasks: undefined, places, countedAt: now };
+      else known.countedAt = now;
+      this.#known.set(record, known);
+    }
+    const tasks = known.places === 0 ? undefined : leasedTasks(record.runMilliseconds);
+    if (isNear(tasks, known.tasks)) return;
+    known.tasks = tasks;
+    const lease: LeaseInput | undefined =
+      tasks === undefined ? undefined : { tasks, seconds: leaseSeconds, places: known.places };
+    core.updateJob(record.jobId!, { lease }, this.#cluster.now());
+  }
+
+  /** How many pods of the array its nodes that can carry several tasks would hold; 0: it is to have a pod for each task. */
+  #placesOf({ workload }: WorkloadRecord): number {
+    const queue = this.#stores.queues.get(undefined, workload.status?.queue ?? "");
+    if (queue === undefined || !isLeasable(workload, queue)) return 0;
+    const { template } = workload.spec.podSets[0]!;
+    const request = Object.entries(effectiveRequests(template.spec, queue.spec)).filter(([, amount]) => amount > 0);
+    const selectors = [queueSelectorOf(queue.spec), selectorOf(template.spec, queue.spec)];
+    let places = 0;
+    for (const node of this.#stores.nodes.values()) {
+      if (!canCarry(node, workload)) continue;
+      const nodeClass = nodeClassOf(node.metadata.labels, node.spec?.taints);
+      if (!selectors.every((selector) => selector === undefined || matchesClass(selector, nodeClass))) continue;
+      const capacity = capacityOf(node);
+      places += Math.min(...request.map(([resource, amount]) => Math.floor((capacity[resource] ?? 0) / amount)));
+    }
+    return Math.min(places, workload.spec.array?.maxRunning ?? Infinity);
+  }
+}
+
+/** How many tasks of this mean length go into one pod; undefined: one. */
+export function leasedTasks(meanMs: number): number | undefined {
+  const count = Math.min(maximumLeaseTasks, Math.floor(leaseMs / Math.max(1, meanMs)));
+  return meanMs > longestTaskMs || count < 2 ? undefined : count;
+}
+
+function isNear(tasks: number | undefined, known: number | undefined): boolean {
+  if (tasks === undefined || known === undefined) return tasks === known;
+  return Math.abs(tasks - known) <= known / 4;
+}
+
+function canCarry(node: Node, workload: Workload): boolean {
+  const says = node.metadata.annotations?.[annotations.leases];
+  return says === "Any" || (says === "Submissions" && workload.spec.submission?.secretName !== undefined);
+}
+
+const leasableVolumes = ["secret", "configMap", "hostPath"];
+/** What a template may say that would differ from task to task, or that must be new for each. */
+const perTask = /\$\((?:SLURM|BERTH|JOB)_|"fieldPath":"metadata\./;
+
+/** Whether nothing in an array's pods is the task's alone but what a node can work out. */
+export function isLeasable(workload: Workload, { spec }: Queue): boolean {
+  const { array, deadline, minWallTimeSeconds, placement, podSets } = workload.spec;
+  if (array === undefined || isGang(workload) || deadline !== undefined || minWallTimeSeconds !== undefined)
+    return false;
+  if (placement?.exclusive === true || !hasPlainFiles(workload)) return false;
+  const specs = [podSets[0]!.template.spec, ...(spec.podDefaults?.spec === undefined ? [] : [spec.podDefaults.spec])];
+  if (specs.some(({ containers, initContainers }) => (containers?.length ?? 0) > 1 || initContainers !== undefined))
+    return false;
+  const volumes = specs.flatMap((one) => one.volumes ?? []);
+  if (volumes.some((volume) => !leasableVolumes.some((kind) => volume[kind] !== undefined))) return false;
+  return !perTask.test(JSON.stringify(specs));
+}
