@@ -37,6 +37,10 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .enablePositionalOptions()
     .exitOverride();
   const output = (): Option => new Option("-o, --output <format>", "how to print").choices(outputFormats);
+  const processors = (): Option =>
+    new Option("--processors <number>", "size of the machine (default: what the trace's head says)");
+  const strict = (): Option => new Option("--strict", "refuse a trace of which anything is odd");
+  const several = (value: string, before: string[] = []): string[] => [...before, value];
   const data = (what: string): Option => new Option("--data <folder>", what);
   const command = (words: string, description: string, examples: string): Command =>
     program
@@ -103,19 +107,50 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .argument("<jobs...>", "ids, ID_TASK or ID_[TASKS]")
     .action(async (jobs: string[]) => done(await (await import("./commands/cancel.ts")).cancel(jobs)));
 
-  command(
+  const simulate = command(
     "simulate",
     "run a recorded workload through the scheduler, in virtual time",
-    "  berth simulate KTH-SP2.swf.gz --policy easy --processors 100 --json",
+    "  berth simulate KTH-SP2.swf.gz --policy easy --processors 100 --json\n  berth simulate accounting.db --site site.yaml --html report.html\n  berth simulate compare KTH-SP2.swf.gz --policy easy --policy conservative\n  berth simulate generate lublin-feitelson --jobs 5000 >workload.swf",
   )
-    .argument("<trace>", "a workload in the Standard Workload Format, plain or gzipped")
-    .option("--policy <policy>", "fcfs, easy, easy-sjbf or conservative", "easy")
-    .option("--processors <number>", "size of the machine (default: what the trace's head says)")
+    .argument(
+      "[trace]",
+      "a workload: Standard Workload Format (plain or gzipped), or Berth's accounting (its file, or JSON)",
+    )
+    .option("--policy <policy>", "fcfs, easy, easy-sjbf, conservative or site (default: easy; with --site: site)")
+    .option("--site <file>", "queues, accounts, nodes … as a live cluster has them, in YAML")
+    .addOption(processors())
     .option("--clairvoyant", "take the run times as the estimates, instead of what users asked for")
+    .addOption(strict())
     .option("--json", "print the figures as one JSON object")
     .option("--output <file>", "write the schedule as CSV: id, submit, start, end, wait, processors")
-    .action(async (trace: string, options) =>
+    .option("--html <file>", "write a page with plots")
+    .option("--replay <file>", "instead of a trace: play a journal of decisions again, and compare")
+    .action(async (trace: string | undefined, options) =>
       done(await (await import("./commands/simulate.ts")).simulateTrace(trace, options)),
+    );
+  simulate
+    .command("compare")
+    .description("several policies and sites on one trace, side by side")
+    .argument("<trace>", "as for simulate")
+    .option("--policy <policy>", "one of them; may be given again (default: all four)", several)
+    .option("--site <file>", "a site; may be given again", several)
+    .addOption(processors())
+    .option("--clairvoyant", "take the run times as the estimates")
+    .addOption(strict())
+    .addOption(output())
+    .action(async (trace: string, options) =>
+      done(await (await import("./commands/simulate-compare.ts")).compareSettings(trace, options)),
+    );
+  simulate
+    .command("generate")
+    .description("print a synthetic workload in the Standard Workload Format")
+    .argument("<model>", "lublin-feitelson, or kueue: the shape of Kueue's performance test")
+    .option("--jobs <number>", "of lublin-feitelson", "10000")
+    .option("--processors <number>", "of lublin-feitelson", "128")
+    .option("--load <factor>", "of lublin-feitelson: jobs come so many times as often", "1")
+    .option("--seed <number>", "the same seed gives the same workload", "1")
+    .action(async (model: string, options) =>
+      done((await import("./commands/simulate-generate.ts")).generateWorkload(model, options)),
     );
   command(
     "completion",

@@ -53,6 +53,14 @@ export const annotations = {
   simulatedExitCode: `${group}/simulated-exit-code`,
   /** Share of pods (0 to 1) that fail with exit code 1, chosen by a hash of the pod's name. */
   simulatedFailureRatio: `${group}/simulated-failure-ratio`,
+  /**
+   * Only read by `berth simulate --site`. Numbers of a trace's users and groups whose jobs are an Account's, and of its queues whose
+   * jobs are a Queue's, as index lists; and how many nodes like this one there are.
+   */
+  traceUsers: `${group}/trace-users`,
+  traceGroups: `${group}/trace-groups`,
+  traceQueues: `${group}/trace-queues`,
+  simulatedReplicas: `${group}/simulated-replicas`,
 } as const;
 
 /** Condition of a pod that carries several tasks: what became of them, see `LeaseReport`. */

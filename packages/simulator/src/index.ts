@@ -1,7 +1,14 @@
+export { kueueShape } from "./kueue-shape.ts";
+export { lublinFeitelson } from "./lublin-feitelson.ts";
+export type { LublinFeitelsonOptions } from "./lublin-feitelson.ts";
 export { measure } from "./metrics.ts";
 export type { Metrics, ScheduledJob } from "./metrics.ts";
 export { replay } from "./replay.ts";
 export type { Replay, ReplayDifference } from "./replay.ts";
+export { reportPage } from "./report.ts";
+export type { ReportOptions } from "./report.ts";
+export { reportSeries } from "./series.ts";
+export type { ReportSeries } from "./series.ts";
 export { policies, simulate } from "./simulate.ts";
 export type { LeftOutJob, PolicyName, SimulateOptions, Simulation } from "./simulate.ts";
 export type { Assignment, SiteInput } from "./site-input.ts";

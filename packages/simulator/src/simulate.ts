@@ -54,8 +54,9 @@ export interface Simulation {
   /** In the order of the jobs given; jobs that were refused, cancelled by preemption, or never started are not in it. */
   schedule: ScheduledJob[];
   processors: number;
-  /** What each job of the schedule was counted to. */
+  /** What each job of the schedule was counted to; without a site its group in the trace stands as account. */
   assignments: Assignment[];
+  accountsAre: "account" | "group";
   refused: LeftOutJob[];
   /** Those that wait at the end, with their reason then. */
   unstarted: LeftOutJob[];
@@ -119,7 +120,13 @@ export function simulate(options: SimulateOptions): Simulation {
     refusal: site?.hasLimits === true ? (job) => refusalOf(state, job) : undefined,
   });
   const result = collect(jobs, played, startTime, assignments, site === undefined ? state : undefined);
-  return { ...result, processors, metrics: measure(result.schedule, processors, (clock() - began) / 1000) };
+  const accountsAre = site !== undefined || jobs.some(({ account }) => account !== undefined) ? "account" : "group";
+  return {
+    ...result,
+    accountsAre,
+    processors,
+    metrics: measure(result.schedule, processors, (clock() - began) / 1000),
+  };
 }
 
 function refusalOf(state: ClusterState, job: JobInput): string | undefined {
@@ -166,7 +173,7 @@ function collect(
   startTime: number,
   assignments: readonly Assignment[] | undefined,
   strict: ClusterState | undefined,
-): Omit<Simulation, "metrics" | "processors"> {
+): Omit<Simulation, "accountsAre" | "metrics" | "processors"> {
   const schedule: ScheduledJob[] = [];
   const own: Assignment[] = [];
   let cancelled = 0;

@@ -1,81 +1,142 @@
 /** `berth simulate`: runs a recorded workload through the scheduler's own decisions, in virtual time. */
-import { parseTrace, policies, simulate, type PolicyName, type Simulation, type Trace } from "@berth/simulator";
-import { readFileSync, writeFileSync } from "node:fs";
-import { gunzipSync } from "node:zlib";
+import { replay, reportPage, reportSeries, type ScheduledJob, type Simulation } from "@berth/simulator";
+import { createReadStream, writeFileSync } from "node:fs";
+import { createInterface } from "node:readline";
+import { basename } from "node:path";
 import { CommandError } from "../command-error.ts";
+import {
+  playTrace,
+  policyNamed,
+  type Played,
+  readCheckedTrace,
+  readSite,
+  tellLeftOut,
+  type TraceOptions,
+} from "../simulation/run-simulation.ts";
 
-export interface SimulateCommandOptions {
-  policy: string;
-  processors?: string;
+export interface SimulateCommandOptions extends TraceOptions {
+  policy?: string;
+  site?: string;
   clairvoyant?: boolean;
   json?: boolean;
   output?: string;
+  html?: string;
+  replay?: string;
 }
 
-/** Lines of a trace that were left out and are named each; of more only the number is told. */
-const namedLines = 5;
-
-export async function simulateTrace(path: string, options: SimulateCommandOptions): Promise<number> {
-  if (!(options.policy in policies))
-    throw new CommandError(`--policy ${options.policy}: there are ${Object.keys(policies).join(", ")}`);
-  const processors = options.processors === undefined ? undefined : Number(options.processors);
-  if (processors !== undefined && !(Number.isInteger(processors) && processors > 0))
-    throw new CommandError(`--processors ${options.processors}: this must be a whole number from 1`);
-  const trace = parseTrace(readTrace(path), { processors });
-  tellProblems(path, trace);
-  if (trace.jobs.length === 0)
-    throw new CommandError(`${path}: no line of it is a job that can run; is it in the Standard Workload Format?`);
-  const simulation = simulate({
-    jobs: trace.jobs,
-    processors: trace.processors,
-    policy: options.policy as PolicyName,
-    clairvoyant: options.clairvoyant === true,
-  });
-  if (options.output !== undefined) writeSchedule(options.output, simulation);
+export async function simulateTrace(path: string | undefined, options: SimulateCommandOptions): Promise<number> {
+  if (options.replay !== undefined) {
+    if (path !== undefined) throw new CommandError("--replay FILE plays a journal: it takes no trace beside it");
+    return await replayJournal(options.replay, options.json === true);
+  }
+  if (path === undefined) throw new CommandError("say which trace: berth simulate TRACE");
+  const policy = policyNamed(options.policy ?? (options.site === undefined ? "easy" : "site"));
+  if (policy === "site" && options.site === undefined)
+    throw new CommandError("--policy site: say which, with --site FILE");
+  const site = options.site === undefined ? undefined : readSite(options.site);
+  const trace = await readCheckedTrace(path, options);
+  const clairvoyant = options.clairvoyant === true;
+  const played = playTrace(trace, { policy, site }, clairvoyant);
+  const { simulation } = played;
+  tellLeftOut(path, played);
+  if (options.output !== undefined) write("--output", options.output, scheduleText(simulation.schedule));
+  if (options.html !== undefined) {
+    const words = options.site === undefined ? policy : `${policy} on ${basename(options.site)}`;
+    write("--html", options.html, pageOf(basename(path), words, played, trace.startTime, clairvoyant));
+  }
   const report = {
     trace: path,
-    policy: options.policy,
-    processors: trace.processors,
-    clairvoyant: options.clairvoyant === true,
+    policy,
+    ...(options.site === undefined ? {} : { site: options.site }),
+    processors: simulation.processors,
+    clairvoyant,
     dropped: trace.dropped.length,
     broken: trace.broken.length,
+    unsorted: trace.unsorted.length,
+    holes: trace.holes.length,
     ...simulation.metrics,
+    ...(site === undefined ? {} : siteFigures(simulation)),
   };
   if (options.json === true) process.stdout.write(`${JSON.stringify(report)}\n`);
   else process.stdout.write(table(report));
   return 0;
 }
 
-function readTrace(path: string): string {
-  try {
-    const bytes = readFileSync(path);
-    // The two bytes with which every gzip file begins.
-    const zipped = bytes[0] === 0x1f && bytes[1] === 0x8b;
-    return (zipped ? gunzipSync(bytes) : bytes).toString("latin1");
-  } catch (error) {
-    throw new CommandError(`${path} cannot be read: ${(error as Error).message}`);
-  }
+/** What only sites have: limits that refuse, preemption, nodes on which a job does not fit. */
+export interface SiteFigures {
+  refused: number;
+  unstarted: number;
+  preemptions: number;
+  cancelled: number;
+  lostProcessorSeconds: number;
 }
 
-function tellProblems(path: string, { broken, dropped }: Trace): void {
-  if (dropped.length > 0)
-    process.stderr.write(
-      `berth: ${path}: ${dropped.length} jobs left out, which never ran or cannot fit the machine\n`,
-    );
-  if (broken.length === 0) return;
-  process.stderr.write(`berth: ${path}: ${broken.length} lines are no job lines and are left out\n`);
-  for (const { line, problem } of broken.slice(0, namedLines)) process.stderr.write(`  line ${line}: ${problem}\n`);
+export function siteFigures(simulation: Simulation): SiteFigures {
+  return {
+    refused: simulation.refused.length,
+    unstarted: simulation.unstarted.length,
+    preemptions: simulation.preemptions,
+    cancelled: simulation.cancelled,
+    lostProcessorSeconds: simulation.lostProcessorSeconds,
+  };
 }
 
-function writeSchedule(path: string, { schedule }: Simulation): void {
+function pageOf(
+  name: string,
+  words: string,
+  { simulation, site }: Played,
+  startTime: number,
+  clairvoyant: boolean,
+): string {
+  const series = reportSeries(simulation, {
+    entitled: site?.input.entitled,
+    halfLifeSeconds: halfLifeOf(site),
+  });
+  const notes = [`Policy: ${words}${clairvoyant ? ", with run times as estimates" : ""}.`];
+  return reportPage(simulation, series, { title: `${name} under ${words}`, notes, startTime });
+}
+
+function halfLifeOf(site: Played["site"]): number | undefined {
+  const seconds = site?.input.policy.priority?.halfLifeSeconds;
+  return typeof seconds === "number" ? seconds : undefined;
+}
+
+function scheduleText(schedule: readonly ScheduledJob[]): string {
   const lines = schedule.map(({ id, submit, start, end, wait, processors }) =>
     [id, submit, start, end, wait, processors].join(","),
   );
+  return `id,submit,start,end,wait,processors\n${lines.map((line) => `${line}\n`).join("")}`;
+}
+
+function write(option: string, path: string, text: string): void {
   try {
-    writeFileSync(path, `id,submit,start,end,wait,processors\n${lines.join("\n")}\n`);
+    writeFileSync(path, text);
   } catch (error) {
-    throw new CommandError(`--output ${path} cannot be written: ${(error as Error).message}`);
+    throw new CommandError(`${option} ${path} cannot be written: ${(error as Error).message}`);
   }
+}
+
+/** Exit code 1 where a decision is another than the journal has. */
+async function replayJournal(path: string, json: boolean): Promise<number> {
+  const lines: string[] = [];
+  try {
+    for await (const line of createInterface({ input: createReadStream(path), crlfDelay: Infinity })) lines.push(line);
+  } catch (error) {
+    throw new CommandError(`--replay ${path} cannot be read: ${(error as Error).message}`);
+  }
+  const { states, calls, decisions, differences, broken } = replay(lines);
+  if (states === 0) throw new CommandError(`${path} is no journal: no line of it begins a state`);
+  for (const { line, problem } of broken)
+    process.stderr.write(`berth: ${path}: line ${line} is passed over: ${problem}\n`);
+  const [difference] = differences;
+  if (difference !== undefined) {
+    process.stderr.write(
+      `berth: ${path}: line ${difference.line} comes out otherwise\n  journal  ${difference.recorded}\n  replayed ${difference.replayed}\n`,
+    );
+  }
+  const report = { journal: path, states, calls, decisions, broken: broken.length, same: difference === undefined };
+  process.stdout.write(json ? `${JSON.stringify(report)}\n` : table(report));
+  return difference === undefined ? 0 : 1;
 }
 
 function table(report: Record<string, unknown>): string {
