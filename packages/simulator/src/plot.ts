@@ -33,7 +33,7 @@ export function linePlot(
   const first = lines[0]?.series ?? { from: 0, bucketSeconds: 1, values: [] };
   const from = first.from;
   const to = from + Math.max(1, first.values.length) * first.bucketSeconds;
-  const highest = Math.max(...lines.flatMap(({ series, level }) => [...series.values, level ?? 0]), Number.MIN_VALUE);
+  const highest = Math.max(...lines.flatMap(({ series, level }) => [...series.values, level ?? 0]), 0) || 1;
   const ticks = niceTicks(options.most ?? highest, 4);
   const most = options.most ?? Math.max(ticks.at(-1)!, highest);
   const x = (time: number): number => left + ((time - from) / (to - from)) * (width - left - right);

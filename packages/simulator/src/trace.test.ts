@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { parseTrace } from "./index.ts";
+import { parseTrace, simulate } from "./index.ts";
 
 const line = (fields: Record<number, number | string>): string =>
   Array.from({ length: 18 }, (_, index) => fields[index + 1] ?? -1).join(" ");
@@ -48,4 +48,42 @@ test("cleans by the stated rules", () => {
     trace.dropped.map(({ line }) => line),
     [1, 2, 3, 4, 5, 6],
   );
+});
+
+test("unsorted lines are counted, and put in order by what plays them", () => {
+  const rows = [
+    { ...good, 1: 1, 2: 50 },
+    { ...good, 1: 2, 2: 20 },
+    { ...good, 1: 3, 2: 60 },
+  ];
+  const trace = parseTrace(rows.map(line).join("\n"));
+  assert.deepEqual(trace.unsorted, [{ line: 2, problem: "submitted at 20, before the job of the line above (50)" }]);
+  const { schedule } = simulate({ jobs: trace.jobs, processors: 4, policy: "fcfs" });
+  assert.deepEqual(
+    schedule.map(({ id, start }) => [id, start]),
+    [
+      [1, 70],
+      [2, 20],
+      [3, 120],
+    ],
+  );
+});
+
+test("holes are named: missing numbers, and preceding jobs that make no sense", () => {
+  const rows = [
+    { ...good, 1: 1 },
+    { ...good, 1: 5, 17: 9 },
+    { ...good, 1: 6, 17: 7 },
+    { ...good, 1: 7, 17: 6 },
+    { ...good, 1: 9, 17: 1 },
+  ];
+  assert.deepEqual(parseTrace(rows.map(line).join("\n")).holes, [
+    { line: 2, problem: "job numbers 2 to 4 are missing" },
+    { line: 3, problem: "job 6 waits for itself by its preceding jobs" },
+    { line: 4, problem: "job 7 waits for itself by its preceding jobs" },
+    { line: 5, problem: "job number 8 is missing" },
+  ]);
+  assert.deepEqual(parseTrace(line({ ...good, 17: 44 })).holes, [
+    { line: 1, problem: "preceding job 44 is not in the trace" },
+  ]);
 });

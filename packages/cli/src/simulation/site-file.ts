@@ -147,7 +147,8 @@ function checkObject(kind: SiteKind, { object, lineOf }: Found, problems: SitePr
   const filled = schema.setDefaults({ ...object, apiVersion: wanted } as unknown as JsonObject);
   let errors: FieldError[] = schema.validate(filled);
   if (errors.length === 0) errors = rules?.validate(filled) ?? [];
-  for (const error of errors) say(error.field, renderFieldError(error));
+  // A rule about the whole object has no field.
+  for (const error of errors) say(error.field, error.field === "" ? error.detail : renderFieldError(error));
   return { object: filled as unknown as Found["object"], lineOf };
 }
 
