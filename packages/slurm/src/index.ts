@@ -1,3 +1,4 @@
+export { adviceFor } from "./advice.ts";
 export { parseArguments, type ParsedArguments, type ParsedOption } from "./arguments.ts";
 export { type JobFilter, type JobSelector, parseJobSelector } from "./command-line-parts.ts";
 export { sacctOptions, scancelOptions, sinfoOptions, squeueOptions } from "./command-options.ts";

@@ -1,12 +1,11 @@
 import type { PendingReason } from "@berth/kinds";
+import { adviceFor } from "./advice.ts";
 
 export interface ReasonEntry {
   /** What squeue's REASON column says. */
   slurm: string;
   /** For the reference: what it means, and what would change it. */
   sentence: string;
-  /** What one can do about it; to whoever waits. */
-  advice?: string;
 }
 
 /** Every reason for which a job may wait, beside Slurm's word for it. */
@@ -213,12 +212,18 @@ export function reasonsDocument(): string {
     "# Why a job waits",
     "",
     "Every pending job has exactly one reason, from this list. `berth explain JOB` prints it with a sentence on this job and",
-    "its expected start; `squeue` prints Slurm's word. (This page is made from the table in `packages/slurm`.)",
+    "its numbers, who holds it back, and its expected start; `squeue` prints Slurm's code. (This page is made from the table in",
+    "`packages/slurm`, and a test holds the two together.)",
+    "",
+    "| reason | Slurm's code |",
+    "|---|---|",
+    ...Object.entries(reasons).map(([name, { slurm }]) => `| [${name}](#${name.toLowerCase()}) | \`${slurm}\` |`),
     "",
   ];
   for (const [name, entry] of Object.entries(reasons)) {
     const slurm = entry.slurm === name ? "" : ` (in Slurm: \`${entry.slurm}\`)`;
-    lines.push(`## ${name}`, "", `**${name}**${slurm}. ${entry.sentence}`, "");
+    const what = adviceFor(name as PendingReason);
+    lines.push(`## ${name}`, "", `**${name}**${slurm}. ${entry.sentence}`, "", `*What to do*: ${what}`, "");
   }
   return lines.join("\n");
 }

@@ -2,7 +2,7 @@
 import type { Blocker, ExpectedStart, ExplanationStatus, InquirySpec, InquiryStatus } from "@berth/kinds";
 import { apiVersion, type Explanation as ExplanationObject, isFinal } from "@berth/kinds";
 import { type ClusterState, explain, type Explanation, forecast } from "@berth/scheduling";
-import { reasons, slurmReason } from "@berth/slurm";
+import { adviceFor, slurmReason } from "@berth/slurm";
 import { timestamp } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
 import { noTask, type WorkloadRecord } from "../model/record.ts";
@@ -127,7 +127,7 @@ export class Explanations {
       reason,
       slurmReason: slurmReason(reason, spec.placement?.nodes?.join(",")),
       message,
-      advice: reasons[reason].advice,
+      advice: adviceFor(reason),
       waitedSecondsByReason: waitSeconds(record, asOf),
       position: this.#parts.orders.current().positionOf(record),
       expectedStart: expectedStartOf(record, core, explanation, now, isAlone),
