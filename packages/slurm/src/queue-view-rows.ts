@@ -161,6 +161,7 @@ export function rowOfView({ spec, status = {} }: QueueView, nowSeconds: number):
     startTime: start,
     endTime: end,
     plannedNodes: status.plannedNodes,
+    position: status.position,
     priority: status.priority,
     priorityFactors: status.priorityFactors,
     workingDirectory: submission?.workingDirectory,

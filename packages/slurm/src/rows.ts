@@ -50,6 +50,8 @@ export interface JobRow {
   memoryPerCpu?: boolean;
   /** `gres/gpu:2`, as squeue's %b prints it; absent: `N/A`. */
   tresPerNode?: string;
+  /** Among those that wait in its queue, from 1. */
+  position?: number;
   priority?: number;
   priorityFactors?: PriorityFactor[];
   nice: number;

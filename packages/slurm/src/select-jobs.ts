@@ -97,6 +97,8 @@ export function sortJobs(rows: readonly JobRow[], sort: string | undefined, star
     if (!key) throw new SlurmError(1, `error: Invalid sort specification: ${letter}`);
     return { key, factor: sign === "-" ? -1 : 1 };
   });
+  // Of what waits with the same priority (all, where the site weighs nothing) the queue knows the order.
+  if (sort === undefined) keys.push({ key: (row) => row.position ?? unknownTime, factor: 1 });
   keys.push({ key: sortKeys.i!, factor: 1 });
   return rows.toSorted((a, b) => {
     for (const { key, factor } of keys) {

@@ -103,7 +103,7 @@ function jobFields(layout: SqueueLayout): { codes: Fields; names: Fields } {
     required: field("REQ_NODES", (row) => compressHostlist(row.requiredNodes ?? [])),
     reservation: field("RESERVATION", (row) => row.reservation ?? none),
     restarts: field("RESTART_COUNT", (row) => String(row.restarts)),
-    scheduledNodes: field("SCHEDNODES", () => none),
+    scheduledNodes: field("SCHEDNODES", (row) => (row.plannedNodes ? compressHostlist(row.plannedNodes) : none)),
     startTime: field("START_TIME", (row) => moment(row.startTime)),
     state: field("STATE", (row) => row.state),
     stateShort: field("ST", (row) => shortStates[row.state]),

@@ -1,28 +1,37 @@
 /** `berth explain`: why a job waits and when it will start, where it runs, or how it ended. */
 import type { AttemptRow } from "@berth/accounting";
-import type { Workload } from "@berth/kinds";
-import { formatDependencies, reasons } from "@berth/slurm";
+import { isReason } from "@berth/client";
+import { explanations, type ExpectedStart, type Explanation, type Workload } from "@berth/kinds";
+import { compressHostlist, formatDependencies, formatJobId, type JobRow } from "@berth/slurm";
 import { attemptName, readAttempts } from "../accounting.ts";
 import { CommandError } from "../command-error.ts";
 import { connect, type Cluster } from "../connect.ts";
+import { runningLines, titleOf, waitingLines } from "../explanation-text.ts";
 import { hasEnded, nameOf, parseJobReference, requireJob, taskStateOf, type FoundJob } from "../jobs.ts";
+import { labelled } from "../labelled-lines.ts";
+import { queuedJobs } from "../queued-jobs.ts";
 import { formatData, paint, type OutputFormat } from "../table.ts";
 import { formatBytes, formatDuration, formatTime, formatWait } from "../times.ts";
-import { countsOf } from "../workload-counts.ts";
 
 export async function explain(text: string, options: { output?: OutputFormat }): Promise<number> {
   const cluster = await connect();
   const found = await requireJob(cluster, text);
   const ended = found === undefined || hasEnded(found) ? await attemptsOf(cluster, text, found) : [];
-  if (found === undefined && ended.length === 0)
+  const foreign = found === undefined && ended.length === 0 ? await foreignJob(cluster, text) : undefined;
+  if (found === undefined && ended.length === 0 && foreign === undefined)
     throw new CommandError(
       `there is no job ${text}: squeue lists those that wait or run, berth history those that ended`,
     );
+  const explanation = found === undefined || hasEnded(found) ? undefined : await explanationOf(cluster, found.workload);
   if (options.output === "json" || options.output === "yaml") {
-    process.stdout.write(await formatData({ job: text, workload: found?.workload, attempts: ended }, options.output));
+    const { spec, status } = explanation ?? {};
+    const data = { job: text, explanation: spec && { ...spec, ...status }, workload: found?.workload, attempts: ended };
+    process.stdout.write(
+      await formatData(foreign === undefined ? data : { job: text, queue: foreign }, options.output),
+    );
     return 0;
   }
-  const lines = found === undefined ? [] : workloadLines(found);
+  const lines = foreign !== undefined ? foreignLines(foreign) : found === undefined ? [] : jobLines(found, explanation);
   for (const row of ended.slice(0, 20)) lines.push(...attemptLines(row, found === undefined));
   if (ended.length > 20) lines.push(`  … and ${ended.length - 20} more: sacct -j ${text}`);
   process.stdout.write(`${lines.join("\n")}\n`);
@@ -35,66 +44,98 @@ async function attemptsOf(cluster: Cluster, text: string, found: FoundJob | unde
   return await readAttempts(cluster, { job: [name] }).catch(() => []);
 }
 
-function workloadLines(found: FoundJob): string[] {
+/** From the scheduler; where it does not answer, what the Workload itself tells. */
+async function explanationOf({ client }: Cluster, workload: Workload): Promise<Explanation> {
+  const { namespace, name } = workload.metadata;
+  try {
+    return await client.get<Explanation>(explanations, name, { namespace });
+  } catch (error) {
+    if (!isReason(error, "NotFound", "Forbidden", "Timeout", "Gone", "NotImplemented")) throw error;
+    if (isReason(error, "Timeout"))
+      process.stderr.write("note: the scheduler does not answer at the moment; this is what it said last\n");
+    return told(workload);
+  }
+}
+
+function told({ apiVersion, metadata, spec, status = {} }: Workload): Explanation {
+  const { jobName, user, qos } = spec;
+  const { reason, message, estimatedStart, submitTime, startTime, nodes, phase } = status;
+  const expected: ExpectedStart | undefined =
+    estimatedStart === undefined
+      ? undefined
+      : { time: estimatedStart, basis: "Forecast", asOf: estimatedStart, assumes: "as last told" };
+  return {
+    apiVersion,
+    kind: "Explanation",
+    metadata: { name: metadata.name },
+    spec: { jobName, user, qos, queue: status.queue, account: status.account, wallTimeSeconds: status.wallTimeSeconds },
+    status: { phase, reason, message, submitTime, startTime, nodes, expectedStart: expected },
+  };
+}
+
+/** A job of somebody else, of which only the queue tells. */
+async function foreignJob(cluster: Cluster, text: string): Promise<JobRow | undefined> {
+  const { job, tasks } = parseJobReference(text);
+  const rows = (await queuedJobs(cluster, Math.floor(Date.now() / 1000), { jobs: [job] })) ?? [];
+  const task = tasks?.first();
+  if (task === undefined) return rows.find((row) => row.jobId === job) ?? rows[0];
+  return rows.find((row) => row.arrayTaskId === task) ?? rows.find((row) => row.arrayTasks !== undefined);
+}
+
+function foreignLines(row: JobRow): string[] {
+  const time = (seconds: number | undefined): string | undefined =>
+    seconds === undefined ? undefined : new Date(seconds * 1000).toISOString();
+  const object = { spec: { jobName: row.name, user: row.user } };
+  const isPending = row.state === "PENDING";
+  const state = `${isPending ? "waits" : "runs"} in queue ${row.partition}, account ${row.account}`;
+  const lines = [titleOf(formatJobId(row), object, state)];
+  if (isPending) {
+    lines.push(...labelled("why", row.reason));
+    const start = time(row.startTime);
+    if (start !== undefined) lines.push(...labelled("starts", `${formatTime(start)} (${formatWait(start)})`));
+    if (row.position !== undefined) lines.push(...labelled("position", `${row.position} in its queue`));
+  } else {
+    if (row.nodes.length > 0) lines.push(...labelled("on", compressHostlist(row.nodes)));
+    const end = time(row.endTime);
+    if (end !== undefined) lines.push(...labelled("ends by", `${formatTime(end)} (${formatWait(end)})`));
+  }
+  lines.push(...labelled("", `It is another user's: ${row.user} is told more.`));
+  return lines;
+}
+
+function jobLines(found: FoundJob, explanation: Explanation | undefined): string[] {
   const { spec, status } = found.workload;
-  const title = spec.jobName === undefined ? "" : ` (${spec.jobName})`;
-  const where = `queue ${status?.queue ?? spec.queue ?? "(default)"}, account ${status?.account ?? spec.account ?? "(default)"}`;
-  const lines = [`${paint("bold", `Job ${nameOf(found)}${title}`)} of ${spec.user ?? "(unknown)"}, ${where}`];
-  if (hasEnded(found)) lines.push(`  ended: ${endingWords(found)}`);
-  else if (isRunning(found)) lines.push(...runningLines(found.workload));
-  else lines.push(...pendingLines(found.workload));
-  if (spec.array !== undefined && found.task === undefined) {
-    const { pending, running, ended } = countsOf([found.workload]);
-    lines.push(`  elements: ${pending} wait, ${running} run, ${ended} have ended`);
+  const queue = status?.queue ?? spec.queue ?? "(default)";
+  const account = status?.account ?? spec.account ?? "(default)";
+  const where = `queue ${queue}, account ${account}`;
+  const { jobName } = spec;
+  const title = (state: string): string =>
+    titleOf(nameOf(found), { spec: { jobName, user: spec.user ?? status?.identity?.user } }, state);
+  if (explanation === undefined) return [title(where), `  ended: ${endingWords(found)}`];
+  const { array } = explanation.status ?? {};
+  const lines: string[] = [];
+  if (isRunning(found, explanation)) {
+    lines.push(title(`runs in ${where}`));
+    lines.push(...(found.task === undefined ? runningLines(explanation) : []));
+  } else {
+    lines.push(title(`waits in ${where}`), ...waitingLines(explanation));
+    const dependencies = formatDependencies(spec.dependencies);
+    if (dependencies !== "(null)")
+      lines.push(...labelled("depends on", dependencies.replaceAll("(unfulfilled)", "").replaceAll(",", ", ")));
+    if (spec.beginTime !== undefined) lines.push(...labelled("not before", formatTime(spec.beginTime)!));
+  }
+  if (array !== undefined && found.task === undefined) {
+    const most = array.maxRunning === undefined ? "" : `, of which at most ${array.maxRunning} run at once`;
+    const counts = `${array.pending} wait, ${array.running} run, ${array.ended} have ended${most}`;
+    lines.push(...labelled("elements", counts));
   }
   return lines;
 }
 
-function isRunning({ workload, task }: FoundJob): boolean {
+function isRunning({ workload, task }: FoundJob, { status }: Explanation): boolean {
   if (task !== undefined) return taskStateOf(workload, task) === "running";
-  return workload.status?.phase !== undefined && workload.status.phase !== "Pending";
-}
-
-function pendingLines({ spec, status }: Workload): string[] {
-  const lines: string[] = [];
-  const since = status?.submitTime;
-  const reason = status?.reason ?? "None";
-  const waiting =
-    since === undefined ? "waits" : `waits for ${formatDuration((Date.now() - Date.parse(since)) / 1000)}`;
-  lines.push(
-    `  ${waiting}, reason ${paint("yellow", reason)}${status?.message === undefined ? "" : `: ${status.message}`}`,
-  );
-  lines.push(`  ${reasons[reason].sentence}`);
-  const dependencies = formatDependencies(spec.dependencies);
-  if (dependencies !== "(null)") lines.push(`  depends on: ${dependencies.replaceAll("(unfulfilled)", "")}`);
-  if (spec.beginTime !== undefined) lines.push(`  not before ${formatTime(spec.beginTime)}`);
-  const start = status?.estimatedStart;
-  lines.push(
-    start === undefined
-      ? "  expected start: not known yet"
-      : `  expected start: ${paint("green", formatTime(start) ?? start)} (${formatWait(start)}), if all jobs use their whole wall time`,
-  );
-  lines.push(`  asks for ${askedWords(status?.wallTimeSeconds ?? spec.wallTimeSeconds)}`);
-  return lines;
-}
-
-function askedWords(wallTimeSeconds: number | undefined): string {
-  return wallTimeSeconds === undefined
-    ? "the queue's default wall time"
-    : `a wall time of ${formatDuration(wallTimeSeconds)}`;
-}
-
-function runningLines({ spec, status }: Workload): string[] {
-  const nodes = status?.nodes?.join(", ");
-  const start = status?.startTime;
-  if (start === undefined)
-    return [`  ${status?.phase === "Running" ? "runs" : "is starting"}${nodes ? ` on ${nodes}` : ""}`];
-  const wallTimeSeconds = status?.wallTimeSeconds ?? spec.wallTimeSeconds;
-  const until =
-    wallTimeSeconds === undefined ? undefined : new Date(Date.parse(start) + wallTimeSeconds * 1000).toISOString();
-  const lines = [`  runs${nodes ? ` on ${nodes}` : ""} since ${formatTime(start)}`];
-  if (until !== undefined) lines.push(`  its wall time ends at ${formatTime(until)} (${formatWait(until)})`);
-  return lines;
+  if (status?.array !== undefined) return status.array.pending === 0;
+  return status?.phase !== undefined && status.phase !== "Pending";
 }
 
 function endingWords({ workload, task }: FoundJob): string {

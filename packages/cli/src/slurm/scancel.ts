@@ -2,10 +2,12 @@
 import { isReason } from "@berth/client";
 import { isActive, isFinal, parseIndexList, type IndexSet } from "@berth/kinds";
 import {
+  formatJobId,
   readScancelCommandLine,
   scancelOptions,
   selectJobs,
   SlurmError,
+  type JobFilter,
   type JobRow,
   type ScancelRequest,
 } from "@berth/slurm";
@@ -14,6 +16,7 @@ import { cancelWorkload } from "../cancellation.ts";
 import { connect, type Cluster } from "../connect.ts";
 import { livingJobs, type LivingJob } from "../living-jobs.ts";
 import { signalJob } from "../signalling.ts";
+import { queuedJobs } from "../queued-jobs.ts";
 import { withCluster } from "./contact.ts";
 import { showText } from "./help.ts";
 import { knownUsers } from "./users.ts";
@@ -39,7 +42,7 @@ export async function scancel(words: string[]): Promise<number> {
         1,
         `error: job steps (${step.job}.${step.step}) are known to Slurm but not yet honoured by Berth; cancel the job`,
       );
-    const targets = await targetsOf(cluster, request);
+    const targets = await withForeign(cluster, request, await targetsOf(cluster, request));
     let exitCode = 0;
     for (const target of targets) {
       const failure = await cancelTarget(cluster, target, request);
@@ -56,11 +59,12 @@ export async function scancel(words: string[]): Promise<number> {
 const sigkill = 9;
 const sigterm = 15;
 
-/** A job, or some elements of one array; absent Workload: a job that nobody knows. */
+/** A job, or some elements of one array; absent Workload: a job that nobody knows, or one of somebody else. */
 interface Target {
   id: string;
   job?: LivingJob;
   tasks?: IndexSet;
+  isForeign?: boolean;
 }
 
 async function targetsOf(cluster: Cluster, request: ScancelRequest): Promise<Target[]> {
@@ -69,15 +73,7 @@ async function targetsOf(cluster: Cluster, request: ScancelRequest): Promise<Tar
   const rows = new Map(jobs.map((job) => [job.row, job]));
   const wanted = selectJobs(
     jobs.map(({ row }) => row),
-    {
-      users,
-      states: request.states,
-      partitions: request.partitions,
-      accounts: request.accounts,
-      qos: request.qos,
-      jobNames: request.jobNames,
-      nodes: request.nodes,
-    },
+    { ...filterOf(request), users },
   );
   if (request.jobs.length === 0) return wanted.map((row) => targetOfRow(row, rows.get(row)!));
   const narrowed =
@@ -95,6 +91,32 @@ async function targetsOf(cluster: Cluster, request: ScancelRequest): Promise<Tar
     if (narrowed === undefined || living.workload.spec.array === undefined) return { id, job: living };
     return { id, job: living, tasks: named.map(tasksOfRow).reduce((all, some) => all.union(some)) };
   });
+}
+
+/** What of the request are jobs of others, which only the scheduler tells of: to say so beats silence. */
+async function withForeign(cluster: Cluster, request: ScancelRequest, targets: Target[]): Promise<Target[]> {
+  if (cluster.namespace === undefined) return targets;
+  const nowSeconds = Math.floor(Date.now() / 1000);
+  if (request.jobs.length > 0) {
+    const unknown = targets.filter(({ job }) => job === undefined);
+    if (unknown.length === 0) return targets;
+    const jobs = unknown.map(({ id }) => Number.parseInt(id, 10));
+    const rows = (await queuedJobs(cluster, nowSeconds, { jobs })) ?? [];
+    const foreign = rows.filter(({ user }) => user !== userInfo().username);
+    const living = new Set(foreign.flatMap(({ jobId, arrayJobId }) => [jobId, arrayJobId]));
+    for (const target of unknown) target.isForeign = living.has(Number.parseInt(target.id, 10));
+    return targets;
+  }
+  const others = request.users?.filter((name) => name !== userInfo().username) ?? [];
+  if (others.length === 0) return targets;
+  const rows = (await queuedJobs(cluster, nowSeconds, { users: others })) ?? [];
+  const meant = selectJobs(rows, { ...filterOf(request), users: others });
+  return [...targets, ...meant.map((row): Target => ({ id: formatJobId(row), isForeign: true }))];
+}
+
+function filterOf(request: ScancelRequest): JobFilter {
+  const { states, partitions, accounts, qos, jobNames, nodes } = request;
+  return { states, partitions, accounts, qos, jobNames, nodes };
 }
 
 function targetOfRow(row: JobRow, job: LivingJob): Target {

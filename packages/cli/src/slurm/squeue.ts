@@ -1,5 +1,6 @@
 /** `squeue`: jobs that wait or run. */
 import {
+  activeJobStates,
   expandArrayRow,
   formatSqueue,
   readSqueueCommandLine,
@@ -7,10 +8,13 @@ import {
   SlurmError,
   sortJobs,
   squeueOptions,
+  type JobRow,
+  type SqueueQuery,
 } from "@berth/slurm";
 import { userInfo } from "node:os";
-import { connect } from "../connect.ts";
+import { connect, type Cluster } from "../connect.ts";
 import { livingJobs } from "../living-jobs.ts";
+import { queuedJobs } from "../queued-jobs.ts";
 import { withCluster } from "./contact.ts";
 import { showText } from "./help.ts";
 import { knownUsers } from "./users.ts";
@@ -23,7 +27,7 @@ export async function squeue(words: string[]): Promise<number> {
   return await withCluster("slurm_load_jobs", async () => {
     const nowSeconds = Math.floor(Date.now() / 1000);
     const users = query.me ? [userInfo().username] : await knownUsers("squeue", query.users);
-    const all = (await livingJobs(await connect(), nowSeconds)).map(({ row }) => row);
+    const all = await rowsOf(await connect(), { ...query, users }, nowSeconds);
     const shown = selectJobs(all, { ...query, users });
     // Named jobs that nobody knows are an error only when none of them is known.
     if (query.jobs !== undefined && selectJobs(all, { jobs: query.jobs }).length === 0)
@@ -32,4 +36,19 @@ export async function squeue(words: string[]): Promise<number> {
     process.stdout.write(formatSqueue(rows, { ...query, nowSeconds }));
     return 0;
   });
+}
+
+/** What the scheduler tells of all jobs; and of those that have ended, which it knows no more, what the API still has. */
+async function rowsOf(cluster: Cluster, query: SqueueQuery, nowSeconds: number): Promise<JobRow[]> {
+  const { jobs, users, partitions, accounts, states } = query;
+  const phases = states?.length === 1 && states[0] === "PENDING" ? ["Pending"] : undefined;
+  const selection = { jobs: jobs?.map(({ job }) => job), users, queues: partitions, accounts, phases };
+  const queued = await queuedJobs(cluster, nowSeconds, selection);
+  const mayHaveEnded =
+    states === undefined ||
+    states.some((state) => !activeJobStates.includes(state)) ||
+    (jobs !== undefined && queued !== undefined && selectJobs(queued, { jobs }).length === 0);
+  if (queued !== undefined && !mayHaveEnded) return queued;
+  const known = (await livingJobs(cluster, nowSeconds)).map(({ row }) => row);
+  return queued === undefined ? known : [...queued, ...known.filter(({ state }) => !activeJobStates.includes(state))];
 }

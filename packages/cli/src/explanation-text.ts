@@ -1,0 +1,144 @@
+/** An Explanation as people read it: one screen, in words. */
+import type { Blocker, Explanation, ExplanationStatus, PriorityFactor } from "@berth/kinds";
+import { compressHostlist } from "@berth/slurm";
+import { labelled } from "./labelled-lines.ts";
+import { paint } from "./table.ts";
+import { formatDuration, formatTime, formatWait } from "./times.ts";
+
+/** Messages are stored with times in UTC (`14:05Z`, of the day of `asOf`); people read their own clock. */
+export function localTimes(message: string, asOf: string): string {
+  return message.replace(/(?:(\d{4}-\d\d-\d\d) )?\b(\d\d:\d\d)Z/g, (_, day: string | undefined, clock: string) => {
+    const local = formatTime(`${day ?? asOf.slice(0, 10)}T${clock}:00Z`)!;
+    return local.slice(0, -3);
+  });
+}
+
+/** `Job 42 (align) of ada` and what it is up to, in bold. */
+export function titleOf(name: string, { spec }: Pick<Explanation, "spec">, state: string): string {
+  const title = spec.jobName === undefined ? "" : ` (${spec.jobName})`;
+  return `${paint("bold", `Job ${name}${title}`)} of ${spec.user ?? "nobody"}, ${state}`;
+}
+
+/** What waits: why, since when, until when, behind whom, with which priority. */
+export function waitingLines({ spec, status = {} }: Explanation, now = Date.now()): string[] {
+  const { reason = "None", slurmReason, message = "", position, asOf = new Date(now).toISOString() } = status;
+  const code = slurmReason === undefined || slurmReason === reason ? "" : ` (in squeue: ${slurmReason})`;
+  const lines = labelled("why", `${reason}${code}: ${localTimes(message, asOf)}`);
+  lines[0] = lines[0]!.replace(reason, paint("yellow", reason));
+  lines.push(...startLines(status, now));
+  for (const [index, blocker] of (status.blockers ?? []).entries())
+    lines.push(...labelled(index === 0 ? "behind" : "", blockerWords(blocker, now)));
+  if (position !== undefined)
+    lines.push(...labelled("position", `${position.queue} of ${position.of} that wait in queue ${spec.queue}`));
+  lines.push(...labelled("waited", waitedWords(status, now)));
+  lines.push(...needLines(status, spec.wallTimeSeconds));
+  if (status.priority !== undefined) lines.push(...labelled("priority", priorityWords(status.priority)));
+  for (const { name, of, resource, limit, used, asked } of status.limits ?? []) {
+    if (of === undefined) continue;
+    const what = resource === undefined ? name : `${name} (${resource})`;
+    const asks = asked === undefined ? "" : `, it asks for ${amountOf(resource, asked)}`;
+    lines.push(
+      ...labelled(
+        "limit",
+        `${of}, ${what}: ${amountOf(resource, used ?? 0)} of ${amountOf(resource, limit)} in use${asks}`,
+      ),
+    );
+  }
+  if (status.advice !== undefined) lines.push(...labelled("advice", status.advice));
+  return lines;
+}
+
+function startLines({ expectedStart, reason }: ExplanationStatus, now: number): string[] {
+  if (expectedStart === undefined) {
+    const why = ["HeldByUser", "HeldByAdmin", "DependencyNeverSatisfied", "QueueTimeLimit", "QueueNodeLimit"];
+    const words = why.includes(reason ?? "") ? "not before that changes" : "not known yet";
+    return labelled("starts", words);
+  }
+  const { time, basis, nodes = [], assumes, first } = expectedStart;
+  const at = `${formatTime(time)} (${formatWait(time, now)})`;
+  const where = nodes.length === 0 ? "" : ` on ${compressHostlist(nodes)}`;
+  const moved = first === undefined ? 0 : Math.round((Date.parse(time) - Date.parse(first)) / 1000);
+  const history =
+    Math.abs(moved) <= 60
+      ? ""
+      : `; ${formatDuration(Math.abs(moved))} ${moved > 0 ? "later" : "earlier"} than first told`;
+  const sure = { Reserved: "", Forecast: "about ", Earliest: "not before " }[basis];
+  const lines = labelled("starts", `${sure}${at}${where}${history}`);
+  lines[0] = lines[0]!.replace(at, paint("green", at));
+  return [...lines, ...labelled("", assumes)];
+}
+
+function blockerWords({ job, task, how, user, jobName, until, node }: Blocker, now: number): string {
+  const name = `job ${task === undefined ? job : `${job}_${task}`}`;
+  const title = jobName === undefined ? "" : ` (${jobName})`;
+  const who = `${name}${title}${user === undefined ? "" : ` of ${user}`}`;
+  if (how === "Before") return `${who} is before it and waits too`;
+  if (how === "Dependency") return `${who}, by its own --dependency`;
+  const end = until === undefined ? "" : ` until ${formatTime(until)} at the latest (${formatWait(until, now)})`;
+  return `${who} holds what it is to get${node === undefined ? "" : ` on ${node}`}${end}`;
+}
+
+function waitedWords({ submitTime, waitedSecondsByReason = {} }: ExplanationStatus, now: number): string {
+  const whole = submitTime === undefined ? 0 : (now - Date.parse(submitTime)) / 1000;
+  const parts = Object.entries(waitedSecondsByReason)
+    .filter(([, seconds]) => seconds > 0)
+    .sort(([, a], [, b]) => b - a)
+    .map(([reason, seconds]) => `${formatDuration(seconds)} for ${reason}`);
+  return `${formatDuration(whole)} so far${parts.length < 2 ? "" : `: ${parts.join(", ")}`}`;
+}
+
+/** `4 cpus`, `2 GiB of memory`, `1 nvidia.com/gpu`. */
+function amountOf(resource: string | undefined, amount: number): string {
+  if (resource === "cpu") return `${amount / 1000} cpu${amount === 1000 ? "" : "s"}`;
+  if (resource === "memory") {
+    const mebibytes = amount / 2 ** 20;
+    return mebibytes >= 1024 ? `${Math.round((mebibytes / 1024) * 10) / 10} GiB` : `${Math.round(mebibytes)} MiB`;
+  }
+  return resource === undefined ? String(amount) : `${amount} ${resource}`;
+}
+
+function needLines({ needs }: ExplanationStatus, wallTimeSeconds: number | undefined): string[] {
+  const time = wallTimeSeconds === undefined ? "" : ` for ${formatDuration(wallTimeSeconds)}`;
+  if (needs === undefined) return time === "" ? [] : labelled("asks for", time.trim());
+  const each = needs.perPod.map(({ resource, asked }) => amountOf(resource, asked)).join(", ");
+  const gang = needs.pods === 1 ? each : `${needs.pods} × ${each}, together`;
+  const fit =
+    needs.pods === 1
+      ? `${needs.nodesFittingNow} of the ${needs.nodesUsable} node${needs.nodesUsable === 1 ? "" : "s"} that it may use could take it at this moment`
+      : `${Math.min(needs.podsFittingNow, needs.pods)} of them would fit at this moment`;
+  return labelled("asks for", `${gang}${time}; ${fit}`);
+}
+
+const factorNames: Record<string, string> = { fairShare: "fair share", jobSize: "size", qos: "QOS" };
+
+function priorityWords({ value, factors }: { value: number; factors: PriorityFactor[] }): string {
+  const round = (number: number): string => String(Math.round(number));
+  const parts = factors
+    .filter(({ points, weight }) => points !== 0 || (weight ?? 0) !== 0)
+    .map(({ name, factor, weight, points }) => {
+      const how = factor === undefined || weight === undefined ? "" : ` (${factor.toFixed(3)} × ${weight})`;
+      return `${factorNames[name] ?? name} ${round(points)}${how}`;
+    });
+  return `${round(value)}${parts.length === 0 ? "" : ` = ${parts.join(" + ").replaceAll("+ nice -", "- nice ")}`}`;
+}
+
+/** What runs: where, since when, until when. */
+export function runningLines({ spec, status = {} }: Explanation, now = Date.now()): string[] {
+  const { startTime, endTime, nodes = [] } = status;
+  const lines: string[] = [];
+  if (nodes.length > 0) lines.push(...labelled("on", compressHostlist(nodes)));
+  if (startTime !== undefined)
+    lines.push(
+      ...labelled("since", `${formatTime(startTime)} (${formatDuration((now - Date.parse(startTime)) / 1000)})`),
+    );
+  if (endTime !== undefined) {
+    const limit = spec.wallTimeSeconds === undefined ? "" : ` of ${formatDuration(spec.wallTimeSeconds)}`;
+    lines.push(
+      ...labelled(
+        "ends by",
+        `${formatTime(endTime)} (${formatWait(endTime, now)}), when its wall time${limit} is over`,
+      ),
+    );
+  }
+  return lines;
+}
