@@ -89,14 +89,35 @@ test("jobs run and write as who submitted them", { skip, timeout: 60_000 }, asyn
   assert.equal(rows.stdout, `${ada!.name}|COMPLETED\n`);
 });
 
-test("nobody sees, ends or reads what is another's", { skip, timeout: 60_000 }, async () => {
-  const id = await sbatch(cluster, [...small, "-o", "/dev/null", "--wrap", "sleep 100"]);
+test("everybody sees the queue, as in Slurm; nobody ends or reads what is another's", { skip, timeout: 60_000 }, async () => {
+  const words = [...small, "-J", "hers", "-o", "/dev/null", "--wrap", "sleep 100"];
+  const submitted = await as(ada!, ["sbatch", "--parsable", ...words]);
+  const id = Number(submitted.stdout);
   await waitForState(cluster, id, "RUNNING");
-  assert.equal((await as(bob!, ["squeue", "-h"])).stdout, "");
+  const seen = await as(bob!, ["squeue", "-h", "-o", "%i %j %u %T %N %Z"]);
+  assert.equal(seen.stdout, `${id} hers ${ada!.name} RUNNING node-1 (null)\n`);
+  assert.equal((await as(bob!, ["squeue", "-h", "--me"])).stdout, "");
+  assert.match((await as(ada!, ["squeue", "-h", "-o", "%Z"])).stdout, new RegExp(home(ada!)));
   assert.equal((await as(bob!, ["sacct", "-a", "-n", "-X"])).stdout, "");
-  await as(bob!, ["scancel", String(id)]);
-  await waitForState(cluster, id, "RUNNING");
-  await cluster.berth(["scancel", String(id)]);
+  for (const words of [[String(id)], ["-u", ada!.name]]) {
+    const denied = await as(bob!, ["scancel", ...words]);
+    assert.equal(denied.code, 210);
+    assert.equal(denied.stderr, `scancel: error: Kill job error on job id ${id}: Access/permission denied\n`);
+  }
+  const explained = await as(bob!, ["explain", String(id)]);
+  assert.match(explained.stdout, new RegExp(`^Job ${id} \\(hers\\) of ${ada!.name}, runs in queue standard`));
+  assert.match(explained.stdout, /It is another user's/);
+  assert.match((await as(bob!, ["sinfo", "-h", "-o", "%T %C"])).stdout, /^(mixed|allocated) 1\//);
+  assert.match((await as(bob!, ["status"])).stdout, /standard +Up +0 +1 /);
+
+  await cluster.kubectlPatchSite({ privacy: { jobs: "Owner" } });
+  await waitFor("the queue to be withheld", async () =>
+    (await as(bob!, ["squeue", "-h"])).stdout === "" ? true : undefined,
+  );
+  assert.match((await as(bob!, ["explain", String(id)])).stderr, /there is no job/);
+  assert.match((await as(ada!, ["squeue", "-h"])).stdout, /hers/);
+  await cluster.kubectlPatchSite({ privacy: { jobs: "Everybody" } });
+  assert.equal((await as(ada!, ["scancel", String(id)])).code, 0);
   await ended(cluster, [id], ["State"]);
 });
 

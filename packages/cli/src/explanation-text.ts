@@ -72,8 +72,11 @@ function blockerWords({ job, task, how, user, jobName, until, node }: Blocker, n
   const name = `job ${task === undefined ? job : `${job}_${task}`}`;
   const title = jobName === undefined ? "" : ` (${jobName})`;
   const who = `${name}${title}${user === undefined ? "" : ` of ${user}`}`;
-  if (how === "Before") return `${who} is before it and waits too`;
   if (how === "Dependency") return `${who}, by its own --dependency`;
+  if (how === "Before") {
+    const over = until === undefined ? "" : `; it is to be over by ${formatTime(until)} (${formatWait(until, now)})`;
+    return `${who} goes before it, and waits too${over}`;
+  }
   const end = until === undefined ? "" : ` until ${formatTime(until)} at the latest (${formatWait(until, now)})`;
   return `${who} holds what it is to get${node === undefined ? "" : ` on ${node}`}${end}`;
 }
@@ -97,6 +100,10 @@ function amountOf(resource: string | undefined, amount: number): string {
   return resource === undefined ? String(amount) : `${amount} ${resource}`;
 }
 
+function nodesWord(count: number): string {
+  return `${count} node${count === 1 ? "" : "s"}`;
+}
+
 function needLines({ needs }: ExplanationStatus, wallTimeSeconds: number | undefined): string[] {
   const time = wallTimeSeconds === undefined ? "" : ` for ${formatDuration(wallTimeSeconds)}`;
   if (needs === undefined) return time === "" ? [] : labelled("asks for", time.trim());
@@ -104,8 +111,8 @@ function needLines({ needs }: ExplanationStatus, wallTimeSeconds: number | undef
   const gang = needs.pods === 1 ? each : `${needs.pods} × ${each}, together`;
   const fit =
     needs.pods === 1
-      ? `${needs.nodesFittingNow} of the ${needs.nodesUsable} node${needs.nodesUsable === 1 ? "" : "s"} that it may use could take it at this moment`
-      : `${Math.min(needs.podsFittingNow, needs.pods)} of them would fit at this moment`;
+      ? `${needs.nodesFittingNow === 0 ? "no node" : nodesWord(needs.nodesFittingNow)} of ${needs.nodesUsable} could take it now`
+      : `${Math.min(needs.podsFittingNow, needs.pods)} of ${needs.pods} would fit now`;
   return labelled("asks for", `${gang}${time}; ${fit}`);
 }
 

@@ -140,6 +140,7 @@ function waits({ job, tasks }: Target): boolean {
 async function cancelTarget(cluster: Cluster, target: Target, request: ScancelRequest): Promise<Failure | undefined> {
   const { job, tasks } = target;
   const { signal, to } = request;
+  if (target.isForeign === true) return "denied";
   if (job === undefined || isFinal(job.workload.status?.phase)) return "ended";
   try {
     const isEnd = signal === undefined || (to === undefined && (signal === sigkill || signal === sigterm));

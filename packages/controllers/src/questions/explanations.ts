@@ -127,7 +127,7 @@ export class Explanations {
       reason,
       slurmReason: slurmReason(reason, spec.placement?.nodes?.join(",")),
       message,
-      advice: adviceFor(reason),
+      advice: adviceFor(reason).replace("NAME", `${record.name} -n ${record.namespace}`),
       waitedSecondsByReason: waitSeconds(record, asOf),
       position: this.#parts.orders.current().positionOf(record),
       expectedStart: expectedStartOf(record, core, explanation, now, isAlone),
@@ -149,9 +149,12 @@ export class Explanations {
     );
     if (waitsFor !== undefined) {
       const { job, task, endTime, node } = waitsFor;
-      blockers.push(present({ job, task, how: "Ends", until: timestamp(endTime * 1000), node, ...named(job) }));
+      // One that waits as well is known by its reservation: then to be over by this time.
+      const how = job === behind ? "Before" : "Ends";
+      blockers.push(present({ job, task, how, until: timestamp(endTime * 1000), node, ...named(job) }));
     }
-    if (behind !== undefined) blockers.push({ job: behind, how: "Before", ...named(behind) });
+    if (behind !== undefined && behind !== waitsFor?.job)
+      blockers.push({ job: behind, how: "Before", ...named(behind) });
     return blockers.length === 0 ? undefined : blockers;
   }
 }
