@@ -154,7 +154,7 @@ test("begin time and hold", { timeout: 60_000 }, async () => {
   await waitForState(cluster, id, "PENDING");
   await waitFor("the reason", async () => ((await squeueField(cluster, id, "%r")) === "BeginTime" ? true : undefined));
   const explained = await cluster.berth(["explain", String(id)]);
-  assert.match(explained.stdout, /reason BeginTime/);
-  assert.match(explained.stdout, /expected start: /);
+  assert.match(explained.stdout, /why +BeginTime/);
+  assert.match(explained.stdout, / starts +\S/);
   await cluster.berth(["scancel", String(id)]);
 });

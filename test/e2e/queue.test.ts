@@ -32,8 +32,8 @@ test(
     assert.equal(await squeueField(cluster, long, "%r"), "Priority");
 
     const explained = await cluster.berth(["explain", String(big)]);
-    assert.match(explained.stdout, /reason Resources: \S/);
-    assert.match(explained.stdout, /expected start: .*\(in (8|9|10|11) min\)/);
+    assert.match(explained.stdout, /why +Resources: \S/);
+    assert.match(explained.stdout, /starts +.*\(in (8|9|10|11) min\)/);
     const start = await squeueField(cluster, big, "%S");
     assert.match(start ?? "", /^\d{4}-\d\d-\d\dT/);
     const listed = await cluster.berth(["squeue", "--start", "-h", "-o", "%i %S"]);

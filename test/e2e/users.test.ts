@@ -3,8 +3,11 @@ import assert from "node:assert/strict";
 import { chmodSync, chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { createClient, loadKubeconfig } from "@berth/client";
+import { sites } from "@berth/kinds";
 import { repository, run, startCluster, type Outcome, type TestCluster } from "../support/berth.ts";
-import { ended, sbatch, small, waitForState } from "../support/jobs.ts";
+import { ended, small, waitForState } from "../support/jobs.ts";
+import { waitFor } from "../support/waiting.ts";
 
 interface Person {
   name: string;
@@ -64,6 +67,13 @@ function as(person: Person, words: string[], options: { input?: string } = {}): 
   return cluster.berth(words, { as: { uid, gid }, cwd: home(person), env, ...options });
 }
 
+async function setPrivacy(jobs: "Everybody" | "Owner"): Promise<void> {
+  const { connection } = loadKubeconfig({ path: join(cluster.data, "admin.kubeconfig") });
+  const client = createClient(connection);
+  await client.patch(sites, "site", { spec: { privacy: { jobs } } });
+  client.close();
+}
+
 test("a user's first act may be a question", { skip, timeout: 60_000 }, async () => {
   const asked = await as(ada!, ["sbatch", "--test-only", ...small, "--wrap", "true"]);
   assert.equal(asked.code, 0, asked.stderr);
@@ -89,37 +99,41 @@ test("jobs run and write as who submitted them", { skip, timeout: 60_000 }, asyn
   assert.equal(rows.stdout, `${ada!.name}|COMPLETED\n`);
 });
 
-test("everybody sees the queue, as in Slurm; nobody ends or reads what is another's", { skip, timeout: 60_000 }, async () => {
-  const words = [...small, "-J", "hers", "-o", "/dev/null", "--wrap", "sleep 100"];
-  const submitted = await as(ada!, ["sbatch", "--parsable", ...words]);
-  const id = Number(submitted.stdout);
-  await waitForState(cluster, id, "RUNNING");
-  const seen = await as(bob!, ["squeue", "-h", "-o", "%i %j %u %T %N %Z"]);
-  assert.equal(seen.stdout, `${id} hers ${ada!.name} RUNNING node-1 (null)\n`);
-  assert.equal((await as(bob!, ["squeue", "-h", "--me"])).stdout, "");
-  assert.match((await as(ada!, ["squeue", "-h", "-o", "%Z"])).stdout, new RegExp(home(ada!)));
-  assert.equal((await as(bob!, ["sacct", "-a", "-n", "-X"])).stdout, "");
-  for (const words of [[String(id)], ["-u", ada!.name]]) {
-    const denied = await as(bob!, ["scancel", ...words]);
-    assert.equal(denied.code, 210);
-    assert.equal(denied.stderr, `scancel: error: Kill job error on job id ${id}: Access/permission denied\n`);
-  }
-  const explained = await as(bob!, ["explain", String(id)]);
-  assert.match(explained.stdout, new RegExp(`^Job ${id} \\(hers\\) of ${ada!.name}, runs in queue standard`));
-  assert.match(explained.stdout, /It is another user's/);
-  assert.match((await as(bob!, ["sinfo", "-h", "-o", "%T %C"])).stdout, /^(mixed|allocated) 1\//);
-  assert.match((await as(bob!, ["status"])).stdout, /standard +Up +0 +1 /);
+test(
+  "everybody sees the queue, as in Slurm; nobody ends or reads what is another's",
+  { skip, timeout: 60_000 },
+  async () => {
+    const words = [...small, "-J", "hers", "-o", "/dev/null", "--wrap", "sleep 100"];
+    const submitted = await as(ada!, ["sbatch", "--parsable", ...words]);
+    const id = Number(submitted.stdout);
+    await waitForState(cluster, id, "RUNNING");
+    const seen = await as(bob!, ["squeue", "-h", "-o", "%i %j %u %T %N %Z"]);
+    assert.equal(seen.stdout, `${id} hers ${ada!.name} RUNNING node-1 (null)\n`);
+    assert.equal((await as(bob!, ["squeue", "-h", "--me"])).stdout, "");
+    assert.match((await as(ada!, ["squeue", "-h", "-o", "%Z"])).stdout, new RegExp(home(ada!)));
+    assert.equal((await as(bob!, ["sacct", "-a", "-n", "-X"])).stdout, "");
+    for (const words of [[String(id)], ["-u", ada!.name]]) {
+      const denied = await as(bob!, ["scancel", ...words]);
+      assert.equal(denied.code, 210);
+      assert.equal(denied.stderr, `scancel: error: Kill job error on job id ${id}: Access/permission denied\n`);
+    }
+    const explained = await as(bob!, ["explain", String(id)]);
+    assert.match(explained.stdout, new RegExp(`^Job ${id} \\(hers\\) of ${ada!.name}, runs in queue standard`));
+    assert.match(explained.stdout, /It is another user's/);
+    assert.match((await as(bob!, ["sinfo", "-h", "-o", "%T %C"])).stdout, /^(mixed|allocated) 1\//);
+    assert.match((await as(bob!, ["status"])).stdout, /standard +Up +0 +1 /);
 
-  await cluster.kubectlPatchSite({ privacy: { jobs: "Owner" } });
-  await waitFor("the queue to be withheld", async () =>
-    (await as(bob!, ["squeue", "-h"])).stdout === "" ? true : undefined,
-  );
-  assert.match((await as(bob!, ["explain", String(id)])).stderr, /there is no job/);
-  assert.match((await as(ada!, ["squeue", "-h"])).stdout, /hers/);
-  await cluster.kubectlPatchSite({ privacy: { jobs: "Everybody" } });
-  assert.equal((await as(ada!, ["scancel", String(id)])).code, 0);
-  await ended(cluster, [id], ["State"]);
-});
+    await setPrivacy("Owner");
+    await waitFor("the queue to be withheld", async () =>
+      (await as(bob!, ["squeue", "-h"])).stdout === "" ? true : undefined,
+    );
+    assert.match((await as(bob!, ["explain", String(id)])).stderr, /there is no job/);
+    assert.match((await as(ada!, ["squeue", "-h"])).stdout, /hers/);
+    await setPrivacy("Everybody");
+    assert.equal((await as(ada!, ["scancel", String(id)])).code, 0);
+    await ended(cluster, [id], ["State"]);
+  },
+);
 
 test("a job that asks to be root, or for Berth's own files, gets neither", { skip, timeout: 60_000 }, async () => {
   const secret = join(cluster.data, "tokens.json");

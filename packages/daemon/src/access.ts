@@ -63,7 +63,7 @@ export const accessObjects: readonly KubernetesObject[] = [
       verbs: read,
     },
     // What is told of the jobs of others is the Site's to say.
-    { apiGroups: [group], resources: ["queueviews"], verbs: ["get", "list"] },
+    { apiGroups: [group], resources: ["queueviews", "nodeviews", "fairshares"], verbs: ["get", "list"] },
     { apiGroups: [""], resources: ["nodes"], verbs: read },
   ]),
   bindingOf("berth-reader", usersGroup),

@@ -4,7 +4,9 @@ import { group, version } from "./constants.ts";
 import type { KindDefinition, Schema } from "./definition.ts";
 import { accountDefinition, membershipDefinition } from "./account.ts";
 import { explanationDefinition } from "./explanation.ts";
+import { fairShareDefinition } from "./fair-share.ts";
 import { inquiryDefinition } from "./inquiry.ts";
+import { nodeViewDefinition } from "./node-view.ts";
 import { qualityOfServiceDefinition } from "./quality-of-service.ts";
 import { queueViewDefinition } from "./queue-view.ts";
 import { queueDefinition } from "./queue.ts";
@@ -91,7 +93,9 @@ export const viewDefinitions: {
   seenWhollyBy: { group: string; resource: string };
 } = {
   inquiry: customResourceDefinition(inquiryDefinition),
-  kinds: [explanationDefinition, queueViewDefinition].map(customResourceDefinition),
+  kinds: [explanationDefinition, queueViewDefinition, nodeViewDefinition, fairShareDefinition].map(
+    customResourceDefinition,
+  ),
   seenWhollyBy: { group, resource: workloadDefinition.plural },
 };
 
@@ -111,3 +115,5 @@ export const startEstimates: ResourceKey = key(startEstimateDefinition);
 export const explanations: ResourceKey = key(explanationDefinition);
 export const queueViews: ResourceKey = key(queueViewDefinition);
 export const inquiries: ResourceKey = key(inquiryDefinition);
+export const nodeViews: ResourceKey = key(nodeViewDefinition);
+export const fairShares: ResourceKey = key(fairShareDefinition);

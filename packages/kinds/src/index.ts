@@ -25,9 +25,11 @@ export {
   customResourceDefinition,
   customResourceDefinitions,
   explanations,
+  fairShares,
   inquiries,
   kindDefinitions,
   memberships,
+  nodeViews,
   qualitiesOfService,
   questionDefinitions,
   queues,
@@ -59,6 +61,7 @@ export { formatIndexList, formatIndexListCompact, IndexSet, parseIndexList } fro
 export type { Limits } from "./limits.ts";
 export { capacityOf, isReady } from "./node.ts";
 export type { Node, Taint } from "./node.ts";
+export type { FairShare, FairShareSpec, FairShareStatus } from "./fair-share.ts";
 export type { Inquiry, InquirySpec, InquiryStatus } from "./inquiry.ts";
 export { formatLeaseReport, formatTasks, leaseOf, leaseReportOf, runningAttemptOf, taskNumber } from "./lease.ts";
 export type { Lease, LeasedEnd, LeaseReport, TaskNumber, TaskVariables } from "./lease.ts";
@@ -77,6 +80,7 @@ export type {
   VolumeMount,
 } from "./pod.ts";
 export { preemptionModes } from "./quality-of-service.ts";
+export type { NodeView, NodeViewStatus } from "./node-view.ts";
 export type { PriorityFactor, QueueView, QueueViewSpec, QueueViewStatus } from "./queue-view.ts";
 export type {
   PreemptionMode,

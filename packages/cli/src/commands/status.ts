@@ -1,11 +1,13 @@
 /** `berth status`: how the cluster is, in words. */
 import { resources, type AnyObject } from "@berth/client";
-import { queues, type Queue, type Workload } from "@berth/kinds";
+import { parseIndexList, queues, type Queue, type Workload } from "@berth/kinds";
 import { quantityToInteger, quantityToMilli } from "@berth/machinery";
+import type { JobRow } from "@berth/slurm";
 import { join } from "node:path";
 import { connect, readJson } from "../connect.ts";
 import { listWorkloads } from "../jobs.ts";
 import { storeTrouble } from "../store-trouble.ts";
+import { queuedJobs } from "../queued-jobs.ts";
 import { formatData, formatTable, paint, type OutputFormat } from "../table.ts";
 import { formatBytes, formatDuration } from "../times.ts";
 import { countsOf } from "../workload-counts.ts";
@@ -54,9 +56,13 @@ export async function status(options: { output?: OutputFormat }): Promise<number
   ]);
   const groups = groupsOf(nodes.items);
   const byQueue = Map.groupBy(workloads, queueOf);
+  // Who may not see the Workloads of others is told of them by the scheduler.
+  const rows = cluster.namespace === undefined ? undefined : await queuedJobs(cluster, Math.floor(Date.now() / 1000));
+  const rowsByQueue = rows && Map.groupBy(rows, ({ partition }) => partition);
   const lengths = queueList.items.map(({ metadata, spec }) => {
-    const { pending, running, ended } = countsOf(byQueue.get(metadata.name) ?? []);
-    return { queue: metadata.name, state: spec.state ?? "Up", pending, running, ended };
+    const own = countsOf(byQueue.get(metadata.name) ?? []);
+    const { pending, running } = rowsByQueue === undefined ? own : countsOfRows(rowsByQueue.get(metadata.name) ?? []);
+    return { queue: metadata.name, state: spec.state ?? "Up", pending, running, ended: own.ended };
   });
   const healthy =
     store === undefined &&
@@ -96,6 +102,15 @@ export async function status(options: { output?: OutputFormat }): Promise<number
     ),
   );
   return healthy ? 0 : 1;
+}
+
+function countsOfRows(rows: readonly JobRow[]): { pending: number; running: number } {
+  const counts = { pending: 0, running: 0 };
+  for (const { state, arrayTasks } of rows) {
+    if (state === "PENDING") counts.pending += arrayTasks === undefined ? 1 : parseIndexList(arrayTasks).size;
+    else counts.running += 1;
+  }
+  return counts;
 }
 
 function queueOf({ spec, status }: Workload): string | undefined {

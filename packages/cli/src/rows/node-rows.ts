@@ -1,6 +1,6 @@
 /** Nodes and Queues as the rows of sinfo. */
 import type { AnyObject } from "@berth/client";
-import type { Pod, Queue } from "@berth/kinds";
+import type { NodeView, Pod, Queue, Reservation } from "@berth/kinds";
 import { quantityToInteger, quantityToMilli } from "@berth/machinery";
 import { featureLabelPrefix, type NodeRow, type PartitionRow } from "@berth/slurm";
 import { seconds } from "../times.ts";
@@ -15,12 +15,23 @@ export interface NodeObject extends AnyObject {
   };
 }
 
-/** Rows of all nodes; what is in use comes from the pods that have not ended. */
-export function nodeRows(nodes: readonly NodeObject[], pods: readonly Pod[]): NodeRow[] {
-  const used = new Map<string, { milliCpus: number; memoryBytes: number; gpus: number; exclusive: boolean }>();
+/** What is in use of a node; and what only the scheduler and the operators know of it. */
+export interface NodeUse {
+  milliCpus: number;
+  memoryBytes: number;
+  gpus: number;
+  /** A job that waits is to have it. */
+  planned?: boolean;
+  /** It is in an advance reservation at the moment. */
+  reserved?: "reserved" | "maint";
+}
+
+/** By the name of the node, from the pods that have not ended. */
+export function useByPods(pods: readonly Pod[]): Map<string, NodeUse> {
+  const used = new Map<string, NodeUse>();
   for (const { spec, status } of pods) {
     if (spec.nodeName === undefined || status?.phase === "Succeeded" || status?.phase === "Failed") continue;
-    const sum = used.get(spec.nodeName) ?? { milliCpus: 0, memoryBytes: 0, gpus: 0, exclusive: false };
+    const sum = used.get(spec.nodeName) ?? { milliCpus: 0, memoryBytes: 0, gpus: 0 };
     used.set(spec.nodeName, sum);
     for (const { resources } of spec.containers) {
       sum.milliCpus += quantityToMilli(resources?.requests?.["cpu"] ?? 0);
@@ -28,9 +39,36 @@ export function nodeRows(nodes: readonly NodeObject[], pods: readonly Pod[]): No
       sum.gpus += quantityToInteger(resources?.requests?.["nvidia.com/gpu"] ?? 0);
     }
   }
+  return used;
+}
+
+/** By the name of the node, as the scheduler tells it: of jobs of others too. */
+export function useByViews(views: readonly NodeView[]): Map<string, NodeUse> {
+  return new Map(
+    views.map(({ metadata, status }): [string, NodeUse] => {
+      const { cpu = 0, memory = 0, "nvidia.com/gpu": gpus = 0 } = status?.used ?? {};
+      return [metadata.name, { milliCpus: cpu, memoryBytes: memory, gpus, planned: status?.planned === true }];
+    }),
+  );
+}
+
+/** Marks the nodes that advance reservations hold at the moment. */
+export function addReservations(used: Map<string, NodeUse>, reservations: readonly Reservation[]): void {
+  for (const { spec, status } of reservations) {
+    if (status?.phase !== "Active") continue;
+    for (const name of status.nodes ?? []) {
+      const use = used.get(name) ?? { milliCpus: 0, memoryBytes: 0, gpus: 0 };
+      used.set(name, { ...use, reserved: spec.maintenance === true ? "maint" : "reserved" });
+    }
+  }
+}
+
+/** Rows of all nodes. */
+export function nodeRows(nodes: readonly NodeObject[], used: ReadonlyMap<string, NodeUse>): NodeRow[] {
   return nodes.map((node) => {
     const { metadata, spec, status } = node;
-    const { milliCpus = 0, memoryBytes = 0, gpus = 0 } = used.get(metadata.name) ?? {};
+    const use = used.get(metadata.name) ?? { milliCpus: 0, memoryBytes: 0, gpus: 0 };
+    const { milliCpus, memoryBytes, gpus } = use;
     const allocatable = status?.allocatable ?? {};
     const cpus = Math.floor(quantityToMilli(allocatable["cpu"] ?? 0) / 1000);
     const total = quantityToInteger(allocatable["memory"] ?? 0);
@@ -43,7 +81,7 @@ export function nodeRows(nodes: readonly NodeObject[], pods: readonly Pod[]): No
     return {
       name: metadata.name,
       hostName: metadata.labels?.["kubernetes.io/hostname"],
-      state: nodeState(responding, drained, cpusAllocated, cpus),
+      state: nodeState(responding, drained, cpusAllocated, cpus, use),
       responding,
       cpus,
       cpusAllocated,
@@ -63,10 +101,18 @@ export function nodeRows(nodes: readonly NodeObject[], pods: readonly Pod[]): No
   });
 }
 
-function nodeState(responding: boolean, drained: boolean, allocated: number, cpus: number): NodeRow["state"] {
+/** As sinfo says it: what an operator did comes before what jobs do; a plan is only told of nodes that are idle. */
+function nodeState(
+  responding: boolean,
+  drained: boolean,
+  allocated: number,
+  cpus: number,
+  { planned, reserved }: NodeUse,
+): NodeRow["state"] {
   if (!responding) return "down";
   if (drained) return allocated > 0 ? "draining" : "drained";
-  if (allocated === 0) return "idle";
+  if (reserved === "maint") return "maint";
+  if (allocated === 0) return reserved ?? (planned === true ? "planned" : "idle");
   return allocated >= cpus ? "allocated" : "mixed";
 }
 

@@ -1,10 +1,18 @@
 /** `sinfo`: queues and their nodes. */
-import { resources } from "@berth/client";
-import { queues, type Queue } from "@berth/kinds";
+import { isReason, resources } from "@berth/client";
+import { nodeViews, queues, reservations, type NodeView, type Queue, type Reservation } from "@berth/kinds";
 import { formatSinfo, readSinfoCommandLine, sinfoOptions, type NodeRow, type SinfoQuery } from "@berth/slurm";
-import { connect } from "../connect.ts";
+import { connect, type Cluster } from "../connect.ts";
 import { listPods } from "../living-jobs.ts";
-import { nodeRows, partitionRows, type NodeObject } from "../rows/node-rows.ts";
+import {
+  addReservations,
+  nodeRows,
+  partitionRows,
+  useByPods,
+  useByViews,
+  type NodeObject,
+  type NodeUse,
+} from "../rows/node-rows.ts";
 import { withCluster } from "./contact.ts";
 import { showText } from "./help.ts";
 
@@ -15,12 +23,15 @@ export async function sinfo(words: string[]): Promise<number> {
   if (query.show !== undefined) return showText("sinfo", query.show, sinfoOptions, examples);
   return await withCluster("slurm_load_partitions", async () => {
     const cluster = await connect();
-    const [nodes, queueList, pods] = await Promise.all([
-      cluster.client.listAll<NodeObject>(resources.nodes),
-      cluster.client.listAll<Queue>(queues),
-      listPods(cluster),
+    const { client } = cluster;
+    const [nodes, queueList, used, reserved] = await Promise.all([
+      client.listAll<NodeObject>(resources.nodes),
+      client.listAll<Queue>(queues),
+      nodeUse(cluster),
+      client.listAll<Reservation>(reservations).catch(() => ({ items: [] })),
     ]);
-    const rows = nodeRows(nodes.items, pods).filter((node) => isShown(node, query));
+    addReservations(used, reserved.items);
+    const rows = nodeRows(nodes.items, used).filter((node) => isShown(node, query));
     const names = new Set(rows.map(({ name }) => name));
     const partitions = partitionRows(queueList.items, nodes.items).filter(
       ({ name }) => query.partitions === undefined || query.partitions.includes(name),
@@ -30,6 +41,17 @@ export async function sinfo(words: string[]): Promise<number> {
     process.stdout.write(formatSinfo(partitions, rows, { ...query, nowSeconds }));
     return 0;
   });
+}
+
+/** As the scheduler tells; where it does not answer, from the pods that this user may see. */
+async function nodeUse(cluster: Cluster): Promise<Map<string, NodeUse>> {
+  try {
+    return useByViews((await cluster.client.listAll<NodeView>(nodeViews, { limit: 2000 })).items);
+  } catch (error) {
+    if (!isReason(error, "NotFound", "Forbidden", "MethodNotAllowed", "NotImplemented", "Timeout", "Gone", "Expired"))
+      throw error;
+    return useByPods(await listPods(cluster));
+  }
 }
 
 function isShown(node: NodeRow, query: SinfoQuery): boolean {

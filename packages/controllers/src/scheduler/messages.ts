@@ -45,7 +45,7 @@ function resourcesMessage(explanation: Explanation, resources: readonly string[]
     const resource = resources[short] ?? "pods";
     const needed = formatAmount(resource, perPod.request[short] ?? 0);
     const free = formatAmount(resource, perPod.mostFree[short] ?? 0);
-    return `needs ${needed} on one node; at most ${free} ${resource === "cpu" ? "are" : "is"} free${whenFree(explanation, now)}`;
+    return `needs ${needed} on one node; at most ${free} ${/ cpus$/.test(free) ? "are" : "is"} free${whenFree(explanation, now)}`;
   }
   if (pods.needed > 1) {
     return `needs room for ${plural(pods.needed, "pod")} at once; ${pods.fitting} fit now on ${plural(nodes.fitting, "node")}${whenFree(explanation, now)}`;
