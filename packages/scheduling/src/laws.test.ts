@@ -4,9 +4,9 @@ import fc from "fast-check";
 import { placeEarliest } from "./earliest.ts";
 import { improvableOn } from "./improve.ts";
 import { decide, explain, forecast } from "./index.ts";
-import type { JobInput, Policy } from "./index.ts";
+import type { Policy } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
-import { emptyState, scenarios, World } from "./testing.ts";
+import { rebuild, scenarios, World } from "./testing.ts";
 
 /** `npm run prove -- laws` sets more. */
 const numRuns = Number(process.env["BERTH_LAW_CASES"] ?? 300);
@@ -146,37 +146,6 @@ law(
     world.play();
   }),
 );
-
-/** A state told only what is so now, as a new leader is. */
-function rebuild(world: World, now: number): ClusterStore {
-  const state = emptyState({ ...world.scenario, nodes: [...world.nodes.values()] }) as ClusterStore;
-  const original = world.state as ClusterStore;
-  state.tick(now);
-  for (const [id, input] of world.inputs) {
-    const job = original.jobs.get(id);
-    if (job === undefined) continue;
-    const change: Partial<JobInput> = {};
-    if (job.array !== undefined) {
-      const waiting = [job.array.pending, job.array.blocked, job.array.never].flatMap((set) => set.runs());
-      const running = [...(job.runs?.keys() ?? [])].map((task) => [task, task] as [number, number]);
-      change.array = {
-        pending: [...waiting, ...running],
-        maxRunning: input.array?.maxRunning,
-        ended: { ok: job.array.ok.runs(), notOk: job.array.notOk.runs() },
-      };
-    }
-    state.addJob({ ...world.withOutcomes(input), ...change });
-  }
-  for (const { start } of world.running.values()) {
-    const run = original.jobs.get(start.job)!.runs!.get(start.task ?? -1)!;
-    const more = [...(run.tasks ?? [])].filter((task) => task !== start.task);
-    const slot = { nodes: start.nodes, startTime: start.startTime, endTime: run.slotEnd };
-    state.startJob(start.job, slot, start.task, more);
-    // An extension of an overdue job is counted from when it was made.
-    state.moveEnd(state.jobs.get(start.job)!.runs!.get(start.task ?? -1)!, run.end);
-  }
-  return state;
-}
 
 law(
   "a reservation that is passed over could not be earlier",

@@ -142,6 +142,7 @@ export function reserve(
   let best: ReservationRecord | undefined;
   const levels: Levels = { times: [], sums: [] };
   for (const variant of shape.open) {
+    if (store.charging.limitIn(job.class, variant.queue, store.now) !== undefined) continue;
     if (best !== undefined) applyCharges(store.table, best.charges, best.start, best.end, 1);
     const before = best?.start ?? (holds ? kept.start : Infinity);
     const only = holds && where !== "Anywhere" ? where : undefined;

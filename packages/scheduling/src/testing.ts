@@ -3,14 +3,17 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createClusterState, decide, SchedulingError } from "./index.ts";
 import type {
+  AccountInput,
   AdvanceReservationInput,
   ClusterState,
   Decisions,
   DependencyInput,
   DependencyOutcome,
   JobInput,
+  MembershipInput,
   NodeInput,
   Policy,
+  QualityOfServiceInput,
   QueueInput,
   Start,
   Time,
@@ -36,6 +39,9 @@ export interface Scenario {
   acts: { time: Time; act: Act; index: number }[];
   /** Advance reservations that are put (again), or removed, at a time; those that are refused are left out. */
   reservations?: { time: Time; put?: AdvanceReservationInput; remove?: string }[];
+  accounts?: AccountInput[];
+  memberships?: MembershipInput[];
+  qualities?: QualityOfServiceInput[];
 }
 type Act = "Drain" | "Down" | "Up" | "Hold" | "Release" | "Remove" | "Raise" | "Lengthen";
 
@@ -59,6 +65,9 @@ export function emptyState(scenario: Scenario): ClusterState {
   const state = createClusterState({ resources, matches, policy: scenario.policy });
   for (const queue of scenario.queues) state.putQueue(queue);
   for (const node of scenario.nodes) state.putNode(node);
+  for (const account of scenario.accounts ?? []) state.putAccount(account);
+  for (const membership of scenario.memberships ?? []) state.putMembership(membership);
+  for (const qos of scenario.qualities ?? []) state.putQualityOfService(qos);
   return state;
 }
 
@@ -324,6 +333,38 @@ export class World {
     }
     checkTimelines(this.state as ClusterStore);
   }
+}
+
+/** A state told only what is so now, as a new leader is. */
+export function rebuild(world: World, now: number): ClusterStore {
+  const state = emptyState({ ...world.scenario, nodes: [...world.nodes.values()] }) as ClusterStore;
+  const original = world.state as ClusterStore;
+  state.tick(now);
+  for (const usage of original.usage(now)) state.setUsage(usage);
+  for (const [id, input] of world.inputs) {
+    const job = original.jobs.get(id);
+    if (job === undefined) continue;
+    const change: Partial<JobInput> = {};
+    if (job.array !== undefined) {
+      const waiting = [job.array.pending, job.array.blocked, job.array.never].flatMap((set) => set.runs());
+      const running = [...(job.runs?.keys() ?? [])].map((task) => [task, task] as [number, number]);
+      change.array = {
+        pending: [...waiting, ...running],
+        maxRunning: input.array?.maxRunning,
+        ended: { ok: job.array.ok.runs(), notOk: job.array.notOk.runs() },
+      };
+    }
+    state.addJob({ ...world.withOutcomes(input), ...change });
+  }
+  for (const { start } of world.running.values()) {
+    const run = original.jobs.get(start.job)!.runs!.get(start.task ?? -1)!;
+    const more = [...(run.tasks ?? [])].filter((task) => task !== start.task);
+    const slot = { nodes: start.nodes, startTime: start.startTime, endTime: run.slotEnd };
+    state.startJob(start.job, slot, start.task, more);
+    // An extension of an overdue job is counted from when it was made.
+    state.moveEnd(state.jobs.get(start.job)!.runs!.get(start.task ?? -1)!, run.end);
+  }
+  return state;
 }
 
 /** The incremental timelines are those that the running and reserved jobs make anew. */

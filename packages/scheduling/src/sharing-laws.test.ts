@@ -1,0 +1,155 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { decide, explain, explainPriority, forecast } from "./index.ts";
+import type { ClusterStore } from "./store.ts";
+import { rebuild, scenarios, World } from "./testing.ts";
+import { checkLimits, wholePriority, withSharing } from "./testing-sharing.ts";
+
+/** `npm run prove -- laws` sets more. */
+const numRuns = Number(process.env["BERTH_LAW_CASES"] ?? 200);
+const law = (name: string, property: fc.IRawProperty<unknown>): void => {
+  test(name, () => fc.assert(property, { numRuns }));
+};
+
+law(
+  "with shares, priorities and limits no node is over-committed, gangs are whole, each that waits has one reason; limits hold",
+  fc.property(withSharing(scenarios(), { limits: "Counted" }), (scenario) => {
+    const world = new World(scenario);
+    world.onDecide = () => checkLimits(world, false);
+    world.play();
+  }),
+);
+
+law(
+  "limits on resource-minutes hold at every instant where nothing outlives its slot",
+  fc.property(withSharing(scenarios({ plain: true }), { limits: "All" }), (scenario) => {
+    const world = new World(scenario);
+    const store = world.state as ClusterStore;
+    world.onDecide = (_, now) => {
+      checkLimits(world, true);
+      const { accounts, qualities } = store.accounts;
+      for (const { limits, meter, holder } of [...accounts.values(), ...qualities.values()]) {
+        for (const [index, limit] of (limits?.resourceMinutes ?? []).entries()) {
+          const half = store.accounts.halfLifeSeconds;
+          const minutes = (meter.usedAmountAt(index, now, half) + meter.promisedAmountAt(index, now)) / 60;
+          assert.ok(minutes <= (limit ?? Infinity) + 1e-9, `${holder.name}: ${minutes}`);
+        }
+      }
+    };
+    world.play();
+  }),
+);
+
+law(
+  "usage is what ran: kept by change it is what a sum over all runs gives",
+  fc.property(withSharing(scenarios({ plain: true }), { priority: wholePriority }), (scenario) => {
+    const world = new World(scenario);
+    const ends = new Map<string, number>();
+    const began = new Map<string, { account: string; user: string; time: number; cpus: number }>();
+    world.onDecide = ({ starts }, now) => {
+      for (const { job, task, nodes } of starts) {
+        const { account = "", user, podSets, qos } = world.inputs.get(job)!;
+        const cpus = nodes.reduce((sum, names, set) => sum + names.length * podSets[set]!.request[0]!, 0) / 1000;
+        const factor = qos === "q0" ? scenario.qualities![0]!.usageFactor! : 1;
+        began.set(`${job}/${task}`, { account, user, time: now, cpus: cpus * factor });
+      }
+      for (const key of began.keys())
+        if (!world.running.has(key.replace("undefined", "")) && !ends.has(key)) ends.set(key, now);
+      for (const { account, user, billingSeconds } of world.state.usage(now)) {
+        if (account === undefined) continue;
+        let expected = 0;
+        for (const [key, of] of began) {
+          const end = ends.get(key);
+          if (of.account === account && of.user === user && end !== undefined) expected += of.cpus * (end - of.time);
+        }
+        assert.ok(
+          Math.abs(billingSeconds - expected) < 1e-9,
+          `${user} in ${account}: ${billingSeconds}, ran ${expected}`,
+        );
+      }
+    };
+    world.play();
+  }),
+);
+
+law(
+  "nobody starves while no later job comes: at rest what waits may never run",
+  fc.property(withSharing(scenarios({ plain: true }), { limits: "Counted" }), (scenario) => {
+    const world = new World(scenario);
+    world.play();
+    assert.equal(world.running.size, 0);
+    for (const id of world.inputs.keys()) {
+      const reason = world.state.reason(id);
+      if (reason === undefined || reason === "NodesUnavailable") continue;
+      // Nothing runs, so it alone is too much for a limit.
+      const hit = explain(world.state, id, world.now)?.limitHit;
+      assert.ok(hit !== undefined && hit.inUse === 0 && hit.asked > hit.limit, `job ${id} waits for ${reason}`);
+    }
+  }),
+);
+
+law(
+  "shared state: the same input gives the same output, and a copy decides as its original",
+  fc.property(withSharing(scenarios(), { limits: "All" }), (scenario) => {
+    const [first, second] = [new World(scenario), new World(scenario)];
+    const log: unknown[] = [];
+    first.onDecide = (decisions) => log.push(decisions);
+    first.play();
+    let index = 0;
+    second.beforeDecide = (now) => {
+      const copy = (second.state as ClusterStore).copy();
+      assert.deepEqual(decide(copy, now).starts, (log[index] as { starts: unknown }).starts);
+    };
+    second.onDecide = (decisions, now) => {
+      assert.deepEqual(decisions, log[index]);
+      index += 1;
+      for (const id of second.inputs.keys()) {
+        assert.equal(explain(second.state, id, now)?.reason, second.state.reason(id));
+        assert.equal(explainPriority(second.state, id, now) === undefined, second.state.reason(id) === undefined);
+      }
+    };
+    second.play();
+    assert.equal(index, log.length);
+  }),
+);
+
+law(
+  "shared state: kept by change it decides as one built anew from a checkpoint",
+  fc.property(
+    withSharing(scenarios(), { limits: "Counted", priority: wholePriority }),
+    fc.integer({ min: 0, max: 60 }),
+    (scenario, stopAt) => {
+      const world = new World(Object.assign({}, scenario, { acts: [] }));
+      let steps = 0;
+      world.onDecide = (_, now) => {
+        steps += 1;
+        if (steps !== stopAt) return;
+        const anew = rebuild(world, now);
+        const kept = (world.state as ClusterStore).copy();
+        for (const state of [anew, kept]) state.setPolicy({});
+        const [a, b] = [decide(anew, now), decide(kept, now)];
+        assert.deepEqual(a.starts, b.starts);
+        assert.deepEqual(anew.reservations(), kept.reservations());
+        for (const id of world.inputs.keys()) assert.equal(anew.reason(id), kept.reason(id), `reason of ${id}`);
+      };
+      world.play();
+    },
+  ),
+);
+
+law(
+  "shared state: an expected start without later arrivals or early ends is exact",
+  fc.property(withSharing(scenarios({ plain: true }), { limits: "All" }), (scenario) => {
+    const jobs = scenario.jobs.map(({ input }) => {
+      return { runShare: 1, ok: true, input: Object.assign({}, input, { submitTime: 0, overheadSeconds: 0 }) };
+    });
+    const world = new World(Object.assign({}, scenario, { jobs }));
+    let expected: Map<number, number> | undefined;
+    world.onDecide = (_, now) => {
+      expected ??= new Map(forecast(world.state, now).starts.map(({ job, time }) => [job, time]));
+    };
+    world.play();
+    for (const [job, time] of expected!) assert.equal(world.startTimes.get(job), time, `job ${job}`);
+  }),
+);
