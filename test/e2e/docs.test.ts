@@ -12,12 +12,12 @@ interface Block {
   line: number;
 }
 
-/** Fenced blocks that begin with ```sh; `file=NAME` behind it means: write this file instead of running it. */
+/** Fenced blocks that begin with ```sh, to run; and with `file=NAME` behind sh or yaml, to be written as this file. */
 function blocks(markdown: string): Block[] {
   const found: Block[] = [];
   const lines = markdown.split("\n");
   for (let index = 0; index < lines.length; index++) {
-    const fence = /^```sh(?: file=(\S+))?$/.exec(lines[index]!);
+    const fence = /^```(?:sh|(?:sh|yaml) file=(\S+))$/.exec(lines[index]!);
     if (!fence) continue;
     const end = lines.indexOf("```", index);
     found.push({ file: fence[1], text: `${lines.slice(index + 1, end).join("\n")}\n`, line: index + 1 });
