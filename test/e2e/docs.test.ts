@@ -35,7 +35,7 @@ for (const page of pages) {
     await using cluster = await startCluster();
     const commands = join(cluster.directory, "commands");
     mkdirSync(commands);
-    for (const name of ["berth", "sbatch", "squeue", "scancel", "sinfo", "sacct"]) {
+    for (const name of ["berth", "sbatch", "squeue", "scancel", "sinfo", "sacct", "sprio", "sshare"]) {
       symlinkSync(join(repository, "berth"), join(commands, name));
     }
     const work = join(cluster.directory, "work");

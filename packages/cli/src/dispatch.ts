@@ -11,6 +11,8 @@ const slurmCommands: Record<string, () => Promise<Command>> = {
   scancel: async () => (await import("./slurm/scancel.ts")).scancel,
   sinfo: async () => (await import("./slurm/sinfo.ts")).sinfo,
   sacct: async () => (await import("./slurm/sacct.ts")).sacct,
+  sprio: async () => (await import("./slurm/sprio.ts")).sprio,
+  sshare: async () => (await import("./slurm/sshare.ts")).sshare,
 };
 
 /** Runs the command that `calledAs` or the first word names; never throws. Resolves to the exit code. */

@@ -1,4 +1,4 @@
-/** The options of squeue, scancel, sinfo and sacct, as data. */
+/** The options of squeue, scancel, sinfo, sacct, sprio and sshare, as data. */
 import type { OptionDefinition } from "./options.ts";
 
 /** `name`, `name|short`, with `=` a value, with `=?` one that may be left out; an alias behind a comma. */
@@ -67,4 +67,18 @@ export const sacctOptions: readonly OptionDefinition[] = [
     "refused",
     "group,gid|g= timelimit-min|k= truncate|T use-local-uid wckeys|W= whole-hetjob=? yaml=? associations|x= file|f=",
   ),
+];
+
+export const sprioOptions: readonly OptionDefinition[] = [
+  ...options("honoured", "format|o= help jobs|j= long|l noheader|h norm|n partition|p= sort|S= usage"),
+  ...options("honoured", "user|u= version|V weights|w"),
+  ...options("accepted", "local sibling verbose|v"),
+  ...options("refused", "clusters,cluster|M= federation"),
+];
+
+export const sshareOptions: readonly OptionDefinition[] = [
+  ...options("honoured", "accounts|A= all|a format|o= help helpformat|e long|l noheader|n"),
+  ...options("honoured", "parsable|p parsable2|P usage users|u= Users|U version|V"),
+  ...options("accepted", "verbose|v"),
+  ...options("refused", "clusters,cluster|M= json=? partition|m yaml=?"),
 ];

@@ -1,7 +1,14 @@
 export { adviceFor } from "./advice.ts";
 export { parseArguments, type ParsedArguments, type ParsedOption } from "./arguments.ts";
 export { type JobFilter, type JobSelector, parseJobSelector } from "./command-line-parts.ts";
-export { sacctOptions, scancelOptions, sinfoOptions, squeueOptions } from "./command-options.ts";
+export {
+  sacctOptions,
+  scancelOptions,
+  sinfoOptions,
+  sprioOptions,
+  squeueOptions,
+  sshareOptions,
+} from "./command-options.ts";
 export {
   cannotOpen,
   checkScript,
@@ -85,3 +92,11 @@ export {
   toSubmission,
 } from "./to-workload.ts";
 export { formatDependencies, parseSignalName } from "./values.ts";
+export {
+  formatSprio,
+  hasPriority,
+  type PriorityWeightsByName,
+  readSprioCommandLine,
+  type SprioQuery,
+} from "./sprio.ts";
+export { formatSshare, readSshareCommandLine, type SshareQuery, sshareFieldNames } from "./sshare.ts";

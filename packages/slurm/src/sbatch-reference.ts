@@ -1,5 +1,12 @@
 /** The reference of sbatch's options: what each means here. */
-import { sacctOptions, scancelOptions, sinfoOptions, squeueOptions } from "./command-options.ts";
+import {
+  sacctOptions,
+  scancelOptions,
+  sinfoOptions,
+  sprioOptions,
+  squeueOptions,
+  sshareOptions,
+} from "./command-options.ts";
 import { type OptionDefinition, sbatchOptions } from "./options.ts";
 
 /** Of every honoured option: its value's form, and what it does. */
@@ -127,13 +134,20 @@ export function sbatchDocument(): string {
 /** The reference page of the other commands' options; docs/reference/slurm-commands.md is its output. */
 export function commandsDocument(): string {
   const lines = [
-    "# squeue, scancel, sinfo, sacct",
+    "# squeue, scancel, sinfo, sacct, sprio, sshare",
     "",
     "They take Slurm's options and print in Slurm's layouts. An option that Slurm knows and Berth does not honour yet is an error that",
     "says so. (This page is made from the tables in `packages/slurm`.)",
     "",
   ];
-  const tables = { squeue: squeueOptions, scancel: scancelOptions, sinfo: sinfoOptions, sacct: sacctOptions };
+  const tables = {
+    squeue: squeueOptions,
+    scancel: scancelOptions,
+    sinfo: sinfoOptions,
+    sacct: sacctOptions,
+    sprio: sprioOptions,
+    sshare: sshareOptions,
+  };
   for (const [command, options] of Object.entries(tables)) {
     lines.push(`## ${command}`, "");
     for (const [title, status] of [

@@ -96,7 +96,7 @@ function jobFields(layout: SqueueLayout): { codes: Fields; names: Fields } {
     nodesOrReason: field("NODELIST(REASON)", nodesOrReason),
     overSubscribe: field("OVER_SUBSCRIBE", (row) => (row.exclusive ? "NO" : "OK")),
     partition: field("PARTITION", (row) => row.partition),
-    priority: field("PRIORITY", (row) => String(row.priority ?? 0)),
+    priority: field("PRIORITY", (row) => String(Math.trunc(row.priority ?? 0))),
     qos: field("QOS", (row) => row.qos),
     reason: field("REASON", (row) => row.reason),
     requeue: field("REQUEUE", (row) => (row.requeue ? "1" : "0")),

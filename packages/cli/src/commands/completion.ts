@@ -1,8 +1,26 @@
 /** `berth completion`: completion scripts for shells, made from the tree of commands itself. */
+import {
+  sacctOptions,
+  sbatchOptions,
+  scancelOptions,
+  sinfoOptions,
+  sprioOptions,
+  squeueOptions,
+  sshareOptions,
+  type OptionDefinition,
+} from "@berth/slurm";
 import type { Command } from "commander";
 import { CommandError } from "../command-error.ts";
 
-const slurmNames = ["sbatch", "squeue", "scancel", "sinfo", "sacct"];
+const slurmOptions: Record<string, readonly OptionDefinition[]> = {
+  sbatch: sbatchOptions,
+  squeue: squeueOptions,
+  scancel: scancelOptions,
+  sinfo: sinfoOptions,
+  sacct: sacctOptions,
+  sprio: sprioOptions,
+  sshare: sshareOptions,
+};
 
 interface Entry {
   name: string;
@@ -19,10 +37,10 @@ export function completion(shell: string, program: Command): number {
       options: [...command.options.flatMap(({ short, long }) => [short, long]), "--help"].flatMap((flag) => flag ?? []),
       takesFile: ["run", "simulate"].includes(command.name()),
     })),
-    ...slurmNames.map((name) => ({
+    ...Object.entries(slurmOptions).map(([name, options]) => ({
       name,
       description: `Slurm's ${name}`,
-      options: ["--help"],
+      options: options.filter(({ status }) => status === "honoured").map((option) => `--${option.name}`),
       takesFile: name === "sbatch",
     })),
   ];
