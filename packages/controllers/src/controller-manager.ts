@@ -87,7 +87,7 @@ async function lead(options: ControllersOptions): Promise<void> {
   const life = new AttemptLife(options, ledger, writer, scheduling);
   const admissions = new Admissions({ context: options, ledger, stores, writer, jobIds, life, scheduling });
   await storesSynced(stores);
-  scheduling.prepare(life);
+  await scheduling.prepare(life);
   await resume(stores, ledger, admissions, life);
   if (signal.aborted) return;
   const nodeLifecycle = new NodeLifecycle({ context: options, ledger, stores, life, writer });
@@ -109,7 +109,7 @@ async function lead(options: ControllersOptions): Promise<void> {
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
   // In an orderly stop the API still answers; ids that were not given go back.
-  await jobIds.release().catch(() => {});
+  await Promise.allSettled([jobIds.release(), scheduling.stop()]);
   for (const record of ledger.values()) clearTimeout(record.flushTimer);
 }
 
@@ -225,6 +225,31 @@ function watch(stores: Stores, parts: Watchers): void {
     },
     update: (queue) => scheduling.putQueue(queue),
     delete: (queue) => scheduling.removeQueue(queue.metadata.name),
+  });
+  const accountsChanged = (): void => {
+    if (!isReading) scheduling.accountsChanged();
+  };
+  stores.accounts.addHandler({
+    add: accountsChanged,
+    // Its status is the controllers' own.
+    update: (account, before) => {
+      if (account.metadata.generation !== before.metadata.generation) accountsChanged();
+    },
+    delete: accountsChanged,
+  });
+  stores.memberships.addHandler({
+    add: (membership) => {
+      if (!isReading) scheduling.membershipChanged(membership, false);
+    },
+    update: (membership) => scheduling.membershipChanged(membership, false),
+    delete: (membership) => scheduling.membershipChanged(membership, true),
+  });
+  stores.qualitiesOfService.addHandler({
+    add: (qos) => {
+      if (!isReading) scheduling.qualityOfServiceChanged(qos, false);
+    },
+    update: (qos) => scheduling.qualityOfServiceChanged(qos, false),
+    delete: (qos) => scheduling.qualityOfServiceChanged(qos, true),
   });
   stores.reservations.addHandler({
     add: (reservation) => {

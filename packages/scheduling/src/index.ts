@@ -11,6 +11,7 @@ export { explainPriority, fairShares } from "./explain-priority.ts";
 export { submitRefusal } from "./submit-refusal.ts";
 export { priorityFactors } from "./priority-types.ts";
 export { waitReasons } from "./types.ts";
+export { accrued, decayOver } from "./usage.ts";
 export type {
   AccountInput,
   FairShareRow,

@@ -95,10 +95,22 @@ export class LiveCluster {
     this.#decide = made.decide;
     for (const queue of this.#stores.queues.values())
       this.#core.putQueue(queueInput(queue, this.#resources, this.site));
+    this.associations.feed(this.#core, this.#resources);
     for (const pod of this.#stores.pods.values()) this.countForeign(pod, false);
     for (const node of this.#stores.nodes.values()) this.#put(node);
     this.reservations.feed(this.#core);
     this.#isMade = true;
+  }
+
+  /** As {@link make}, with the usage that the state of before knew. */
+  remake(): void {
+    const known = this.#core.usage(this.now());
+    const before = this.#resources;
+    this.make();
+    for (const { resourceSeconds = [], ...usage } of known) {
+      const amounts = this.#resources.map((resource) => resourceSeconds[before.indexOf(resource)] ?? 0);
+      this.#core.setUsage({ ...usage, resourceSeconds: amounts });
+    }
   }
 
   #put(node: Node): void {

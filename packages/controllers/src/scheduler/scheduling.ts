@@ -26,7 +26,11 @@ import { Leasing } from "./leasing.ts";
 import { waitMessage } from "./messages.ts";
 import { type AttemptPlan, plannedPods } from "./pods.ts";
 import { graceSecondsOf, jobInput } from "./snapshot.ts";
+import { UsageBook } from "./usage-book.ts";
 import { WaitingReports } from "./waiting.ts";
+
+/** Slurm's PriorityCalcPeriod. */
+const prioritySeconds = 300;
 
 export class Scheduling implements LifeEvents {
   readonly #context: Context;
@@ -36,6 +40,7 @@ export class Scheduling implements LifeEvents {
   readonly #leasing: Leasing;
   readonly #forecasts: Forecasts;
   readonly #reports: WaitingReports;
+  readonly #usage: UsageBook;
   #life!: AttemptLife;
   #isRunning = false;
   #isScheduled = false;
@@ -64,14 +69,22 @@ export class Scheduling implements LifeEvents {
       const record = ledger.byJobId(job)?.record;
       if (record !== undefined) this.#reports.estimate(record, time);
     });
+    this.#usage = new UsageBook(context, stores);
     this.#reports = new WaitingReports(context, writer, (record) => this.#messageOf(record));
     context.signal.addEventListener("abort", () => clearTimeout(this.#wakeTimer), { once: true });
   }
 
   /** Makes the state from what the stores hold. Jobs are added after that, then {@link start} begins to decide. */
-  prepare(life: AttemptLife): void {
+  async prepare(life: AttemptLife): Promise<void> {
     this.#life = life;
+    await this.#usage.read();
     this.#cluster.make();
+    this.#usage.feed(this.#cluster.core, this.#cluster.resources);
+  }
+
+  /** In an orderly stop: what is known of usage is written, so that the next leader need not count again. */
+  async stop(): Promise<void> {
+    await this.#usage.checkpoint();
   }
 
   start(): void {
@@ -81,7 +94,7 @@ export class Scheduling implements LifeEvents {
   }
 
   #rebuild(): void {
-    this.#cluster.make();
+    this.#cluster.remake();
     for (const record of this.#ledger.values()) {
       if (record.jobId === undefined || isFinal(record.phase)) continue;
       this.#jobs.add(record);
@@ -182,6 +195,7 @@ export class Scheduling implements LifeEvents {
   }
 
   ended(record: WorkloadRecord, ended: EndedAttempt, attempt: Attempt): void {
+    this.#usage.changed();
     if (!this.#jobs.ended(record, ended, attempt)) return;
     this.#leasing.ended(record, ended);
     this.wake();
@@ -221,13 +235,22 @@ export class Scheduling implements LifeEvents {
     this.#report(decisions);
     this.#cluster.reservations.tell(this.#cluster.now());
     for (const id of decisions.expired) this.#expire(id);
-    if (decisions.nextWake !== undefined) {
-      const milliseconds = Math.max(10, decisions.nextWake * 1000 - this.#context.now());
+    const nextWake = Math.min(decisions.nextWake ?? Infinity, this.#nextPriorities());
+    if (nextWake < Infinity) {
+      const milliseconds = Math.max(10, nextWake * 1000 - this.#context.now());
       // Longer timers overflow; to wake too early is harmless.
       this.#wakeTimer = setTimeout(() => this.wake(), Math.min(milliseconds, 2 ** 31 - 1));
     }
     this.#costMs = performance.now() - began;
     this.#forecasts.soon();
+  }
+
+  /** When priorities are looked at again although nothing happens: they change with age and with fading usage. */
+  #nextPriorities(): number {
+    const weights = this.#cluster.site?.spec.priority?.weights;
+    const areMoving = (weights?.age ?? 0) > 0 || (weights?.fairShare ?? 0) > 0;
+    if (!areMoving || this.#cluster.core.counts().pendingJobs === 0) return Infinity;
+    return this.#cluster.now() + prioritySeconds;
   }
 
   #begin(start: Start): void {

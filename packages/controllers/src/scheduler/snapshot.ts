@@ -68,6 +68,7 @@ export function jobInput(record: WorkloadRecord, context: JobContext): JobInput 
     queues: [status.queue ?? context.queue.metadata.name],
     submitTime: seconds(status.submitTime ?? metadata.creationTimestamp) ?? 0,
     nice: spec.nice,
+    qos: status.qos,
     reservation: spec.reservation,
     // A pod that its user made cannot be made again.
     ...(spec.requeue?.onPreemption === false || wrappedPodOf(workload) !== undefined ? { requeue: false } : {}),
