@@ -46,8 +46,7 @@ test("a maintenance window keeps out what could not end before it, also for the 
   await controllers.stop();
   controllers = await cluster.startControllers();
   await create("later", { wallTimeSeconds: 1200 });
-  await waitFor(cluster.client, ["later"], waitsFor("Priority"));
-  await waitFor(cluster.client, ["long"], waitsFor("ReservedForMaintenance"));
+  await waitFor(cluster.client, ["later", "long"], waitsFor("ReservedForMaintenance"));
   await cluster.client.delete(reservations, "service");
   const done = await waitFor(cluster.client, ["long", "later"]);
   assert.deepEqual(

@@ -76,19 +76,25 @@ export class Flushes {
     this.#write(record)
       .catch((error: unknown) => {
         const { log, signal } = this.#parts.context;
-        if (signal.aborted) return;
+        if (signal.aborted) return false;
         const fields = { jobId: record.jobId, workload: record.name };
         log("error", `writing the status failed: ${(error as Error).message}`, fields);
+        return false;
       })
-      .finally(() => {
+      .then((isLast) => {
         record.isFlushing = false;
         record.lastFlush = performance.now();
         if (record.flushAgain) this.soon(record);
+        // Not before: what is being written is not let go.
+        else if (isLast === true) this.#parts.finished(record);
       });
   }
 
-  /** Row, then status, then the pods' deletion: a crash in between repeats a step, and skips none. */
-  async #write(record: WorkloadRecord): Promise<void> {
+  /**
+   * Row, then status, then the pods' deletion: a crash in between repeats a step, and skips none. Whether what was written is its
+   * end.
+   */
+  async #write(record: WorkloadRecord): Promise<boolean> {
     const { context, ledger, writer, removal } = this.#parts;
     let taken: Taken | undefined;
     let accounted = false;
@@ -106,7 +112,7 @@ export class Flushes {
       }
     });
     removal.accounted(record, taken!.over);
-    if (taken!.isLast) this.#parts.finished(record);
+    return taken!.isLast;
   }
 
   #take(record: WorkloadRecord): Taken {
