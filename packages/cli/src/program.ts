@@ -71,6 +71,17 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .action(async (options) => done(await (await import("./commands/kubeconfig.ts")).kubeconfig(options)));
 
   command(
+    "apply",
+    "make queues, accounts, members, limits, reservations and the site what a file says",
+    "  berth apply site.yaml\n  berth apply --dry-run site.yaml",
+  )
+    .argument("<files...>", "YAML documents, as for simulate --site; - is standard input")
+    .option("--dry-run", "only say whether the cluster would take it")
+    .action(async (files: string[], options) =>
+      done(await (await import("./commands/apply.ts")).apply(files, options)),
+    );
+
+  command(
     "run",
     "submit a batch script, follow it, and end with its exit code; starts a cluster when none is running",
     "  berth run examples/pi/pi.sbatch\n  berth run --time=10 --mem=1G analysis.sh input.csv",
