@@ -78,6 +78,7 @@ const keptAnnotations = [
   annotations.preempted,
   annotations.tasks,
   annotations.leaseSeconds,
+  annotations.grant,
 ];
 const keptLabels = [labels.workload, labels.task, labels.podSet, labels.podIndex, labels.attempt];
 
@@ -93,8 +94,9 @@ export function slimPod(pod: Pod): Pod {
   delete pod.metadata.managedFields;
   const slim = (list: Pod["spec"]["containers"] | undefined): Pod["spec"]["containers"] =>
     (list ?? []).map(({ name, resources }) => ({ name, resources }));
-  const { containers, initContainers, nodeName, schedulerName } = pod.spec;
+  const { affinity, containers, initContainers, nodeName, schedulerName } = pod.spec;
   pod.spec = { nodeName, schedulerName, containers: slim(containers), initContainers: slim(initContainers) };
+  if (affinity?.["podAntiAffinity"] !== undefined) pod.spec.affinity = { podAntiAffinity: affinity["podAntiAffinity"] };
   return pod;
 }
 

@@ -100,6 +100,10 @@ export interface TestNodeOptions {
   name?: string;
   cpus?: number;
   memoryGibibytes?: number;
+  /** Devices and others, beside cpu, memory and pods. */
+  allocatable?: Record<string, string>;
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
   /** How long a pod runs, ms; and how it ends. */
   runMs?: (pod: Pod) => number;
   exitCode?: (pod: Pod) => number;
@@ -115,11 +119,15 @@ export interface TestNode {
 /** Plays the pods of one node through the API as a kubelet would; stops them when they are deleted. */
 async function startTestNode(client: Client, signal: AbortSignal, options: TestNodeOptions = {}): Promise<TestNode> {
   const { name = "n1", cpus = 4, memoryGibibytes = 8 } = options;
-  const allocatable = { cpu: String(cpus), memory: `${memoryGibibytes}Gi`, pods: "1000" };
+  const allocatable = { cpu: String(cpus), memory: `${memoryGibibytes}Gi`, pods: "1000", ...options.allocatable };
   await client.create(resources.nodes, {
     apiVersion: "v1",
     kind: "Node",
-    metadata: { name, labels: { "kubernetes.io/hostname": name } },
+    metadata: {
+      name,
+      labels: { "kubernetes.io/hostname": name, ...options.labels },
+      annotations: options.annotations,
+    },
   });
   await client.patchStatus(resources.nodes, name, {
     status: {

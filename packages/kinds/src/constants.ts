@@ -46,6 +46,10 @@ export const annotations = {
   taskVariables: `${group}/task-variables`,
   /** On a Node that runs such pods: `Submissions` (of sbatch and berth run) or `Any`. */
   leases: `${group}/leases`,
+  /** On a Node: JSON, `[{"id": 0, "cores": "0-7", "memory": "64Gi", "devices": {"nvidia.com/gpu": [0, 1]}}, …]`. */
+  numaDomains: `${group}/numa-domains`,
+  /** On a pod: JSON of the devices (resource, ids, thousandths of each), NUMA domain and cores that it was given. */
+  grant: `${group}/grant`,
   /** On pods that make room: `JOB MODE SECONDS`, the job that needs their place, what becomes of theirs, and the grace. */
   preempted: `${group}/preempted`,
   /** On simulated nodes: how long the pod runs, in seconds (decimal), and how it ends. */

@@ -163,7 +163,7 @@ export const explanationDefinition: KindDefinition = {
       podsFittingNow: whole,
       nodesUsable: whole,
       nodesFittingNow: whole,
-      perPod: list(object({ resource: text(253), asked: whole, mostFree: whole, largest: whole }), 1000),
+      perPod: list(object({ resource: text(253), asked: number, mostFree: number, largest: number }), 1000),
     }),
     limits: list(
       object({ name: text(253), of: text(253), resource: text(253), limit: number, used: number, asked: number }),

@@ -59,6 +59,7 @@ export type { Column, KindDefinition, Rule, Schema } from "./definition.ts";
 export type { Blocker, ExpectedStart, Explanation, ExplanationSpec, ExplanationStatus } from "./explanation.ts";
 export { formatIndexList, formatIndexListCompact, IndexSet, parseIndexList } from "./index-list.ts";
 export type { Limits } from "./limits.ts";
+export { amountOfParts, isDevice, numaDomainsOf, partedGpu, partialGpu } from "./devices.ts";
 export { capacityOf, isReady } from "./node.ts";
 export type { Node, Taint } from "./node.ts";
 export type { FairShare, FairShareSpec, FairShareStatus } from "./fair-share.ts";
@@ -92,7 +93,15 @@ export type { Queue, QueueSpec, QueueStatus } from "./queue.ts";
 export { amountsOf, effectiveRequests, podRequests } from "./requests.ts";
 export type { Amounts } from "./requests.ts";
 export type { Reservation, ReservationSpec, ReservationStatus } from "./reservation.ts";
-export { matchesClass, namedNodes, nodeClassOf, queueSelectorOf, selectorOf } from "./selectors.ts";
+export {
+  matchesClass,
+  namedNodes,
+  nodeClassOf,
+  podClassOf,
+  podSelectorOf,
+  queueSelectorOf,
+  selectorOf,
+} from "./selectors.ts";
 export {
   accountInput,
   accountProblems,

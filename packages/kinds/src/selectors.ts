@@ -112,9 +112,39 @@ function matchesTerm(term: NodeSelectorTerm, labels: Record<string, string>): bo
   return matchesLabels(requirements, labels);
 }
 
-/** Whether a node of this class may take pods of this selector, by the rules of kube-scheduler. */
+/** Which pods a rule between pods means. */
+interface PodSelector {
+  /** Undefined: of all. */
+  namespaces?: readonly string[];
+  requirements: LabelRequirement[];
+}
+
+/** Pods as rules between pods see them. */
+interface PodClass {
+  namespace: string;
+  labels: Record<string, string>;
+}
+
+export function podSelectorOf(selector: PodSelector): string {
+  return JSON.stringify({ pods: selector });
+}
+
+export function podClassOf(namespace: string, labels: Record<string, string>): string {
+  return JSON.stringify({ namespace, labels: sorted(labels) } satisfies PodClass);
+}
+
+function matchesPods({ namespaces, requirements }: PodSelector, classText: string): boolean {
+  const { namespace, labels } = JSON.parse(classText) as PodClass;
+  return namespaces?.includes(namespace) !== false && matchesLabels(requirements, labels);
+}
+
+/**
+ * Whether a node of this class may take pods of this selector, by the rules of kube-scheduler; of a {@link podSelectorOf} whether
+ * it means pods of this class.
+ */
 export function matchesClass(selectorText: string, classText: string): boolean {
-  const selector = JSON.parse(selectorText) as Selector;
+  const { pods, ...selector } = JSON.parse(selectorText) as Selector & { pods?: PodSelector };
+  if (pods !== undefined) return matchesPods(pods, classText);
   const node = JSON.parse(classText) as NodeClass;
   for (const [key, value] of Object.entries(selector.labels ?? {})) if (node.labels[key] !== value) return false;
   if (selector.terms !== undefined && !selector.terms.some((term) => matchesTerm(term, node.labels))) return false;

@@ -40,9 +40,9 @@ test("limits and weights of a cpu, a GiB and a device become those of the core's
         runningJobs: 3,
         submittedJobs: undefined,
         resources: [1500, 2 ** 30, undefined, undefined],
-        resourceMinutes: [10_000, 2 ** 31, undefined, 5],
+        resourceMinutes: [10_000, 2 ** 31, undefined, 5000],
         runningResourceMinutes: undefined,
-        perJob: { wallTimeSeconds: 60, resources: [undefined, undefined, undefined, 2], resourceMinutes: undefined },
+        perJob: { wallTimeSeconds: 60, resources: [undefined, undefined, undefined, 2000], resourceMinutes: undefined },
         perUser: { runningJobs: undefined, submittedJobs: 4, resources: undefined },
       },
       guaranteed: [8000, 0, 0, 0],
@@ -58,7 +58,7 @@ test("limits and weights of a cpu, a GiB and a device become those of the core's
     resources,
     site,
   );
-  assert.deepEqual(preempted.billingWeights, [0.001, 0.25 / 2 ** 30, 0, 10]);
+  assert.deepEqual(preempted.billingWeights, [0.001, 0.25 / 2 ** 30, 0, 0.01]);
   assert.equal(preempted.graceSeconds, 7, "the site's grace where the queue names none");
   const plain = queueInput({ ...queue, spec: {} }, resources, site);
   assert.deepEqual([plain.preemptMode, plain.graceSeconds, plain.billingWeights], [undefined, undefined, undefined]);
@@ -96,7 +96,7 @@ test("nodes, reservations, qualities of service and the site's policy", () => {
   };
   assert.deepEqual(resourcesOf([node]), resources);
   const found = nodeInput(node, resources, { cpu: 500 });
-  assert.deepEqual([found.capacity, found.state], [[3500, 2 ** 30, 10, 2], "Drained"]);
+  assert.deepEqual([found.capacity, found.state], [[3500, 2 ** 30, 10, 2000], "Drained"]);
   const spec = {
     startTime: "1970-01-01T00:01:00Z",
     durationSeconds: 60,

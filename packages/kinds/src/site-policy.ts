@@ -5,6 +5,8 @@
 import type { Account, Membership } from "./account.ts";
 import { defaultGraceSeconds } from "./constants.ts";
 import type { Limits } from "./limits.ts";
+import { deviceParts, isDevice, numaDomainsOf, partedGpu, partialGpu } from "./devices.ts";
+import type { NumaDomains } from "./devices.ts";
 import { capacityOf, isReady, type Node } from "./node.ts";
 import type { ResourceList } from "./pod.ts";
 import type { PreemptionMode, QualityOfService } from "./quality-of-service.ts";
@@ -25,7 +27,15 @@ export function resourcesOf(nodes: Iterable<Node>): string[] {
 }
 
 export function vectorOf(amounts: Amounts, resources: readonly string[]): number[] {
-  return resources.map((resource) => amounts[resource] ?? 0);
+  return resources.map((resource) => {
+    const parts = resource === partedGpu ? (amounts[partialGpu] ?? 0) : 0;
+    return (amounts[resource] ?? 0) * partsOf(resource) + parts;
+  });
+}
+
+/** Parts that `scheduling` counts one of a resource by. */
+function partsOf(resource: string): number {
+  return isDevice(resource) ? deviceParts : 1;
 }
 
 /**
@@ -35,14 +45,25 @@ export function nodeInput(
   node: Node,
   resources: readonly string[],
   foreign: Amounts = {},
-): { name: string; capacity: number[]; nodeClass: string; state: "Up" | "Drained" | "Down" } {
+): {
+  name: string;
+  capacity: number[];
+  nodeClass: string;
+  state: "Up" | "Drained" | "Down";
+  domains?: Record<string, string>;
+  numa?: NumaDomains["domains"];
+} {
   const amounts = capacityOf(node);
+  const used = vectorOf(foreign, resources);
+  const { domains: numa } = numaDomainsOf(node, resources);
   const isOut = node.spec?.taints?.some(({ key }) => key === "node.kubernetes.io/out-of-service") === true;
   return {
     name: node.metadata.name,
-    capacity: resources.map((resource) => Math.max(0, (amounts[resource] ?? 0) - (foreign[resource] ?? 0))),
+    capacity: vectorOf(amounts, resources).map((amount, index) => Math.max(0, amount - used[index]!)),
     nodeClass: nodeClassOf(node.metadata.labels, node.spec?.taints),
     state: !isReady(node) || isOut ? "Down" : node.spec?.unschedulable === true ? "Drained" : "Up",
+    domains: node.metadata.labels,
+    ...(numa === undefined ? {} : { numa }),
   };
 }
 
@@ -67,7 +88,10 @@ function unitOf(resource: string): number {
 function limitVector(list: ResourceList | undefined, resources: readonly string[]): LimitVector | undefined {
   if (list === undefined) return undefined;
   const amounts = amountsOf(list);
-  return resources.map((resource) => amounts[resource]);
+  return resources.map((resource) => {
+    const amount = amounts[resource];
+    return amount === undefined ? undefined : amount * partsOf(resource);
+  });
 }
 
 function minutesVector(
@@ -77,7 +101,7 @@ function minutesVector(
   if (minutes === undefined) return undefined;
   return resources.map((resource) => {
     const limit = minutes[resource];
-    return limit === undefined ? undefined : limit * unitOf(resource);
+    return limit === undefined ? undefined : limit * unitOf(resource) * partsOf(resource);
   });
 }
 
@@ -112,7 +136,7 @@ function limitsInput(limits: Limits | undefined, resources: readonly string[]): 
 /** Weights of one cpu, one GiB, one device as weights of one unit of each resource. */
 function weightVector(weights: Record<string, number> | undefined, resources: readonly string[]): number[] | undefined {
   if (weights === undefined) return undefined;
-  return resources.map((resource) => (weights[resource] ?? 0) / unitOf(resource));
+  return resources.map((resource) => (weights[resource] ?? 0) / unitOf(resource) / partsOf(resource));
 }
 
 /** What a second of these amounts counts in usage, in a queue: billing units, a cpu's by default. */
@@ -120,6 +144,7 @@ export function billingOf(amounts: Amounts, queue: Queue, site: Site | undefined
   const weights = queue.spec.billingWeights ?? site?.spec.billingWeights ?? { cpu: 1 };
   let sum = 0;
   for (const [resource, amount] of Object.entries(amounts)) {
+    if (resource === partialGpu) sum += ((weights[partedGpu] ?? 0) / deviceParts) * amount;
     sum += ((weights[resource] ?? 0) / unitOf(resource)) * amount;
   }
   return sum * (qos?.spec.usageFactor ?? 1);

@@ -140,11 +140,23 @@ export const workloadSpecSchema: Schema = {
       placement: object({
         policy: oneOf(["Pack", "Spread"]),
         exclusive: boolean,
-        topology: oneOf(["None", "Numa"]),
+        topology: {
+          ...oneOf(["None", "Numa"]),
+          description: "Numa: each pod in one NUMA domain, with cores of its own, its memory and its devices.",
+        },
+        requiredTopology: text(316, "Label of nodes: all pods of the job where it has one value."),
+        preferredTopology: text(
+          316,
+          "Label of nodes: all pods where it has one value, or few, if that can be had at once.",
+        ),
         nodes: list(name, 1024),
         excludedNodes: list(name, 1024),
         podsPerNode: integer(1, 1024),
       }),
+      licences: {
+        ...mapOf(integer(1, 1_000_000_000), 64),
+        description: "Of the Site's licences, for the whole job (of an array each task) while it runs.",
+      },
       requeue: {
         ...object({
           onNodeFailure: { ...boolean, default: true },
@@ -184,6 +196,7 @@ const immutableFields = [
   "graceSeconds",
   "podSets",
   "placement",
+  "licences",
   "requeue",
   "submission",
 ];

@@ -37,7 +37,11 @@ export interface WorkloadPlacement {
   policy?: "Pack" | "Spread";
   /** Whole nodes: nothing else runs there. */
   exclusive?: boolean;
+  /** `Numa`: each pod in one NUMA domain, with cores of its own, its memory and its devices. */
   topology?: "None" | "Numa";
+  /** Label of a level of the Site's topology: all pods of the job in one domain of it, or in as few as can be had. */
+  requiredTopology?: string;
+  preferredTopology?: string;
   /** Slurm's --nodelist and --exclude: names of nodes. */
   nodes?: string[];
   excludedNodes?: string[];
@@ -93,6 +97,8 @@ export interface WorkloadSpec {
   /** `any: false` all must hold (Slurm's `,`), `any: true` one is enough (`?`). */
   dependencies?: { any?: boolean; of: Dependency[]; cancelOnInvalid?: boolean };
   placement?: WorkloadPlacement;
+  /** Of the Site's licences, for the whole job (of an array each task) while it runs (Slurm's --licenses). */
+  licences?: Record<string, number>;
   requeue?: { onNodeFailure?: boolean; onPreemption?: boolean; limit?: number };
   /** RFC 3339: not before, and cancelled if it cannot end before. */
   beginTime?: string;

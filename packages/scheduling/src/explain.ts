@@ -10,6 +10,7 @@ import { compareJobs } from "./priority.ts";
 import { pendingTasks } from "./records.ts";
 import type { JobRecord, Placement } from "./records.ts";
 import { windowBehind } from "./reservation-blocks.ts";
+import { isRuled } from "./rule-views.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
 import { roomByDomain } from "./topology.ts";
@@ -49,6 +50,7 @@ export function explain(state: ClusterState, id: number, now: Time): Explanation
   };
   const short = group.asked.find((resource) => free.mostFree[resource]! < group.request[resource]!);
   if (short !== undefined) result.short = short;
+  if (free.pods.fitting >= free.pods.needed && isRuled(store, job.class.shape)) result.rules = true;
   if (waitsForRoom.has(job.reason)) addStart(store, job, result);
   addCauses(store, job, result);
   return result;

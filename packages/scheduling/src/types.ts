@@ -376,6 +376,8 @@ export interface Explanation {
   limit?: number;
   /** Of a gang that must have one domain: where most of its pods fit now (absent: nowhere), and how many. */
   topology?: { level: string; domain?: string; fitting: number };
+  /** There is room now, but not where rules between pods allow it. */
+  rules?: true;
   /** Amounts of `perPod` are of one NUMA domain. */
   numa?: true;
   /** Of `Licenses`: of which the cluster has too few, or too few are free. */

@@ -1,6 +1,6 @@
 /** Answers Explanations: why a Workload waits, who holds it back, when it is expected to start. */
 import type { Blocker, ExpectedStart, ExplanationStatus, InquirySpec, InquiryStatus } from "@berth/kinds";
-import { apiVersion, type Explanation as ExplanationObject, isFinal } from "@berth/kinds";
+import { amountOfParts, apiVersion, type Explanation as ExplanationObject, isFinal } from "@berth/kinds";
 import { type ClusterState, explain, type Explanation, forecast } from "@berth/scheduling";
 import { adviceFor, slurmReason } from "@berth/slurm";
 import { timestamp } from "../context.ts";
@@ -218,7 +218,9 @@ function needsOf({ pods, nodes, perPod }: Explanation, resources: readonly strin
     perPod: resources.flatMap((resource, index) => {
       const asked = perPod.request[index] ?? 0;
       if (asked === 0 || resource === "pods") return [];
-      return [{ resource, asked, mostFree: perPod.mostFree[index] ?? 0, largest: perPod.largest[index] ?? 0 }];
+      const [most, largest] = [perPod.mostFree[index] ?? 0, perPod.largest[index] ?? 0];
+      const of = (parts: number): number => amountOfParts(resource, parts);
+      return [{ resource, asked: of(asked), mostFree: of(most), largest: of(largest) }];
     }),
   };
 }

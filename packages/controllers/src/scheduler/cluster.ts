@@ -1,12 +1,14 @@
 /** The state of `scheduling` as far as it is made of nodes, queues and the site; jobs are fed by {@link JobFeed}. */
-import type { Amounts, Membership, Node, Pod, QualityOfService, Queue, Reservation } from "@berth/kinds";
+import type { Amounts, Membership, Node, Pod, QualityOfService, Queue, Reservation, Workload } from "@berth/kinds";
 import {
   apiVersion,
   capacityOf,
   defaultQueueName,
+  isDevice,
   labels,
   matchesClass,
   nodeInput,
+  numaDomainsOf,
   podRequests,
   policyInput,
   queueInput,
@@ -19,6 +21,7 @@ import {
   createJournalledState,
   decide,
   type Decisions,
+  type ForeignPodsInput,
   type Journalled,
 } from "@berth/scheduling";
 import type { Context } from "../context.ts";
@@ -27,6 +30,7 @@ import type { WorkloadRecord } from "../model/record.ts";
 import type { Stores } from "../stores.ts";
 import type { Writer } from "../writer.ts";
 import { AssociationFeed } from "./association-feed.ts";
+import { classOfPod, ruleKeys, rulesOf } from "./pod-rules.ts";
 import { ReservationFeed } from "./reservation-feed.ts";
 import { addAmounts } from "./snapshot.ts";
 
@@ -48,7 +52,9 @@ export class LiveCluster {
   #decide!: (now: number) => Decisions;
   /** What pods that are not Berth's use, by node; and what each of them was counted as. */
   readonly #foreign = new Map<string, Amounts>();
-  readonly #foreignPods = new Map<string, { node: string; amounts: Amounts }>();
+  readonly #foreignPods = new Map<string, { node: string; amounts: Amounts; pod: Pod }>();
+  /** Labels of pods that some rule between pods selects by; only grows. */
+  readonly mentioned = new Set<string>();
   #isMade = false;
   #lastNow = 0;
 
@@ -87,12 +93,19 @@ export class LiveCluster {
   make(): void {
     this.#isMade = false;
     this.#resources = resourcesOf(this.#stores.nodes.values());
-    const options = { resources: this.#resources, matches: matchesClass, policy: policyInput(this.site) };
+    const options = {
+      resources: this.#resources,
+      matches: matchesClass,
+      policy: policyInput(this.site),
+      devices: this.#resources.filter(isDevice),
+    };
+    for (const workload of this.#stores.workloads.values()) this.learnRules(workload);
     const { journal } = this.#context;
     const plain = (core: ClusterState): Journalled => ({ state: core, decide: (now) => decide(core, now) });
     const made = journal === undefined ? plain(createClusterState(options)) : createJournalledState(options, journal);
     this.#core = made.state;
     this.#decide = made.decide;
+    this.#putSite();
     for (const queue of this.#stores.queues.values())
       this.#core.putQueue(queueInput(queue, this.#resources, this.site));
     this.associations.feed(this.#core, this.#resources);
@@ -113,8 +126,47 @@ export class LiveCluster {
     }
   }
 
+  #putSite(): void {
+    this.#core.setTopology(this.site?.spec.topology?.levels ?? []);
+    this.#core.setLicences(this.site?.spec.licences ?? {});
+  }
+
+  /** Notes the labels that a Workload's rules select pods by; true: some are new, so that pods known already must be seen anew. */
+  learnRules(workload: Workload): boolean {
+    const before = this.mentioned.size;
+    for (const { template } of workload.spec.podSets) {
+      for (const key of ruleKeys(template.spec)) this.mentioned.add(key);
+    }
+    return this.mentioned.size > before;
+  }
+
   #put(node: Node): void {
-    this.#core.putNode(nodeInput(node, this.#resources, this.#foreign.get(node.metadata.name)));
+    const { name } = node.metadata;
+    const { problem } = numaDomainsOf(node, this.#resources);
+    if (problem !== undefined) this.#context.log("warn", `node ${name} is taken to have no NUMA domains: ${problem}`);
+    const foreignPods = this.#foreignPodsOf(name);
+    this.#core.putNode({
+      ...nodeInput(node, this.#resources, this.#foreign.get(name)),
+      ...(foreignPods.length === 0 ? {} : { foreignPods }),
+    });
+  }
+
+  /** Pods of others on a node that rules between pods may mean, or that keep others off. */
+  #foreignPodsOf(node: string): ForeignPodsInput[] {
+    if (this.#foreignPods.size === 0) return [];
+    const found = new Map<string, ForeignPodsInput>();
+    for (const { node: on, pod } of this.#foreignPods.values()) {
+      if (on !== node) continue;
+      const { labels: has, namespace = "" } = pod.metadata;
+      const podClass = classOfPod(has, namespace, this.mentioned) ?? "";
+      const { antiAffinity = [] } = rulesOf(pod.spec, namespace, {}) ?? {};
+      if (podClass === "" && antiAffinity.length === 0) continue;
+      const key = JSON.stringify([podClass, antiAffinity]);
+      const same = found.get(key);
+      if (same === undefined) found.set(key, { podClass, count: 1, antiAffinity });
+      else same.count += 1;
+    }
+    return [...found.values()];
   }
 
   putNode(node: Node): void {
@@ -145,6 +197,7 @@ export class LiveCluster {
 
   siteChanged(): void {
     this.#core.setPolicy(policyInput(this.site));
+    this.#putSite();
     // Queues take from the site what they do not say.
     for (const queue of this.#stores.queues.values())
       this.#core.putQueue(queueInput(queue, this.#resources, this.site));
@@ -182,17 +235,24 @@ export class LiveCluster {
     const isOwn = pod.metadata.labels?.[labels.workload] !== undefined;
     const holds = !isDeleted && node !== undefined && !isTerminal(pod) && !isOwn;
     if (holds === (counted !== undefined)) return;
+    let isNew = false;
     if (counted !== undefined) {
       this.#foreignPods.delete(uid);
       addAmounts(this.#foreign.get(counted.node)!, counted.amounts, -1);
     } else {
       const amounts = { ...podRequests(pod.spec), pods: 1 };
-      this.#foreignPods.set(uid, { node: node!, amounts });
+      this.#foreignPods.set(uid, { node: node!, amounts, pod });
+      for (const key of ruleKeys(pod.spec)) {
+        if (this.mentioned.has(key)) continue;
+        this.mentioned.add(key);
+        isNew = this.#isMade;
+      }
       if (!this.#foreign.has(node!)) this.#foreign.set(node!, {});
       addAmounts(this.#foreign.get(node!)!, amounts, 1);
     }
     const found = this.#stores.nodes.get(undefined, counted?.node ?? node!);
-    if (found !== undefined && this.#isMade) this.putNode(found);
+    if (isNew) this.#events.outgrown();
+    else if (found !== undefined && this.#isMade) this.putNode(found);
   }
 
   /** What Berth may use of a node; undefined where there is none of this name. */

@@ -1,7 +1,7 @@
 /** Tells the core of jobs: those that wait, from Workloads, and those that run, from what attempts tell. */
-import type { Amounts } from "@berth/kinds";
-import { billingOf, effectiveRequests, labels } from "@berth/kinds";
-import type { Allocation } from "@berth/scheduling";
+import type { Amounts, Pod } from "@berth/kinds";
+import { annotations, billingOf, effectiveRequests, labels } from "@berth/kinds";
+import type { Allocation, PodGrant } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
 import { type Attempt, type EndedAttempt, noTask, openTasks, type WorkloadRecord } from "../model/record.ts";
@@ -23,6 +23,7 @@ export class JobFeed {
       resources: this.#cluster.resources,
       queue: this.#cluster.queueOf(record),
       site: this.#cluster.site,
+      mentioned: this.#cluster.mentioned,
       outcomeOf: (jobId) => {
         const known = this.#ledger.byJobId(jobId);
         if (known === undefined) return { outcome: record.history?.get(jobId) };
@@ -78,7 +79,7 @@ export class JobFeed {
     const [first, ...more] = tasks;
     const now = this.#cluster.now();
     const allocation: Allocation = {
-      nodes: nodesBySet(record, attempt),
+      ...placesOf(record, attempt),
       startTime: Math.min(now, Math.floor(attempt.createdAt / 1000)),
       endTime: Math.max(now, this.#endOf(record, attempt)),
     };
@@ -102,7 +103,7 @@ export class JobFeed {
         addAmounts(allocated, this.#cluster.amountsOf(node) ?? {}, 1);
       }
     } else {
-      const counts = nodesBySet(record, attempt).map((nodes) => nodes.length);
+      const counts = placesOf(record, attempt).nodes.map((nodes) => nodes.length);
       for (const [set, { template }] of workload.spec.podSets.entries()) {
         const request = effectiveRequests(template.spec, queue.spec);
         for (const [name, amount] of Object.entries(request)) {
@@ -151,12 +152,34 @@ function taskIn(task: number): number | undefined {
 }
 
 /** Node names in the shape of an allocation; only the sum on each node counts. */
-function nodesBySet(record: WorkloadRecord, attempt: Attempt): string[][] {
+function placesOf(
+  record: WorkloadRecord,
+  attempt: Attempt,
+): Pick<Allocation, "nodes" | "grants"> & { nodes: string[][] } {
   const { podSets } = record.workload.spec;
-  const bySet = podSets.map((): string[] => []);
-  for (const entry of attempt.pods) {
-    const set = podSets.findIndex(({ name }) => entry.pod?.metadata.labels?.[labels.podSet] === name);
-    bySet[Math.max(0, set)]!.push(entry.node);
+  const nodes = podSets.map((): string[] => []);
+  const grants = podSets.map((): (PodGrant | null)[] => []);
+  let hasGrants = false;
+  for (const { pod, node } of attempt.pods) {
+    const set = Math.max(
+      0,
+      podSets.findIndex(({ name }) => pod?.metadata.labels?.[labels.podSet] === name),
+    );
+    const grant = grantOf(pod);
+    nodes[set]!.push(node);
+    grants[set]!.push(grant);
+    hasGrants ||= grant !== null;
   }
-  return bySet;
+  return hasGrants ? { nodes, grants } : { nodes };
+}
+
+/** Devices, domain and cores that a pod was given; null: none, or none that can be read. */
+function grantOf(pod: Pod | undefined): PodGrant | null {
+  const text = pod?.metadata.annotations?.[annotations.grant];
+  if (text === undefined) return null;
+  try {
+    return JSON.parse(text) as PodGrant;
+  } catch {
+    return null;
+  }
 }

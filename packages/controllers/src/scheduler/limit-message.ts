@@ -1,5 +1,6 @@
 /** Limits that are reached, in words. Pure. */
 import type { LimitHit } from "@berth/scheduling";
+import { amountOfParts } from "@berth/kinds";
 import { formatAmount } from "../workload/oversize.ts";
 
 function jobs(count: number): string {
@@ -12,7 +13,8 @@ export function limitMessage(hit: LimitHit, resources: readonly string[]): strin
   const kinds = { Queue: "queue", Account: "account", Membership: "account", QualityOfService: "QOS" } as const;
   const whose = `${of.user === undefined ? "" : `user ${of.user} in `}${kinds[of.kind]} ${of.name}`;
   const name = resource === undefined ? undefined : (resources[resource] ?? "a resource");
-  const amount = (value: number): string => (name === undefined ? String(value) : formatAmount(name, value));
+  const amount = (value: number): string =>
+    name === undefined ? String(value) : formatAmount(name, amountOfParts(name, value));
   switch (what) {
     case "RunningJobs":
       return `${whose} may run ${jobs(limit)} at once; ${inUse} run`;

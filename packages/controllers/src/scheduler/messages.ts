@@ -1,6 +1,7 @@
 /** Why a job waits, in words and with the numbers. Pure. */
 import type { PendingReason } from "@berth/kinds";
 import type { Explanation } from "@berth/scheduling";
+import { amountOfParts, isDevice } from "@berth/kinds";
 import { formatAmount } from "../workload/oversize.ts";
 import { limitMessage } from "./limit-message.ts";
 
@@ -40,12 +41,22 @@ function whenFree({ start, waitsFor }: Explanation, now: number): string {
 }
 
 function resourcesMessage(explanation: Explanation, resources: readonly string[], now: number): string {
-  const { perPod, short, pods, nodes } = explanation;
+  const { perPod, short, pods, nodes, numa, rules, topology } = explanation;
   if (short !== undefined) {
     const resource = resources[short] ?? "pods";
-    const needed = formatAmount(resource, perPod.request[short] ?? 0);
-    const free = formatAmount(resource, perPod.mostFree[short] ?? 0);
-    return `needs ${needed} on one node; at most ${free} ${/ cpus$/.test(free) ? "are" : "is"} free${whenFree(explanation, now)}`;
+    const asked = perPod.request[short] ?? 0;
+    const needed = formatAmount(resource, amountOfParts(resource, asked));
+    const free = formatAmount(resource, amountOfParts(resource, perPod.mostFree[short] ?? 0));
+    const one = isDevice(resource) && asked < 1000 ? "of one device" : numa ? "in one NUMA domain" : "on one node";
+    return `needs ${needed} ${one}; at most ${free} ${free.endsWith(" cpus") ? "are" : "is"} free${whenFree(explanation, now)}`;
+  }
+  if (topology !== undefined && pods.fitting < pods.needed) {
+    const where =
+      topology.domain === undefined ? "none has room" : `${topology.domain} has room for ${topology.fitting}`;
+    return `needs room for ${plural(pods.needed, "pod")} in one domain of ${topology.level}; ${where} now${whenFree(explanation, now)}`;
+  }
+  if (rules === true) {
+    return `what it asks of the pods beside it (affinity, anti-affinity, spread), or they of it, leaves too few nodes now${whenFree(explanation, now)}`;
   }
   if (pods.needed > 1) {
     return `needs room for ${plural(pods.needed, "pod")} at once; ${pods.fitting} fit now on ${plural(nodes.fitting, "node")}${whenFree(explanation, now)}`;
@@ -84,9 +95,13 @@ export function waitMessage(explanation: Explanation, resources: readonly string
       `needs more nodes than queue ${queue} gives to one job${limit === undefined ? "" : ` (${limit})`}; ask for fewer`,
     NodeUnavailable: () => "a node that it names is down or drained",
     NodesUnavailable: () =>
-      nodes.usable === 0
-        ? "no node that it may use is up"
-        : `the ${plural(nodes.usable, "node")} that it may use and that ${nodes.usable === 1 ? "is" : "are"} up could not hold it even if empty`,
+      explanation.topology !== undefined && nodes.usable > 0
+        ? `no domain of ${explanation.topology.level} could hold its ${plural(explanation.pods.needed, "pod")} even if empty`
+        : explanation.numa === true && nodes.usable > 0
+          ? `of the ${plural(nodes.usable, "node")} that it may use none tells a NUMA domain that could hold a pod of it`
+          : nodes.usable === 0
+            ? "no node that it may use is up"
+            : `the ${plural(nodes.usable, "node")} that it may use and that ${nodes.usable === 1 ? "is" : "are"} up could not hold it even if empty`,
     Reservation: () =>
       `reservation ${window?.reservation ?? "that it names"} ${window === undefined ? "has not begun" : `begins at ${formatTime(window.startTime, now)}`}`,
     ReservationDeleted: () => "the reservation that it names is over or was deleted",
@@ -95,7 +110,13 @@ export function waitMessage(explanation: Explanation, resources: readonly string
       `it could not end before ${window === undefined ? "the reservation that it names does" : `reservation ${window.reservation} does at ${formatTime(window.endTime, now)}`}; ask for less wall time`,
     ReservedForMaintenance: () => `${blockMessage(window, "maintenance", now)}${whenFree(explanation, now)}`,
     ReservedForOthers: () => `${blockMessage(window, "others", now)}${whenFree(explanation, now)}`,
-    Licenses: () => "licences that it asks for are in use",
+    Licenses: () => {
+      const { licence } = explanation;
+      if (licence === undefined) return "licences that it asks for are in use";
+      const { name, needed, free, total } = licence;
+      if (needed > total) return `needs ${needed} of licence ${name}; the cluster has ${total}`;
+      return `needs ${needed} of licence ${name}; ${free} of ${total} are free${whenFree(explanation, now)}`;
+    },
     PodAffinity: () => "the pods that it is to run beside are not there, or where they are it may not go",
     UserJobLimit: () => `as many jobs of this user run as the site allows${limit === undefined ? "" : ` (${limit})`}`,
     QueueJobLimit: limited,

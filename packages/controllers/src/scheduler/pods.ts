@@ -12,6 +12,7 @@ import {
   podRequests,
   startAllowanceSeconds,
 } from "@berth/kinds";
+import type { Grants, PodGrant } from "@berth/scheduling";
 import type { PlannedPod } from "../workload/life.ts";
 
 export interface AttemptPlan {
@@ -22,6 +23,8 @@ export interface AttemptPlan {
   attempt: number;
   /** `nodes[s][p]`: node of pod p of pod set s. */
   nodes: readonly (readonly string[])[];
+  /** Devices, NUMA domain and cores of each pod. */
+  grants?: Grants;
   wallTimeSeconds: number;
   graceSeconds: number;
   /** Several tasks of the array that the pod carries in turn, `task` the first; and what differs between them. */
@@ -92,7 +95,14 @@ export function attemptAnnotations({ wallTimeSeconds, lease }: AttemptPlan): Rec
   };
 }
 
-function podOf(plan: AttemptPlan, podSet: PodSet, index: number, node: string, isGang: boolean): Pod {
+function podOf(
+  plan: AttemptPlan,
+  podSet: PodSet,
+  index: number,
+  node: string,
+  isGang: boolean,
+  grant: PodGrant | null | undefined,
+): Pod {
   const { workload, queue, task, attempt } = plan;
   const { template } = podSet;
   const defaults = queue.spec.podDefaults;
@@ -126,6 +136,7 @@ function podOf(plan: AttemptPlan, podSet: PodSet, index: number, node: string, i
         ...template.metadata?.annotations,
         ...attemptAnnotations(plan),
         ...(isGang ? { [annotations.gate]: "closed" } : {}),
+        ...(grant === null || grant === undefined ? {} : { [annotations.grant]: JSON.stringify(grant) }),
       },
       ownerReferences: [
         {
@@ -181,7 +192,7 @@ export function plannedPods(plan: AttemptPlan): PlannedPod[] {
       name: attemptPodName({ workload: workload.metadata.name, task, podSet: podSet.name, index, attempt }),
       node,
       isDriver: podSet.role !== "Worker",
-      build: () => podOf(plan, podSet, index, node, total > 1),
+      build: () => podOf(plan, podSet, index, node, total > 1, plan.grants?.[set]?.[index]),
     })),
   );
 }

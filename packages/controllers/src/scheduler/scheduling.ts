@@ -170,7 +170,8 @@ export class Scheduling implements LifeEvents {
 
   /** An admitted Workload that is not finished. */
   add(record: WorkloadRecord): void {
-    this.#jobs.add(record);
+    if (this.#cluster.learnRules(record.workload)) this.#rebuild();
+    if (!this.#cluster.core.has(record.jobId!)) this.#jobs.add(record);
     this.wake();
   }
 
@@ -277,6 +278,7 @@ export class Scheduling implements LifeEvents {
       task: start.task,
       attempt,
       nodes: start.nodes,
+      grants: start.grants,
       wallTimeSeconds: start.wallTimeSeconds,
       graceSeconds: graceSecondsOf(workload, this.#cluster.site),
       wholeNode: (name) => this.#cluster.amountsOf(name),

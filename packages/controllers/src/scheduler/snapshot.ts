@@ -8,11 +8,12 @@ import {
   startAllowanceSeconds,
   vectorOf,
 } from "@berth/kinds";
-import type { DependencyInput, DependencyOutcome, JobInput, PodSetInput } from "@berth/scheduling";
+import type { DependencyInput, DependencyOutcome, JobInput, PodSetInput, TopologyInput } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { WorkloadRecord } from "../model/record.ts";
 import { wrappedPodOf } from "../model/wrapped-pod.ts";
+import { classOfPod, labelsOfPods, rulesOf } from "./pod-rules.ts";
 
 export function graceSecondsOf(workload: Workload, site: Site | undefined): number {
   return workload.spec.graceSeconds ?? site?.spec.graceSeconds ?? defaultGraceSeconds;
@@ -28,13 +29,27 @@ export function isGang(workload: Workload): boolean {
   return podSets.length > 1 || podSets[0]!.count > 1;
 }
 
-function podSetInputs(workload: Workload, queue: Queue, resources: readonly string[]): PodSetInput[] {
-  return workload.spec.podSets.map((podSet) => ({
-    count: podSet.count,
-    minCount: podSet.minCount,
-    request: vectorOf(effectiveRequests(podSet.template.spec, queue.spec), resources),
-    selector: selectorOf(podSet.template.spec, queue.spec),
-  }));
+function podSetInputs(workload: Workload, { queue, resources, mentioned }: JobContext): PodSetInput[] {
+  const namespace = workload.metadata.namespace ?? "";
+  return workload.spec.podSets.map(({ count, minCount, template }): PodSetInput => {
+    const podSet: PodSetInput = {
+      count,
+      minCount,
+      request: vectorOf(effectiveRequests(template.spec, queue.spec), resources),
+      selector: selectorOf(template.spec, queue.spec),
+    };
+    const rules = rulesOf(template.spec, namespace, queue.spec);
+    if (rules !== undefined) podSet.rules = rules;
+    const podClass = classOfPod(labelsOfPods(template, queue.spec), namespace, mentioned);
+    if (podClass !== undefined) podSet.podClass = podClass;
+    return podSet;
+  });
+}
+
+function topologyOf(placement: Workload["spec"]["placement"]): TopologyInput | undefined {
+  const { requiredTopology, preferredTopology } = placement ?? {};
+  if (requiredTopology !== undefined) return { level: requiredTopology, mode: "Required" };
+  return preferredTopology === undefined ? undefined : { level: preferredTopology, mode: "Preferred" };
 }
 
 /** Nodes that the job names: by placement, or by the selectors of its pods. */
@@ -51,6 +66,8 @@ export interface JobContext {
   resources: readonly string[];
   queue: Queue;
   site: Site | undefined;
+  /** Labels of pods by which some rule selects. */
+  mentioned: ReadonlySet<string>;
   /** What became of a job that the core may not hold; undefined: nothing is known of it. */
   outcomeOf: (jobId: number) => { outcome: DependencyOutcome | undefined; task?: number };
 }
@@ -72,12 +89,15 @@ export function jobInput(record: WorkloadRecord, context: JobContext): JobInput 
     reservation: spec.reservation,
     // A pod that its user made cannot be made again.
     ...(spec.requeue?.onPreemption === false || wrappedPodOf(workload) !== undefined ? { requeue: false } : {}),
-    podSets: podSetInputs(workload, context.queue, context.resources),
+    podSets: podSetInputs(workload, context),
     nodes: nodesOf(workload),
     excludedNodes: placement?.excludedNodes,
     podsPerNode: placement?.podsPerNode,
     exclusive: placement?.exclusive,
     placement: placement?.policy,
+    topology: topologyOf(placement),
+    numa: placement?.topology === "Numa" ? true : undefined,
+    licences: spec.licences,
     wallTimeSeconds: wallTimeOf(workload),
     minWallTimeSeconds: spec.minWallTimeSeconds,
     overheadSeconds: allowanceSecondsOf(workload) + graceSecondsOf(workload, context.site),

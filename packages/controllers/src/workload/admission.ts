@@ -17,8 +17,12 @@ import {
   defaultWallTimeSeconds,
   maximumArrayTasks,
   parseIndexList,
+  partedGpu,
+  partialGpu,
+  podRequests,
 } from "@berth/kinds";
 import type { Identity } from "../context.ts";
+import { rulesProblem } from "../scheduler/pod-rules.ts";
 import { associationsOf } from "./associations.ts";
 import { oversize } from "./oversize.ts";
 import { type Refusal, refuse } from "./refusal.ts";
@@ -134,27 +138,26 @@ function unsupported(input: AdmissionInput): Refusal | undefined {
   if (spec.type === "Service") {
     return refuse("UnsupportedField", "spec.type Service is not supported yet; use Batch");
   }
-  if (spec.placement?.topology === "Numa") {
-    return refuse("UnsupportedField", "spec.placement.topology Numa is not supported yet; leave it out");
+  if (spec.placement?.requiredTopology !== undefined && spec.placement.preferredTopology !== undefined) {
+    return refuse("UnsupportedField", "spec.placement: requiredTopology and preferredTopology exclude each other");
   }
   for (const { name, template } of spec.podSets) {
     const right = forbiddenRight(template.spec, input.identity);
     if (right !== undefined) {
       return refuse("UnsupportedField", `spec.podSets[${name}].template.spec.${right}; leave it out`);
     }
-    const { affinity } = template.spec;
-    if (affinity === undefined) continue;
-    const { nodeAffinity, ...others } = affinity as { nodeAffinity?: Record<string, unknown> };
-    const kinds = [...Object.keys(others), ...Object.keys(nodeAffinity ?? {})];
-    const unknown = kinds.find((kind) => kind !== "requiredDuringSchedulingIgnoredDuringExecution");
-    if (unknown !== undefined) {
-      return refuse(
-        "UnsupportedField",
-        `spec.podSets[${name}].template.spec.affinity: ${unknown} is not supported yet; use nodeSelector, required nodeAffinity, or spec.placement`,
-      );
-    }
+    const problem = rulesProblem(template.spec) ?? partsProblem(template.spec);
+    if (problem !== undefined) return refuse("UnsupportedField", `spec.podSets[${name}].template.spec.${problem}`);
   }
   return undefined;
+}
+
+/** Parts of a GPU are of one, and not beside whole ones. */
+function partsProblem(spec: PodSpec): string | undefined {
+  const { [partialGpu]: parts = 0, [partedGpu]: whole = 0 } = podRequests(spec);
+  if (parts === 0) return undefined;
+  if (parts <= 1000 && whole === 0) return undefined;
+  return `containers: ${partialGpu} is a part of one GPU, at most 1000, and not beside ${partedGpu}; ask for whole ones by ${partedGpu}`;
 }
 
 function invalidArray(workload: Workload): Refusal | undefined {

@@ -1,5 +1,5 @@
 /** Sizes that no node, or all nodes together, could ever hold: in words, or undefined. Pure. */
-import { effectiveRequests, matchesClass, namedNodes, selectorOf } from "@berth/kinds";
+import { effectiveRequests, matchesClass, namedNodes, partedGpu, partialGpu, selectorOf } from "@berth/kinds";
 import type { Amounts, Queue, Workload } from "@berth/kinds";
 import type { NodeKind } from "./admission.ts";
 
@@ -41,6 +41,11 @@ export function oversize(workload: Workload, queue: Queue, kinds: readonly NodeK
       return `no node of ${where} has the labels that set ${name} selects, and no taint that it does not tolerate`;
     }
     const request = effectiveRequests(template.spec, queue.spec);
+    const parts = request[partialGpu];
+    if (parts !== undefined) {
+      delete request[partialGpu];
+      request[partedGpu] = parts / 1000;
+    }
     sets.push({ name, pods: minCount ?? pods, request, rooms: usable });
   }
   for (const asked of sets) {
