@@ -82,7 +82,8 @@ export function simulate(options: SimulateOptions): Simulation {
   const state = createClusterState({
     resources: site?.resources ?? ["processors"],
     devices: site?.devices,
-    matches: site?.matches,
+    // A pool has no labels that could match.
+    matches: hasNodes ? site.matches : undefined,
     policy: { ...site?.policy, ...knobs, overdue },
   });
   if (site === undefined) {
