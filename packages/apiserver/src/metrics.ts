@@ -2,10 +2,12 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import type { Registry } from "./registry/registry.ts";
 import type { Store } from "./storage/store.ts";
 
+const resolutionMilliseconds = 5;
+
 /** Counters of the server, printed in the Prometheus text format. */
 export class Metrics {
   private readonly requests = new Map<string, { count: number; seconds: number }>();
-  private readonly delay = monitorEventLoopDelay({ resolution: 5 });
+  private readonly delay = monitorEventLoopDelay({ resolution: resolutionMilliseconds });
   watchers = 0;
 
   constructor() {
@@ -60,11 +62,12 @@ export class Metrics {
     ]);
     family("apiserver_storage_commits_total", "counter", "Transactions made durable.", [["", store.commits.count]]);
     family("apiserver_storage_writes_total", "counter", "Writes in those transactions.", [["", store.commits.writes]]);
-    const milliseconds = (value: number): number => value / 1e6 / 1000;
+    // What is recorded is the time between two looks, and those are so far apart by themselves.
+    const seconds = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e9 - resolutionMilliseconds / 1000);
     family("nodejs_eventloop_delay_seconds", "gauge", "Delay of the event loop since the last scrape.", [
-      ['quantile="0.5"', milliseconds(this.delay.percentile(50))],
-      ['quantile="0.99"', milliseconds(this.delay.percentile(99))],
-      ['quantile="1"', milliseconds(this.delay.max)],
+      ['quantile="0.5"', seconds(this.delay.percentile(50))],
+      ['quantile="0.99"', seconds(this.delay.percentile(99))],
+      ['quantile="1"', seconds(this.delay.max)],
     ]);
     this.delay.reset();
     family("process_resident_memory_bytes", "gauge", "Resident memory.", [["", process.memoryUsage.rss()]]);

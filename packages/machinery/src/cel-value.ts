@@ -60,6 +60,28 @@ function celObject(object: JsonObject, node: SchemaNode | undefined, makeDuratio
   return result;
 }
 
+/**
+ * As `celValue`, of an object only what stands at these places, none of which is the whole; `keys` are names in JSON. What is on the way
+ * to a place that is absent stays, so that a rule finds the same absent.
+ */
+export function celProjection(
+  object: JsonObject,
+  node: SchemaNode | undefined,
+  places: readonly (readonly string[])[],
+  makeDuration: MakeDuration,
+): JsonObject {
+  const result: JsonObject = Object.create(null) as JsonObject;
+  for (const key of new Set(places.map(([first]) => first!))) {
+    if (!Object.hasOwn(object, key)) continue;
+    const below = places.filter(([first]) => first === key).map(([, ...rest]) => rest);
+    const value = object[key];
+    const child = node?.properties.get(key) ?? node?.additional;
+    const whole = !isObject(value) || below.some((rest) => rest.length === 0);
+    result[key] = whole ? celValue(value, child, makeDuration) : celProjection(value, child, below, makeDuration);
+  }
+  return result;
+}
+
 /** Of metadata, rules see only the names, as in Kubernetes. */
 export function visibleMetadata(metadata: unknown): JsonObject {
   const visible: JsonObject = Object.create(null) as JsonObject;

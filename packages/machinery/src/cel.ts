@@ -2,7 +2,9 @@
 import { Optional } from "@marcbachmann/cel-js";
 import type { Environment, ParseResult } from "@marcbachmann/cel-js";
 import { celEnvironment } from "./cel-library.ts";
-import { celFieldName, celValue, visibleMetadata } from "./cel-value.ts";
+import { areSame, provenBySameness, readsOf } from "./cel-reads.ts";
+import type { Reads, Sameness } from "./cel-reads.ts";
+import { celFieldName, celProjection, celValue, visibleMetadata } from "./cel-value.ts";
 import type { CompiledSchema } from "./compiled-schema.ts";
 import { childPath, fieldDuplicate, fieldForbidden, fieldInvalid, fieldRequired, indexPath } from "./field-errors.ts";
 import type { FieldError } from "./field-errors.ts";
@@ -27,6 +29,10 @@ interface CompiledRule {
   program: ParseResult;
   messageProgram: ParseResult | undefined;
   usesOldSelf: boolean;
+  /** Undefined: a variable as a whole, or the message reads more. */
+  reads: Reads | undefined;
+  /** Of a rule with `oldSelf`: it holds where these have not changed. */
+  proof: readonly Sameness[] | undefined;
   /** Path below the schema's place, ready to be joined. */
   fieldPath: string;
 }
@@ -38,6 +44,8 @@ interface RuleNode {
   properties: Map<string, RuleNode>;
   additional: RuleNode | undefined;
   items: RuleNode | undefined;
+  /** Some rule here or below uses `oldSelf`; else there is nothing to do where nothing has changed. */
+  hasTransitions: boolean;
 }
 
 const environments = new Map<boolean, Environment>();
@@ -67,15 +75,8 @@ export function compileCelRules(schema: CompiledSchema, path = "openAPIV3Schema"
     validate: (object, old) => {
       if (root === undefined) return [];
       const found: FieldError[] = [];
-      const visible = withVisibleMetadata(object);
       const before = old === undefined ? undefined : withVisibleMetadata(old);
-      const scope: Scope = {
-        value: visible,
-        self: celValue(visible, root.node, makeDuration),
-        old: before,
-        oldSelf: before === undefined ? undefined : celValue(before, root.node, makeDuration),
-      };
-      evaluateNode(root, scope, "", found);
+      evaluateNode(root, { value: withVisibleMetadata(object), old: before }, "", found);
       return found;
     },
   };
@@ -93,7 +94,14 @@ function compileNode(
 ): RuleNode | undefined {
   const met = known.get(node);
   if (met !== undefined) return met;
-  const result: RuleNode = { node, rules: [], properties: new Map(), additional: undefined, items: undefined };
+  const result: RuleNode = {
+    node,
+    rules: [],
+    properties: new Map(),
+    additional: undefined,
+    items: undefined,
+    hasTransitions: false,
+  };
   known.set(node, result);
   for (const [index, rule] of (node.schema["x-kubernetes-validations"] ?? []).entries()) {
     const compiled = compileRule(rule, `${path}.x-kubernetes-validations[${index}]`, errors);
@@ -107,8 +115,10 @@ function compileNode(
     result.additional = compileNode(node.additional, `${path}.additionalProperties`, errors, known);
   }
   if (node.items !== undefined) result.items = compileNode(node.items, `${path}.items`, errors, known);
-  const below = result.properties.size > 0 || result.additional !== undefined || result.items !== undefined;
-  if (result.rules.length > 0 || below) return result;
+  const below = [...result.properties.values(), result.additional, result.items].filter((one) => one !== undefined);
+  result.hasTransitions =
+    result.rules.some(({ usesOldSelf }) => usesOldSelf) || below.some(({ hasTransitions }) => hasTransitions);
+  if (result.rules.length > 0 || below.length > 0) return result;
   known.delete(node);
   return undefined;
 }
@@ -129,7 +139,15 @@ function compileRule(rule: ValidationRule, path: string, errors: FieldError[]): 
   if (rule.optionalOldSelf === true && !usesOldSelf) {
     errors.push(fieldInvalid(`${path}.optionalOldSelf`, true, "may not be set if oldSelf is not used in rule"));
   }
-  return { rule, program, messageProgram, usesOldSelf, fieldPath: (rule.fieldPath ?? "").replace(/^\./, "") };
+  return {
+    rule,
+    program,
+    messageProgram,
+    usesOldSelf,
+    reads: messageProgram === undefined && rule.optionalOldSelf !== true ? readsOf(program.ast) : undefined,
+    proof: rule.optionalOldSelf === true ? undefined : provenBySameness(program.ast),
+    fieldPath: (rule.fieldPath ?? "").replace(/^\./, ""),
+  };
 }
 
 function compileExpression(
@@ -169,41 +187,35 @@ function mentions(tree: unknown, variable: string): boolean {
   return op === "id" ? args === variable : mentions(args, variable);
 }
 
-/** A value and what it was before, each as JSON and as CEL; undefined where absent. */
+/** A value and what it was before, as JSON; undefined where absent. */
 interface Scope {
   value: unknown;
-  self: unknown;
   old: unknown;
-  oldSelf: unknown;
 }
 
 function evaluateNode(rules: RuleNode, scope: Scope, path: string, errors: FieldError[]): void {
   const { value } = scope;
   if (value === null || value === undefined) return;
-  if (rules.rules.length > 0) {
-    const untouched = scope.old !== undefined && jsonEqual(value, scope.old);
-    for (const rule of rules.rules) evaluateRule(rule, rules.node, scope, untouched, path, errors);
-  }
+  const untouched = scope.old !== undefined && jsonEqual(value, scope.old);
+  if (untouched && !rules.hasTransitions) return;
+  for (const rule of rules.rules) evaluateRule(rule, rules.node, scope, untouched, path, errors);
   if (Array.isArray(value)) evaluateItems(rules, value, scope, path, errors);
   else if (isObject(value)) evaluateFields(rules, value, scope, path, errors);
 }
 
 function evaluateFields(rules: RuleNode, value: JsonObject, scope: Scope, path: string, errors: FieldError[]): void {
   const old = isObject(scope.old) ? scope.old : undefined;
-  const child = (key: string, name: string): Scope => ({
+  const child = (key: string): Scope => ({
     value: ownValue(value, key),
-    self: (scope.self as JsonObject)[name],
     old: old === undefined ? undefined : ownValue(old, key),
-    oldSelf: old === undefined ? undefined : (scope.oldSelf as JsonObject)[name],
   });
   for (const [key, below] of rules.properties) {
-    const name = celFieldName(key);
-    if (name !== undefined && Object.hasOwn(value, key))
-      evaluateNode(below, child(key, name), childPath(path, key), errors);
+    if (celFieldName(key) !== undefined && Object.hasOwn(value, key))
+      evaluateNode(below, child(key), childPath(path, key), errors);
   }
   if (rules.additional === undefined) return;
   for (const key of Object.keys(value)) {
-    if (!rules.node.properties.has(key)) evaluateNode(rules.additional, child(key, key), indexPath(path, key), errors);
+    if (!rules.node.properties.has(key)) evaluateNode(rules.additional, child(key), indexPath(path, key), errors);
   }
 }
 
@@ -216,12 +228,7 @@ function evaluateItems(rules: RuleNode, list: unknown[], scope: Scope, path: str
     const before = old.findIndex((one) =>
       keys!.every((key) => isObject(one) && isObject(value) && one[key] === value[key]),
     );
-    const item: Scope = {
-      value,
-      self: (scope.self as unknown[])[index],
-      old: before === -1 ? undefined : old[before],
-      oldSelf: before === -1 ? undefined : (scope.oldSelf as unknown[])[before],
-    };
+    const item: Scope = { value, old: before === -1 ? undefined : old[before] };
     evaluateNode(rules.items, item, indexPath(path, index), errors);
   }
 }
@@ -234,12 +241,12 @@ function evaluateRule(
   path: string,
   errors: FieldError[],
 ): void {
-  const { rule, program, usesOldSelf, fieldPath } = compiled;
+  const { rule, program, usesOldSelf, proof, fieldPath } = compiled;
   const optional = rule.optionalOldSelf === true;
   if (usesOldSelf && scope.old === undefined && !optional) return;
   if (untouched && !usesOldSelf) return;
-  const oldSelf = optional ? (scope.old === undefined ? Optional.none() : Optional.of(scope.oldSelf)) : scope.oldSelf;
-  const context = { self: scope.self, oldSelf };
+  if (usesOldSelf && proof !== undefined && areSame(proof, scope.value, scope.old)) return;
+  const context = contextOf(compiled, node, scope, optional);
   const said = (rule.message ?? rule.rule).trim();
   let result: unknown;
   try {
@@ -252,6 +259,23 @@ function evaluateRule(
   const at = fieldPath === "" ? path : fieldPath.startsWith("[") ? `${path}${fieldPath}` : childPath(path, fieldPath);
   const message = messageOf(compiled, context) ?? (rule.message === undefined ? `failed rule: ${said}` : said);
   errors.push(ruleError(rule, at, scope.value, message));
+}
+
+/** The variables of a rule, with no more in them than it reads. */
+function contextOf(
+  { reads, usesOldSelf }: CompiledRule,
+  node: SchemaNode,
+  scope: Scope,
+  optional: boolean,
+): JsonObject {
+  const variable = (value: unknown, places: readonly string[][] | undefined): unknown =>
+    places !== undefined && isObject(value)
+      ? celProjection(value, node, places, makeDuration)
+      : celValue(value, node, makeDuration);
+  const self = variable(scope.value, reads?.self);
+  if (!usesOldSelf) return { self, oldSelf: undefined };
+  const oldSelf = scope.old === undefined ? undefined : variable(scope.old, reads?.oldSelf);
+  return { self, oldSelf: optional ? (oldSelf === undefined ? Optional.none() : Optional.of(oldSelf)) : oldSelf };
 }
 
 function messageOf({ messageProgram }: CompiledRule, context: JsonObject): string | undefined {

@@ -56,6 +56,11 @@ function isUri(text: string): boolean {
   return text.startsWith("/") || (/^[A-Za-z][A-Za-z0-9+.-]*:/.test(text) && URL.canParse(text));
 }
 
+/** In two steps, for a pattern that counts in fours takes tens of milliseconds for a megabyte. */
+function isBase64(text: string): boolean {
+  return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
+}
+
 function isUuid(digits: string): FormatCheck {
   const pattern = new RegExp(`^[0-9a-f]{8}-?[0-9a-f]{4}-?${digits}-?[0-9a-f]{12}$`, "i");
   return (text) => pattern.test(text);
@@ -83,7 +88,7 @@ const checks: Record<string, FormatCheck> = {
   uuid3: isUuid("3[0-9a-f]{3}-?[0-9a-f]{4}"),
   uuid4: isUuid("4[0-9a-f]{3}-?[89ab][0-9a-f]{3}"),
   uuid5: isUuid("5[0-9a-f]{3}-?[89ab][0-9a-f]{3}"),
-  byte: matches(/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/),
+  byte: isBase64,
   hexcolor: matches(/^#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$/),
   bsonobjectid: matches(/^[0-9a-fA-F]{24}$/),
   k8sshortname: (text) => checkDns1123Label(text).length === 0,

@@ -3,6 +3,7 @@ import { acceptedMediaTypes } from "./media-types.ts";
 import { ApiError, badRequest, internalError, tooLarge, unsupportedMediaType } from "@berth/machinery";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Identity } from "../authentication/identity.ts";
+import { timeInTurn } from "../turn.ts";
 
 /** Requests of HTTP/1.1 and (by Node's compatibility layer) HTTP/2: one type here, they have the same members. */
 export type Request = IncomingMessage;
@@ -22,8 +23,14 @@ export interface Exchange {
 
 const largestBodyBytes = 3 << 20;
 
-/** The whole body; 413 above the cap. */
-export function readBody(request: Request): Promise<Buffer> {
+/** The whole body, when there is time to work on it; 413 above the cap. */
+export async function readBody(request: Request): Promise<Buffer> {
+  const bytes = await collectBody(request);
+  if (bytes.length > 0) await timeInTurn();
+  return bytes;
+}
+
+function collectBody(request: Request): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;

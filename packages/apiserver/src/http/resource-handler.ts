@@ -20,7 +20,9 @@ import { getScale, updateScale } from "../registry/scale.ts";
 import { isTrue, Watcher, watchRequest } from "../registry/watch.ts";
 import type { Subresource, WriteOptions, Written } from "../registry/write.ts";
 import { create, strictDecodingError, update } from "../registry/write.ts";
+import type { Entry } from "../storage/entry.ts";
 import type { Store } from "../storage/store.ts";
+import { Pieces, timeInTurn } from "../turn.ts";
 import { parseJson, parseYaml, readObject } from "./body.ts";
 import type { ProtobufDecoder } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
@@ -145,6 +147,7 @@ async function serveCollection(
   requireVerb(kind, watch ? "watch" : "list");
   const selection = selectionOf(kind, path.namespace, "", query);
   const render = renderer(exchange, kind, server.now());
+  await timeInTurn();
   if (!watch) {
     await sendList(exchange, await list(store, kind, selection, query), render);
     return;
@@ -394,18 +397,24 @@ async function deleteCollection(
   const entries = (bucket.list({ namespace: selection.namespace }) ?? []).filter((entry) =>
     selects(selection, bucket, entry),
   );
-  for (let index = 0; index < entries.length; index += 200) {
-    await Promise.all(
-      entries.slice(index, index + 200).map(async (entry) => {
-        try {
-          await remove(store, kind, entry.namespace, entry.name, { ...options, uid: entry.uid }, context);
-        } catch (error) {
-          // Gone, or another of that name by now: what was asked for is done.
-          if (!(error instanceof ApiError) || (error.reason !== "NotFound" && error.reason !== "Conflict")) throw error;
-        }
-      }),
-    );
+  const removeOne = async (entry: Entry): Promise<void> => {
+    try {
+      await remove(store, kind, entry.namespace, entry.name, { ...options, uid: entry.uid }, context);
+    } catch (error) {
+      // Gone, or another of that name by now: what was asked for is done.
+      if (!(error instanceof ApiError) || (error.reason !== "NotFound" && error.reason !== "Conflict")) throw error;
+    }
+  };
+  const pieces = new Pieces();
+  let underWay: Promise<void>[] = [];
+  for (const entry of entries) {
+    underWay.push(removeOne(entry));
+    if (!pieces.isOver) continue;
+    await Promise.all(underWay);
+    underWay = [];
+    pieces.begin();
   }
+  await Promise.all(underWay);
   const render = renderer(exchange, kind, server.now());
   const result = { entries, resourceVersion: store.resourceVersion, continueToken: undefined, remaining: undefined };
   await sendList(exchange, result, render);

@@ -4,15 +4,17 @@ import type { Renderer } from "../registry/render.ts";
 import type { WatchSink } from "../registry/watch.ts";
 import type { Exchange, Response } from "./exchange.ts";
 import { sendBytes } from "./exchange.ts";
+import { nextTurn, Pieces } from "../turn.ts";
 
-/** Lists above this are written in slices, so that others have the event loop in between. */
-const sliceBytes = 256 << 10;
+/** Lists above this are written in pieces, and so are those whose making takes long. */
+const pieceBytes = 256 << 10;
 
 function chunk(entries: readonly Entry[], from: number, renderer: Renderer): { bytes: Buffer; next: number } {
   const parts: Buffer[] = [];
   let size = 0;
   let next = from;
-  while (next < entries.length && size < sliceBytes) {
+  const pieces = new Pieces();
+  while (next < entries.length && size < pieceBytes && !pieces.isOver) {
     if (next > 0) parts.push(comma);
     const item = renderer.item(entries[next++]!);
     parts.push(item);
@@ -23,7 +25,7 @@ function chunk(entries: readonly Entry[], from: number, renderer: Renderer): { b
 
 const comma = Buffer.from(",");
 
-/** Writes a list as it was chosen; a large one in slices at the client's pace. */
+/** Writes a list as it was chosen; a large one in pieces at the client's pace. */
 export async function sendList(exchange: Exchange, result: ListResult, renderer: Renderer): Promise<void> {
   const metadata: Record<string, unknown> = { resourceVersion: String(result.resourceVersion) };
   if (result.continueToken !== undefined) metadata["continue"] = result.continueToken;
@@ -42,7 +44,7 @@ export async function sendList(exchange: Exchange, result: ListResult, renderer:
   for (;;) {
     const more = response.write(bytes);
     if (next === entries.length) break;
-    if (more) await new Promise((resolve) => setImmediate(resolve));
+    if (more) await nextTurn();
     else await drained(response);
     if (response.destroyed) return;
     ({ bytes, next } = chunk(entries, next, renderer));

@@ -7,6 +7,7 @@ import { parseResourceVersion, waitForResourceVersion } from "./list.ts";
 import type { Renderer } from "./render.ts";
 import type { Selection } from "./selection.ts";
 import { selects, triggerOf } from "./selection.ts";
+import { Pieces } from "../turn.ts";
 
 /** Where the frames of a watch go: an HTTP response, or a WebSocket. */
 export interface WatchSink {
@@ -30,7 +31,7 @@ export interface WatchRequest {
 const initialEventsEnd = { "k8s.io/initial-events-end": "true" };
 /** A client that leaves more than this unread is cut off; it will list and watch again. */
 const largestBacklogBytes = 16 << 20;
-const bytesPerSlice = 256 << 10;
+const pieceBytes = 256 << 10;
 const bookmarkMilliseconds = 60_000;
 
 /** Reads and checks a watch's parameters; waits for a resource version in the near future where the rules say so. */
@@ -79,9 +80,8 @@ function parseTimeout(text: string | null): number {
 /** Frames that watchers share: kept until all that have heard of a commit have written it. */
 const shared = new Map<Entry, Map<string, Buffer>>();
 
-/** Watchers with events to write. Many of them are served in slices, so that the event loop is not held. */
+/** Watchers with events to write. Many of them are served in pieces, so that the event loop is not held. */
 const flushing = new Set<Watcher>();
-const sliceMilliseconds = 4;
 let flushScheduled = false;
 
 function scheduleFlush(watcher: Watcher): void {
@@ -92,11 +92,11 @@ function scheduleFlush(watcher: Watcher): void {
 }
 
 function flushSlice(): void {
-  const end = performance.now() + sliceMilliseconds;
+  const pieces = new Pieces();
   for (const watcher of flushing) {
     flushing.delete(watcher);
     watcher.flush();
-    if (flushing.size > 0 && performance.now() > end) {
+    if (flushing.size > 0 && pieces.isOver) {
       setImmediate(flushSlice);
       return;
     }
@@ -186,7 +186,8 @@ export class Watcher {
     while (more && this.initialNext < this.initial.length) {
       const frames: Buffer[] = [];
       let size = 0;
-      while (size < bytesPerSlice && this.initialNext < this.initial.length) {
+      const pieces = new Pieces();
+      while (size < pieceBytes && !pieces.isOver && this.initialNext < this.initial.length) {
         const entry = this.initial[this.initialNext++]!;
         const bytes = frame("ADDED", this.renderer.event(entry, entry.resourceVersion, this.takeFirst()));
         frames.push(bytes);
@@ -194,7 +195,7 @@ export class Watcher {
       }
       more = this.sink.write(frames.length === 1 ? frames[0]! : Buffer.concat(frames));
       if (more && this.initialNext < this.initial.length) {
-        // Lets others have the event loop between slices.
+        // Lets others have the event loop in between.
         setImmediate(() => this.continueInitial());
         return;
       }

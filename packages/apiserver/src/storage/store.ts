@@ -2,10 +2,11 @@ import { insufficientStorage, type KubernetesObject } from "@berth/machinery";
 import { Bucket } from "./bucket.ts";
 import type { Entry, StoreEvent } from "./entry.ts";
 import { entryOf, keyOf, parseEntry } from "./entry.ts";
+import { nextTick, nextTurn, Pieces } from "../turn.ts";
 import { NoSpaceError, type Journal, type JournalWrite } from "./journal.ts";
 
 /** Largest batch: what is published in one go must not hold the event loop. */
-const largestBatch = 256;
+const largestBatch = 64;
 
 interface Pending {
   bucket: Bucket;
@@ -17,6 +18,19 @@ interface Pending {
 
 /** Hears of every commit, bucket by bucket, before the writes are acknowledged. */
 export type Observer = (bucket: Bucket, events: readonly StoreEvent[]) => void;
+
+/** In order; what follows an acknowledgement (an answer is written) is given its time, and then others theirs. */
+async function acknowledge(batch: readonly Pending[]): Promise<void> {
+  const pieces = new Pieces();
+  for (const { resolve, event } of batch) {
+    if (pieces.isOver) {
+      await nextTurn();
+      pieces.begin();
+    }
+    resolve(event.entry);
+    await nextTick();
+  }
+}
 
 /** A write that could not be made durable; nothing of it is visible. */
 export class StoreWriteError extends Error {}
@@ -211,7 +225,7 @@ export class Store {
       bucket.publish(events);
       for (const observer of this.observers) observer(bucket, events);
     }
-    for (const item of batch) item.resolve(item.event.entry);
+    void acknowledge(batch);
   }
 
   /** Resolves when all writes accepted so far are durable and visible, or were refused. */
