@@ -1,8 +1,13 @@
 /** `sbatch --test-only`, what can never run, and expected starts. */
+import { loadKubeconfig } from "@berth/client";
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync, statSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { get } from "node:https";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import { startCluster } from "../support/berth.ts";
 import { ended, sbatch, small, squeueField, waitForState, writeScript } from "../support/jobs.ts";
@@ -66,6 +71,65 @@ test("squeue --start and berth explain tell the same start, soon after submissio
   const { stdout } = await cluster.berth(["explain", String(behind)]);
   assert.ok(stdout.includes(start.split("T")[1]!), `${start}: ${stdout}`);
 });
+
+test(
+  "the error of expected starts is recorded and told, in words, figures and metrics",
+  { timeout: 90_000 },
+  async () => {
+    await using cluster = await startCluster();
+    const words = (command: string): string[] => [
+      "-t",
+      "10",
+      "-c",
+      String(cores),
+      "--mem=50M",
+      "-o",
+      "/dev/null",
+      "--wrap",
+      command,
+    ];
+    await waitForState(cluster, await sbatch(cluster, words("sleep 3")), "RUNNING");
+    const waiter = await sbatch(cluster, words("true"));
+    const told = await waitFor("the start to be told", async () => {
+      const start = await squeueField(cluster, waiter, "%S");
+      return start === undefined || start === "N/A" ? undefined : start;
+    });
+    const scheduled = await cluster.berth(["squeue", "--start", "-h", "-j", String(waiter), "-o", "%S %Y %r"]);
+    assert.match(scheduled.stdout, /^\S+ node-1 Resources\n$/);
+    const [row] = await ended(cluster, [waiter], ["Start"]);
+    const error = (Date.parse(row!.Start!) - Date.parse(told)) / 1000;
+    assert.ok(error < -500, "it was told the holder's whole wall time, and began when that ended");
+    const { stdout } = await cluster.berth(["history", "--estimates", "-o", "json"]);
+    const { items } = JSON.parse(stdout) as {
+      items: {
+        jobs: number;
+        late: number;
+        leadFromSeconds?: number;
+        first: { medianSeconds: number; p90Seconds: number };
+      }[];
+    };
+    assert.deepEqual(
+      items.map(({ jobs, late, leadFromSeconds }) => [jobs, late, leadFromSeconds]),
+      [
+        [1, 0, undefined],
+        [1, 0, 600],
+      ],
+    );
+    assert.ok(Math.abs(items[0]!.first.medianSeconds - error) <= 2, `${items[0]!.first.medianSeconds} ${error}`);
+    assert.equal(items[0]!.first.p90Seconds, -items[0]!.first.medianSeconds);
+    assert.match(
+      (await cluster.berth(["status"])).stdout,
+      /expected starts of the last day: .* earlier than first told/,
+    );
+    assert.match((await cluster.berth(["history", "--estimates"])).stdout, /TOLD AHEAD +JOBS +MEDIAN/);
+    const { connection } = loadKubeconfig({ path: join(cluster.data, "admin.kubeconfig") });
+    const headers = { authorization: `Bearer ${connection.token as string}` };
+    const answer = get(`${connection.server}/metrics`, { ca: connection.ca, headers });
+    const [response] = (await once(answer, "response")) as [IncomingMessage];
+    const metrics = await text(response);
+    assert.match(metrics, /^berth_start_estimate_jobs\{lead="600-3600"\} 1$/m);
+  },
+);
 
 test("files are the submitter's by mask and name; one that cannot be opened is 0:53", { timeout: 90_000 }, async () => {
   await using cluster = await startCluster();

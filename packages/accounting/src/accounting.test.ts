@@ -174,7 +174,7 @@ test(
     await accounting.record([row(), row({ workloadUid: "u2", user: "bob", jobId: 43 })]);
     const route = accountingRoute(accounting);
     const ask = async (name: string, groups: string[], query: string): Promise<[number, unknown]> => {
-      const { status, body } = await route({ user: { name, groups }, query: new URLSearchParams(query) });
+      const { status, body } = await route({ user: { name, groups }, below: "", query: new URLSearchParams(query) });
       const { items, message } = body as { items?: AttemptRow[]; message?: string };
       return [status, message ?? items?.map((found) => found.jobId)];
     };

@@ -1,4 +1,5 @@
 /** One ended attempt: what accounting keeps of it for good. */
+import type { ToldStart } from "./start-errors.ts";
 
 export interface AttemptRow {
   /** The key: a second row of the same attempt is not written. */
@@ -105,6 +106,11 @@ export interface Accounting {
   query(filter: AttemptFilter): Promise<AttemptRow[]>;
   usage(window: { since: string; until: string }): Promise<UsageRow[]>;
   /**
+   * Jobs that ended since then and had been told when they would start, the newest ends first. Not of arrays, whose elements are
+   * told nothing of their own, nor of attempts after the first.
+   */
+  toldStarts(filter: { since: string; users?: readonly string[]; limit?: number }): Promise<ToldStart[]>;
+  /**
    * Attempts that were recorded after the row `sequence` (0: after none) and ended at or after `since` (seconds since 1970), in the
    * order in which they were recorded, at most `limit`.
    */
@@ -115,4 +121,4 @@ export interface Accounting {
 }
 
 /** The part that readers get. */
-export type AccountingReader = Pick<Accounting, "query" | "usage" | "close">;
+export type AccountingReader = Pick<Accounting, "query" | "usage" | "toldStarts" | "close">;

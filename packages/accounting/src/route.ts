@@ -1,8 +1,11 @@
-/** `GET /berth/v1/accounting`: accounting through the API, so that clients need no file. */
+/** `GET /berth/v1/accounting` and `…/estimates`: accounting through the API, so that clients need no file. */
 import type { AccountingReader, AttemptFilter } from "./attempt-row.ts";
+import { startErrors } from "./start-errors.ts";
 
 export interface AccountingRequest {
   user: { name: string; groups: readonly string[] };
+  /** What stands behind the route's own path: empty, or `/estimates`. */
+  below: string;
   query: URLSearchParams;
 }
 
@@ -81,25 +84,47 @@ function filterOf(query: URLSearchParams): AttemptFilter {
   };
 }
 
+const dayMs = 86_400_000;
+
+/** Of `/estimates`: `since` (default a day ago) and `user`. */
+function estimatesOf(query: URLSearchParams): AttemptFilter {
+  for (const name of query.keys()) {
+    if (name !== "since" && name !== "user") throw new Error(`unknown parameter ${name}; known are since, user`);
+  }
+  return { since: timeOf(query, "since"), users: valuesOf(query, "user") };
+}
+
 /**
  * The handler of the route: `{"items": AttemptRow[]}`, newest end first. Whoever is no operator sees own rows only; asking for
- * another user's is refused (403).
+ * another user's is refused (403). Below it, `/estimates` answers `{"items": StartErrors[]}`: of all jobs, since it names nobody's,
+ * or of one user's.
  */
 export function accountingRoute(reader: AccountingReader): (request: AccountingRequest) => Promise<AccountingAnswer> {
-  return async ({ user, query }) => {
+  const refusalOf = (
+    user: AccountingRequest["user"],
+    users: readonly string[] | undefined,
+  ): AccountingAnswer | undefined => {
+    if (user.groups.some((group) => operatorGroups.has(group))) return undefined;
+    const other = users?.find((name) => name !== user.name);
+    if (other === undefined) return undefined;
+    return failure(403, "Forbidden", `${user.name} may not read the accounting of ${other}`);
+  };
+  return async ({ user, below, query }) => {
+    if (below !== "" && below !== "/estimates") return failure(404, "NotFound", `accounting has no ${below}`);
     let filter: AttemptFilter;
     try {
-      filter = filterOf(query);
+      filter = below === "" ? filterOf(query) : estimatesOf(query);
     } catch (error) {
       return failure(400, "BadRequest", (error as Error).message);
     }
-    if (!user.groups.some((group) => operatorGroups.has(group))) {
-      const other = filter.users?.find((name) => name !== user.name);
-      if (other !== undefined) {
-        return failure(403, "Forbidden", `${user.name} may not read the accounting of ${other}`);
-      }
-      filter = { ...filter, users: [user.name] };
+    const refusal = refusalOf(user, filter.users);
+    if (refusal !== undefined) return refusal;
+    if (below === "/estimates") {
+      const since = filter.since ?? new Date(Date.now() - dayMs).toISOString();
+      return { status: 200, body: { items: startErrors(await reader.toldStarts({ since, users: filter.users })) } };
     }
-    return { status: 200, body: { items: await reader.query(filter) } };
+    const isOperator = user.groups.some((group) => operatorGroups.has(group));
+    const allowed = isOperator ? filter : { ...filter, users: [user.name] };
+    return { status: 200, body: { items: await reader.query(allowed) } };
   };
 }

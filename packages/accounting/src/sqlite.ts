@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { Accounting, AccountingReader, AttemptFilter, AttemptRow, UsageRow } from "./attempt-row.ts";
 import { isReadable, migrate } from "./schema.ts";
+import type { ToldStart } from "./start-errors.ts";
 import { holdsTask, selectOf } from "./sqlite-query.ts";
 import { insertStatement, rowOf, toSeconds, usageColumns, usageEntryOf, valuesOf } from "./sqlite-rows.ts";
 
@@ -27,6 +28,23 @@ function usage(database: DatabaseSync, window: { since: string; until: string })
   return statement
     .all(toSeconds(window.since), toSeconds(window.until))
     .map((row) => Object.assign({} as UsageRow, row));
+}
+
+/** More are not looked at: the newest ones say how it is now. */
+const mostTold = 5000;
+
+function toldStarts(database: DatabaseSync, filter: Parameters<Accounting["toldStarts"]>[0]): ToldStart[] {
+  const { since, users = [], limit = mostTold } = filter;
+  const ofUsers = users.length === 0 ? "" : `AND user IN (${users.map(() => "?").join(", ")})`;
+  return database
+    .prepare(
+      `SELECT submit_time AS submitTime, start_time AS startTime, first_expected_start AS firstExpectedStart,
+         coalesce(last_expected_start, first_expected_start) AS lastExpectedStart
+       FROM attempts WHERE end_time >= ? AND start_time IS NOT NULL AND first_expected_start IS NOT NULL
+         AND array_job_id IS NULL AND attempt = 1 ${ofUsers} ORDER BY end_time DESC LIMIT ?`,
+    )
+    .all(toSeconds(since), ...users, limit)
+    .map((row) => Object.assign({} as ToldStart, row));
 }
 
 /** Each transaction waits for the disk, and its process with it: rows that come thick are written together. */
@@ -94,6 +112,7 @@ export function openAccounting(path: string): Accounting {
     },
     query: (filter) => Promise.resolve().then(() => query(database, filter)),
     usage: (window) => Promise.resolve().then(() => usage(database, window)),
+    toldStarts: (filter) => Promise.resolve().then(() => toldStarts(database, filter)),
     recordedAfter: (after, since, limit) =>
       Promise.resolve().then(() => recorded.all(after, since, limit).map(usageEntryOf)),
     lastSequence: () => Promise.resolve(sequence),
@@ -129,6 +148,7 @@ export function openAccountingReader(path: string): AccountingReader {
   return {
     query: (filter) => answer((found) => query(found, filter)),
     usage: (window) => answer((found) => usage(found, window)),
+    toldStarts: (filter) => answer((found) => toldStarts(found, filter)),
     close() {
       opened?.close();
       opened = undefined;

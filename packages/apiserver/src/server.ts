@@ -66,6 +66,8 @@ export interface ApiServerOptions {
     seenWhollyBy: { group: string; resource: string };
   };
   extraRoutes?: readonly ExtraRoute[];
+  /** More lines of `/metrics`, each ended. */
+  extraMetrics?: () => Promise<string>;
   log?: Log;
   /** Closes the server. */
   signal?: AbortSignal;
@@ -188,6 +190,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     discovery,
     authenticator,
     extraRoutes: options.extraRoutes ?? [],
+    extraMetrics: options.extraMetrics,
     openapi: (exchange: Exchange) => openapi.serve(exchange),
     version: versionInfo(),
     address: url.replace("https://", ""),

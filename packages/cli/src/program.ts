@@ -106,12 +106,13 @@ function berthProgram(done: (exitCode: number) => void): Command {
   command(
     "history",
     "jobs that have ended, newest first",
-    "  berth history\n  berth history --since 2026-11-01 -o json",
+    "  berth history\n  berth history --since 2026-11-01 -o json\n  berth history --estimates --all",
   )
     .option("-n, --limit <number>", "at most this many", "20")
     .option("--since <time>", "only those that ended after this time (2026-11-22 or 2026-11-22T14:05:00)")
     .option("--state <states>", "only these final states, such as Failed,TimedOut")
     .option("-a, --all", "of all users, where you may read them")
+    .option("--estimates", "how far jobs began from when they were told: of the last day, or since --since")
     .addOption(output())
     .action(async (options) => done(await (await import("./commands/history.ts")).history(options)));
   command("cancel", "end jobs, running or waiting", "  berth cancel 42\n  berth cancel 42_7 43_[1-5]")

@@ -1,5 +1,11 @@
 /** The process `apiserver`: the Kubernetes API of an embedded cluster, with Berth's routes. */
-import { accountingRoute, openAccountingReader } from "@berth/accounting";
+import {
+  accountingRoute,
+  openAccountingReader,
+  startErrorMetrics,
+  startErrors,
+  type AccountingReader,
+} from "@berth/accounting";
 import { ensureToken, startApiServer, type ExtraRoute } from "@berth/apiserver";
 import { createClient, loadKubeconfig, type Client } from "@berth/client";
 import { LocalUsers } from "@berth/identity";
@@ -25,14 +31,15 @@ export async function runApiserver(settings: RoleSettings, log: Log, signal: Abo
   for (const holder of Object.values(holders)) ensureToken(tokens, { user: holder.user, groups: [...holder.groups] });
   const reader = openAccountingReader(join(data, "accounting.db"));
   const answer = accountingRoute(reader);
+  const prefix = "/berth/v1/accounting";
   const routes: ExtraRoute[] = [
     {
       method: "GET",
-      prefix: "/berth/v1/accounting",
-      handler: ({ query }, identity) =>
+      prefix,
+      handler: ({ path, query }, identity) =>
         identity === undefined
           ? { status: 401, body: unauthorized }
-          : answer({ user: { name: identity.name, groups: identity.groups }, query }),
+          : answer({ user: { name: identity.name, groups: identity.groups }, below: path.slice(prefix.length), query }),
     },
   ];
   if (settings.loginDirectory !== undefined) {
@@ -60,6 +67,7 @@ export async function runApiserver(settings: RoleSettings, log: Log, signal: Abo
     questionDefinitions,
     views: viewDefinitions,
     extraRoutes: routes,
+    extraMetrics: startErrorsOf(reader),
     log,
     signal,
   });
@@ -69,6 +77,22 @@ export async function runApiserver(settings: RoleSettings, log: Log, signal: Abo
       await server.close();
       reader.close();
     },
+  };
+}
+
+/** Figures are worked out anew only so often, however often they are asked for. */
+const metricsAgeMs = 60_000;
+
+function startErrorsOf(reader: AccountingReader): () => Promise<string> {
+  let text = "";
+  let until = -Infinity;
+  return async () => {
+    if (performance.now() > until) {
+      until = performance.now() + metricsAgeMs;
+      const since = new Date(Date.now() - 86_400_000).toISOString();
+      text = startErrorMetrics(startErrors(await reader.toldStarts({ since })));
+    }
+    return text;
   };
 }
 

@@ -33,7 +33,7 @@ function nameOf({ jobId, arrayJobId, arrayTaskId }: JobRow): string {
   return arrayTaskId === undefined ? `${arrayJobId ?? jobId}` : `${arrayJobId}-${arrayTaskId}`;
 }
 
-/** A row as a QueueView. */
+/** A row as a QueueView, which is sent as JSON: what is undefined in it is not there. */
 export function viewOfRow(row: JobRow, facts: ViewFacts): QueueView {
   const isPending = row.state === "PENDING";
   const spec: QueueViewSpec = {
@@ -86,14 +86,14 @@ export function viewOfRow(row: JobRow, facts: ViewFacts): QueueView {
   return {
     apiVersion,
     kind: "QueueView",
-    metadata: present({ name: nameOf(row), creationTimestamp: time(row.submitTime) }),
-    spec: present(spec),
-    status: present(status),
+    metadata: { name: nameOf(row), creationTimestamp: time(row.submitTime) },
+    spec,
+    status,
   };
 }
 
 function submissionOf(row: JobRow): QueueViewSpec["submission"] {
-  return present({
+  return {
     workingDirectory: row.workingDirectory,
     command: row.command,
     comment: row.comment,
@@ -105,7 +105,7 @@ function submissionOf(row: JobRow): QueueViewSpec["submission"] {
     requiredNodes: row.requiredNodes,
     excludedNodes: row.excludedNodes,
     requeue: row.requeue,
-  });
+  };
 }
 
 /** A QueueView as a row; undefined of one that only counts what is withheld. */

@@ -31,6 +31,8 @@ export interface Dispatcher {
   discovery: Discovery;
   authenticator: Authenticator;
   extraRoutes: readonly ExtraRoute[];
+  /** More lines of `/metrics`, each ended. */
+  extraMetrics: (() => Promise<string>) | undefined;
   /** Answers `/openapi/…`; false: no such document. */
   openapi: (exchange: Exchange) => boolean;
   version: Record<string, string>;
@@ -70,7 +72,7 @@ export async function dispatch(dispatcher: Dispatcher, request: Request, respons
       identify(dispatcher, exchange);
       if (path !== undefined) label = path.subresource === "" ? path.resource : `${path.resource}/${path.subresource}`;
       authorize(dispatcher.resources.allows, exchange.identity, access);
-      if (path === undefined) serveOther(dispatcher, exchange);
+      if (path === undefined) await serveOther(dispatcher, exchange);
       else await serveResource(dispatcher.resources, exchange, path);
     }
   } catch (error) {
@@ -154,7 +156,7 @@ async function serveExtra(dispatcher: Dispatcher, exchange: Exchange, route: Ext
   sendJson(exchange, answer.status, answer.body);
 }
 
-function serveOther(dispatcher: Dispatcher, exchange: Exchange): void {
+async function serveOther(dispatcher: Dispatcher, exchange: Exchange): Promise<void> {
   const { path } = exchange;
   if (path.startsWith("/berth/") && exchange.identity === anonymous) throw unauthorized();
   if (exchange.method !== "GET" && exchange.method !== "HEAD") throw pathNotFound();
@@ -189,7 +191,8 @@ function serveOther(dispatcher: Dispatcher, exchange: Exchange): void {
       return;
     case "/metrics": {
       const { metrics, store, registry } = dispatcher.resources;
-      sendBytes(exchange, 200, Buffer.from(metrics.print(store, registry)), "text/plain; version=0.0.4");
+      const text = metrics.print(store, registry) + ((await dispatcher.extraMetrics?.()) ?? "");
+      sendBytes(exchange, 200, Buffer.from(text), "text/plain; version=0.0.4");
       return;
     }
     default:

@@ -4,6 +4,7 @@ import { userInfo } from "node:os";
 import { attemptName, readAttempts } from "../accounting.ts";
 import { CommandError } from "../command-error.ts";
 import { connect } from "../connect.ts";
+import { readStartErrors, startErrorColumns } from "../start-errors.ts";
 import { paint, printRows, type OutputFormat, type TableColumn } from "../table.ts";
 import { formatBytes, formatDuration, formatTime } from "../times.ts";
 
@@ -12,6 +13,7 @@ export interface HistoryOptions {
   since?: string;
   state?: string;
   all?: boolean;
+  estimates?: boolean;
   output?: OutputFormat;
 }
 
@@ -46,6 +48,19 @@ export async function history(options: HistoryOptions): Promise<number> {
   const since = options.since === undefined ? undefined : Date.parse(options.since);
   if (since !== undefined && Number.isNaN(since))
     throw new CommandError(`--since ${options.since} is not a time like 2026-11-22 or 2026-11-22T14:05:00`);
+  if (options.estimates === true) {
+    // Figures name nobody, so those of all jobs are told to everybody.
+    const query = {
+      ...(since === undefined ? {} : { since: new Date(since).toISOString() }),
+      ...(options.all === true ? {} : { user: userInfo().username }),
+    };
+    const errors = await readStartErrors(await connect(), query);
+    await printRows(startErrorColumns, errors, options.output, { items: errors });
+    const isTable = options.output === undefined || options.output === "wide";
+    if (isTable && errors.length === 0)
+      process.stdout.write("no job that ended in this time was told a start: --since goes back further\n");
+    return 0;
+  }
   const rows = await readAttempts(await connect(), {
     limit: Number(options.limit),
     user: options.all === true ? undefined : [userInfo().username],

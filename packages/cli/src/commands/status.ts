@@ -8,6 +8,7 @@ import { connect, readJson } from "../connect.ts";
 import { listWorkloads } from "../jobs.ts";
 import { storeTrouble } from "../store-trouble.ts";
 import { queuedJobs } from "../queued-jobs.ts";
+import { readStartErrors, startErrorSentence } from "../start-errors.ts";
 import { formatData, formatTable, paint, type OutputFormat } from "../table.ts";
 import { formatBytes, formatDuration } from "../times.ts";
 import { countsOf } from "../workload-counts.ts";
@@ -55,6 +56,8 @@ export async function status(options: { output?: OutputFormat }): Promise<number
     listWorkloads(cluster),
   ]);
   const groups = groupsOf(nodes.items);
+  const startErrors = await readStartErrors(cluster).catch(() => []);
+  const estimates = startErrorSentence(startErrors);
   const byQueue = Map.groupBy(workloads, queueOf);
   // Who may not see the Workloads of others is told of them by the scheduler.
   const rows = cluster.namespace === undefined ? undefined : await queuedJobs(cluster, Math.floor(Date.now() / 1000));
@@ -70,7 +73,16 @@ export async function status(options: { output?: OutputFormat }): Promise<number
     (endpoint?.processes ?? []).every(({ ready }) => ready);
   if (options.output === "json" || options.output === "yaml") {
     const trouble = store === undefined ? {} : { trouble: store };
-    const report = { healthy, ...trouble, server: client.server, data, ...endpoint, nodes: groups, queues: lengths };
+    const report = {
+      healthy,
+      ...trouble,
+      server: client.server,
+      data,
+      ...endpoint,
+      nodes: groups,
+      queues: lengths,
+      startErrors,
+    };
     process.stdout.write(await formatData(report, options.output));
     return healthy ? 0 : 1;
   }
@@ -87,6 +99,7 @@ export async function status(options: { output?: OutputFormat }): Promise<number
     lines.push(
       `  ${group.nodes === 1 ? "1 node" : `${group.nodes} nodes`}, driver ${group.driver}: ${group.ready === group.nodes ? "ready" : paint("red", `${group.ready} ready`)}, ${group.cpus} cpus, ${formatBytes(group.memoryBytes)}`,
     );
+  if (estimates !== undefined) lines.push(`  expected starts of the last day: ${estimates}`);
   for (const note of endpoint?.notes ?? []) lines.push(`  ${paint("yellow", "note:")} ${note}`);
   process.stdout.write(`${lines.join("\n")}\n`);
   process.stdout.write(
