@@ -3,7 +3,7 @@
 const labelWidth = 10;
 
 /** How wide lines may be: the terminal, within what is pleasant to read; 100 where there is none. */
-export function lineWidth(): number {
+function lineWidth(): number {
   return Math.min(120, Math.max(60, process.stdout.columns ?? 100));
 }
 

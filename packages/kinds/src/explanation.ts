@@ -19,7 +19,7 @@ import {
  * `Reserved`: it holds a reservation, which is delayed by nothing that is started before it. `Forecast`: by playing the plan onwards.
  * `Earliest`: what running and reserved jobs leave free, without a look at the others before it; it may come later.
  */
-export const expectationBases = ["Reserved", "Forecast", "Earliest"] as const;
+const expectationBases = ["Reserved", "Forecast", "Earliest"] as const;
 
 export interface ExpectedStart {
   /** RFC 3339. */

@@ -40,7 +40,7 @@ export class FairShares {
 }
 
 /** Rows of the tree, depth first, with their depth and their part of all usage. */
-export function fairShareViews(rows: readonly FairShareRow[]): FairShare[] {
+function fairShareViews(rows: readonly FairShareRow[]): FairShare[] {
   const depths = new Map<string, number>();
   const whole = rows[0]?.billingSeconds ?? 0;
   return rows.map((row): FairShare => {

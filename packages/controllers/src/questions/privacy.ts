@@ -8,7 +8,7 @@ type Asker = InquirySpec["asker"];
 const operatorGroups: ReadonlySet<string> = new Set(["system:masters", "berth:operators", "berth:controllers"]);
 
 /** What one who asks may know: `Whole`, what the Workload itself says; `Listed`, who and what size and state; `Counted`, that it is there. */
-export type Knowledge = "Whole" | "Listed" | "Counted";
+type Knowledge = "Whole" | "Listed" | "Counted";
 
 export interface Privacy {
   /** Of the jobs of this user in this account. */
