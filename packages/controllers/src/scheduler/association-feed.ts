@@ -2,7 +2,7 @@
 import { isReason } from "@berth/client";
 import type { Account, Limits, Membership, QualityOfService } from "@berth/kinds";
 import { accountInput, accountProblems, accounts, membershipInput, qualityOfServiceInput } from "@berth/kinds";
-import type { ClusterState } from "@berth/scheduling";
+import { type ClusterState, SchedulingError } from "@berth/scheduling";
 import { type Context, timestamp } from "../context.ts";
 import type { Stores } from "../stores.ts";
 import { condition } from "../workload/status.ts";
@@ -61,9 +61,21 @@ export class AssociationFeed {
     this.#hasLimits = undefined;
   }
 
+  /** What the core cannot take as it stands is left as it was, and said; nobody else suffers by it. */
+  tell(what: string, put: () => void): void {
+    try {
+      put();
+    } catch (error) {
+      if (!(error instanceof SchedulingError)) throw error;
+      this.#context.log("error", `${what} cannot be used as it stands: ${error.message}`);
+    }
+  }
+
   putQualityOfService(qos: QualityOfService): void {
     this.limitsChanged();
-    this.#core.putQualityOfService(qualityOfServiceInput(qos, this.#resources));
+    this.tell(`quality of service ${qos.metadata.name}`, () =>
+      this.#core.putQualityOfService(qualityOfServiceInput(qos, this.#resources)),
+    );
   }
 
   removeQualityOfService(name: string): void {
@@ -73,7 +85,9 @@ export class AssociationFeed {
 
   putMembership(membership: Membership): void {
     this.limitsChanged();
-    this.#core.putMembership(membershipInput(membership, this.#resources));
+    this.tell(`membership ${membership.metadata.name}`, () =>
+      this.#core.putMembership(membershipInput(membership, this.#resources)),
+    );
   }
 
   removeMembership({ spec }: Membership): void {
@@ -106,7 +120,7 @@ export class AssociationFeed {
       this.#told.delete(name);
       this.#core.removeAccount(name);
     }
-    for (const input of changed) this.#core.putAccount(input);
+    for (const input of changed) this.tell(`account ${input.name}`, () => this.#core.putAccount(input));
     this.#problems = problems;
     for (const account of all) this.#tellOf(account);
   }

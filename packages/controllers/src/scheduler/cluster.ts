@@ -106,9 +106,8 @@ export class LiveCluster {
     this.#core = made.state;
     this.#decide = made.decide;
     this.#putSite();
-    for (const queue of this.#stores.queues.values())
-      this.#core.putQueue(queueInput(queue, this.#resources, this.site));
     this.associations.feed(this.#core, this.#resources);
+    for (const queue of this.#stores.queues.values()) this.#putQueue(queue);
     for (const pod of this.#stores.pods.values()) this.countForeign(pod, false);
     for (const node of this.#stores.nodes.values()) this.#put(node);
     this.reservations.feed(this.#core);
@@ -177,6 +176,11 @@ export class LiveCluster {
     this.#events.changed();
   }
 
+  #putQueue(queue: Queue): void {
+    const input = queueInput(queue, this.#resources, this.site);
+    this.associations.tell(`queue ${input.name}`, () => this.#core.putQueue(input));
+  }
+
   removeNode(name: string): void {
     this.#core.removeNode(name);
     this.reservations.nodesChanged();
@@ -185,7 +189,7 @@ export class LiveCluster {
 
   putQueue(queue: Queue): void {
     this.associations.limitsChanged();
-    this.#core.putQueue(queueInput(queue, this.#resources, this.site));
+    this.#putQueue(queue);
     this.#events.changed();
   }
 
@@ -199,8 +203,7 @@ export class LiveCluster {
     this.#core.setPolicy(policyInput(this.site));
     this.#putSite();
     // Queues take from the site what they do not say.
-    for (const queue of this.#stores.queues.values())
-      this.#core.putQueue(queueInput(queue, this.#resources, this.site));
+    for (const queue of this.#stores.queues.values()) this.#putQueue(queue);
     this.#events.changed();
   }
 

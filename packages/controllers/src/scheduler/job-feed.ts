@@ -78,10 +78,13 @@ export class JobFeed {
     if (!this.#cluster.core.has(id)) return;
     const [first, ...more] = tasks;
     const now = this.#cluster.now();
+    const end = this.#endOf(record, attempt);
+    // What an earlier leader had make room is as good as gone: nobody else need go for the same job.
+    const { preemption } = attempt;
     const allocation: Allocation = {
       ...placesOf(record, attempt),
       startTime: Math.min(now, Math.floor(attempt.createdAt / 1000)),
-      endTime: Math.max(now, this.#endOf(record, attempt)),
+      endTime: Math.max(now, preemption === undefined ? end : Math.min(end, now + preemption.graceSeconds)),
     };
     this.#cluster.core.startJob(id, allocation, taskIn(first!), more);
   }

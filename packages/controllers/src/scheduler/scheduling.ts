@@ -1,12 +1,13 @@
 /** Decides after each change, begins what is decided, and tells of what waits: the parts of scheduling put together. */
 import type { Membership, Node, Pod, QualityOfService, Queue, Reservation } from "@berth/kinds";
 import { isFinal, parseIndexList } from "@berth/kinds";
-import { type Decisions, explain, type Foresight, type Start, submitRefusal } from "@berth/scheduling";
+import { type Decisions, explain, type Foresight, type Preemption, type Start, submitRefusal } from "@berth/scheduling";
 import type { Context } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { Ledger } from "../model/ledger.ts";
 import {
   type Attempt,
+  attemptOfTask,
   currentAttempt,
   type EndedAttempt,
   noTask,
@@ -232,6 +233,7 @@ export class Scheduling implements LifeEvents {
     clearTimeout(this.#wakeTimer);
     const began = performance.now();
     const decisions = this.#cluster.decide();
+    for (const preemption of decisions.preemptions) this.#preempt(preemption);
     for (const start of decisions.starts) this.#begin(start);
     this.#report(decisions);
     this.#cluster.reservations.tell(this.#cluster.now());
@@ -252,6 +254,14 @@ export class Scheduling implements LifeEvents {
     const areMoving = (weights?.age ?? 0) > 0 || (weights?.fairShare ?? 0) > 0;
     if (!areMoving || this.#cluster.core.counts().pendingJobs === 0) return Infinity;
     return this.#cluster.now() + prioritySeconds;
+  }
+
+  /** Ends what has to make room, as if it had been cancelled; its end brings it back where the mode says so. */
+  #preempt({ job, task, by, mode, graceSeconds }: Preemption): void {
+    const record = this.#ledger.byJobId(job)?.record;
+    const attempt = record === undefined ? undefined : attemptOfTask(record, task ?? noTask);
+    if (record === undefined || attempt === undefined) return;
+    this.#life.preempt(record, attempt, { by, mode, graceSeconds });
   }
 
   #begin(start: Start): void {
