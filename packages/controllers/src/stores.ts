@@ -74,6 +74,7 @@ function slimOwnPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
 const keptAnnotations = [
   annotations.gate,
   annotations.gateOpenedAt,
+  annotations.gangSize,
   annotations.wallTimeSeconds,
   annotations.preempted,
   annotations.tasks,

@@ -30,6 +30,8 @@ export const annotations = {
   gate: `${group}/gate`,
   /** RFC 3339 time at which the gate was opened: when the wall time began. */
   gateOpenedAt: `${group}/gate-opened-at`,
+  /** On the pods of a gang: how many they are, for whoever finds them without having made them. */
+  gangSize: `${group}/gang-size`,
   /** On a namespace: whose it is. */
   owner: `${group}/owner`,
   /** On a Workload: `WHO TIME` asks for its end (scancel). TIME is RFC 3339. */

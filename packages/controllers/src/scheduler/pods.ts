@@ -100,7 +100,7 @@ function podOf(
   podSet: PodSet,
   index: number,
   node: string,
-  isGang: boolean,
+  gangSize: number,
   grant: PodGrant | null | undefined,
 ): Pod {
   const { workload, queue, task, attempt } = plan;
@@ -135,7 +135,7 @@ function podOf(
         ...defaults?.metadata?.annotations,
         ...template.metadata?.annotations,
         ...attemptAnnotations(plan),
-        ...(isGang ? { [annotations.gate]: "closed" } : {}),
+        ...(gangSize > 1 ? { [annotations.gate]: "closed", [annotations.gangSize]: String(gangSize) } : {}),
         ...(grant === null || grant === undefined ? {} : { [annotations.grant]: JSON.stringify(grant) }),
       },
       ownerReferences: [
@@ -192,7 +192,7 @@ export function plannedPods(plan: AttemptPlan): PlannedPod[] {
       name: attemptPodName({ workload: workload.metadata.name, task, podSet: podSet.name, index, attempt }),
       node,
       isDriver: podSet.role !== "Worker",
-      build: () => podOf(plan, podSet, index, node, total > 1, plan.grants?.[set]?.[index]),
+      build: () => podOf(plan, podSet, index, node, total, plan.grants?.[set]?.[index]),
     })),
   );
 }

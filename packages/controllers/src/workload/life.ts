@@ -272,8 +272,10 @@ export class AttemptLife {
     if (free.length > 0) this.#events.adopted(record, attempt, free);
     const driver = attempt.pods.find((entry) => entry.isDriver);
     const gates = new Set(attempt.pods.map(({ pod }) => pod?.metadata.annotations?.[annotations.gate]));
-    if (gates.has("closed") && !gates.has("open")) {
-      // Which of its pods were to come is not known; its driver's script has not begun.
+    const size = Number(pods[0]!.metadata.annotations?.[annotations.gangSize]);
+    const isWhole = pods.length === size && stopping === undefined;
+    if (gates.has("closed") && !gates.has("open") && !isWhole) {
+      // Where the rest of its pods was to go is not known; its driver's script has not begun.
       attempt.isSpent = true;
       this.#takeBack(record, attempt);
       return;
