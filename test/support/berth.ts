@@ -59,13 +59,18 @@ export interface TestCluster extends AsyncDisposable {
   up(): Promise<void>;
 }
 
-/** @param options.data the data folder, where it is not to be one of its own; it is left to the caller */
-export async function startCluster(options: { flags?: string[]; data?: string } = {}): Promise<TestCluster> {
+/**
+ * @param options.data the data folder, where it is not to be one of its own; it is left to the caller
+ * @param options.program the launcher, asked at each command; that of this repository by default
+ */
+export async function startCluster(
+  options: { flags?: string[]; data?: string; program?: () => string } = {},
+): Promise<TestCluster> {
   const directory = mkdtempSync(join(tmpdir(), "berth-test-"));
-  const { data = join(directory, "data") } = options;
+  const { data = join(directory, "data"), program = () => join(repository, "berth") } = options;
   const env = { BERTH_CONTEXT: data, XDG_STATE_HOME: join(directory, "state") };
   const berth: TestCluster["berth"] = (argv, more = {}) =>
-    run(join(repository, "berth"), argv, { cwd: directory, ...more, env: { ...env, ...more.env } });
+    run(program(), argv, { cwd: directory, ...more, env: { ...env, ...more.env } });
   const up = async (): Promise<void> => {
     const outcome = await berth(["up", "--data", data, "--detach", ...(options.flags ?? [])], { timeoutSeconds: 90 });
     if (outcome.code !== 0) throw new Error(`berth up failed with ${outcome.code}: ${outcome.stdout}${outcome.stderr}`);
