@@ -1,6 +1,6 @@
 /**
  * Benchmark of the scheduling core, one thread, no I/O but reading traces: `node --expose-gc bench/scheduling.ts [SECTION …]`
- * prints JSON. Sections: traces, live, arrays, tasks, conservative, memory; without any: all.
+ * prints JSON. Sections: traces, live, arrays, tasks, conservative, topology, memory; without any: all.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
@@ -189,6 +189,61 @@ function taskLoop(tasks: number, nodes: number, batch: number): object {
   };
 }
 
+/**
+ * The shape of Kueue's test of topology-aware scheduling: 1 block, 10 racks, 64 nodes a rack, gangs of 2 to 8 pods of which a
+ * pod is a third to two thirds of a node; all are there at the start, and each runs for its wall time.
+ */
+function topology(gangs: number, mode: "Required" | "Preferred" | "None"): object {
+  const state = cluster(0, { reservationDepth: 1 });
+  state.setTopology(["block", "rack"]);
+  for (let index = 0; index < 640; index += 1) {
+    state.putNode({
+      name: `node-${index}`,
+      capacity: [96_000, 384 * gigabyte, 110, 0],
+      nodeClass: "cpu",
+      state: "Up",
+      domains: { block: "b", rack: `r${Math.floor(index / 64)}` },
+    });
+  }
+  const random = generator(11);
+  for (let id = 0; id < gangs; id += 1) {
+    state.addJob({
+      id,
+      user: `user-${id % 30}`,
+      queues: ["standard"],
+      submitTime: 0,
+      podSets: [{ count: 2 + random(7), request: [32_000 * (1 + random(2)), gigabyte, 1] }],
+      wallTimeSeconds: 60 * (1 + random(10)),
+      ...(mode === "None" ? {} : { topology: { level: "rack", mode } }),
+    });
+  }
+  let decisions = 0;
+  let started = 0;
+  let end = 0;
+  const [milliseconds] = timed(() => {
+    const running = new Map<number, Start[]>();
+    let now = 0;
+    while (started < gangs) {
+      const { starts } = decide(state, now);
+      decisions += 1;
+      started += starts.length;
+      for (const start of starts) running.set(start.endTime, [...(running.get(start.endTime) ?? []), start]);
+      now = Math.min(...running.keys());
+      for (const { job } of running.get(now) ?? []) state.endJob(job, now, { ok: true });
+      running.delete(now);
+      end = now;
+    }
+  });
+  return {
+    gangs,
+    mode,
+    decisions,
+    millisecondsPerDecision: round(milliseconds / decisions),
+    gangsPerSecond: Math.round((gangs / milliseconds) * 1000),
+    makespanSeconds: end,
+  };
+}
+
 function memory(pending: number, classes: number): object {
   const kinds = shapes(classes);
   const collect = (globalThis as { gc?: () => void }).gc;
@@ -250,6 +305,7 @@ const sections: Record<string, () => unknown> = {
     taskLoop(300_000, 3000, 500),
   ],
   conservative: () => [600, 1200, 2500, 5000].map((pending) => live(pending, pending / 10, pending / 10, -1, 20)),
+  topology: () => (["None", "Preferred", "Required"] as const).map((mode) => topology(15_000, mode)),
   memory: () => [memory(12_500, 500), memory(50_000, 500), memory(200_000, 500)],
 };
 

@@ -7,7 +7,7 @@ import { type AnyObject, isReason, resources } from "@berth/client";
 import type { ResourceKey } from "@berth/machinery";
 import type { UsageEntry } from "@berth/accounting";
 import type { UsageCheckpoint } from "@berth/kinds";
-import { accounts, defaultHalfLifeSeconds, qualitiesOfService, queues, systemNamespace } from "@berth/kinds";
+import { accounts, defaultHalfLifeSeconds, qualitiesOfService, queues, systemNamespace, vectorOf } from "@berth/kinds";
 import { accrued, type ClusterState, decayOver } from "@berth/scheduling";
 import { type Context, seconds, timestamp } from "../context.ts";
 import type { Stores } from "../stores.ts";
@@ -111,7 +111,7 @@ export class UsageBook {
       for (const [user, { billingSeconds, resourceSeconds }] of users) {
         const whose =
           holder === "Account" ? { account: name, user } : holder === "Queue" ? { queue: name } : { qos: name };
-        const amounts = names.map((resource) => resourceSeconds[resource] ?? 0);
+        const amounts = vectorOf(resourceSeconds, names);
         core.setUsage({ ...whose, billingSeconds, resourceSeconds: amounts, asOf });
       }
     }
