@@ -294,6 +294,11 @@ export class AdvanceReservations {
       for (const run of node.runs) {
         for (const charge of run.charges) if (charge.node === node) timeline.add(now, run.end, charge.amounts, -1);
       }
+      for (const claim of this.#store.claims) {
+        for (const charge of claim.charges) {
+          if (charge.node === node) timeline.add(claim.start, claim.end, charge.amounts, -1);
+        }
+      }
       return timeline;
     };
     const nothing = capacity.map(() => 0);

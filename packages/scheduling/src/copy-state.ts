@@ -1,5 +1,5 @@
 import { applyCharges } from "./place.ts";
-import type { Placement } from "./records.ts";
+import type { Placement, Run } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
 
 /** Gives an empty store the same future as another, sharing nothing that changes. */
@@ -28,6 +28,8 @@ export function copyState(from: ClusterStore, copy: ClusterStore): void {
     copy.links.copy(twin, job);
     twin.lastStart = job.lastStart;
     twin.expired = job.expired;
+    twin.preempted = job.preempted;
+    twin.preemptedBy = job.preemptedBy && new Set(job.preemptedBy);
     twin.reason = job.reason;
     if (job.array !== undefined) {
       const { pending, blocked, never, maxRunning, ok, notOk } = job.array;
@@ -41,14 +43,26 @@ export function copyState(from: ClusterStore, copy: ClusterStore): void {
       };
     }
   }
+  const twins = new Map<Run, Run>();
   for (const job of from.jobs.values()) {
     const twin = copy.jobs.get(job.id)!;
     for (const run of new Set(job.runs?.values())) {
       const placement = own({ charges: run.charges, nodes: run.nodes, grants: run.grants, queue: run.queue });
       applyCharges(copy.table, placement.charges, run.start, run.end, -1);
-      copy.begin(twin, run.task, placement, run.start, run.end, run.tasks).slotEnd = run.slotEnd;
+      const { checkpoint, preempted, slotEnd } = run;
+      const begun = copy.begin(twin, run.task, placement, run.start, run.end, run.tasks);
+      twins.set(run, Object.assign(begun, { checkpoint, preempted, slotEnd }));
     }
     twin.lastStart = job.lastStart;
+  }
+  for (const claim of from.claims) {
+    const job = copy.jobs.get(claim.job.id);
+    if (job === undefined || from.jobs.get(job.id) !== claim.job || claim.class !== claim.job.class) continue;
+    const victims = claim.victims.flatMap((run) => twins.get(run) ?? []);
+    const twin = own({ ...claim, job, class: job.class, victims });
+    applyCharges(copy.table, twin.charges, twin.start, twin.end, -1);
+    copy.claims.add(twin);
+    (job.claims ??= []).push(twin);
   }
   for (const job of from.jobs.values()) {
     const twin = copy.jobs.get(job.id)!;

@@ -1,3 +1,4 @@
+import { settleClaims } from "./claims.ts";
 import { compareWithin } from "./classes.ts";
 import type { JobClass } from "./classes.ts";
 import { Heap } from "./heap.ts";
@@ -7,6 +8,7 @@ import { obstacleOf } from "./obstacles.ts";
 import { ClassOrder } from "./order.ts";
 import { rulesHold } from "./keep-rules.ts";
 import { mayFitNow } from "./place.ts";
+import { PreemptionPass } from "./preemption.ts";
 import { compareJobs, rankNow } from "./priority.ts";
 import { isRuled, lacksPods } from "./rule-views.ts";
 import type { JobRecord } from "./records.ts";
@@ -42,6 +44,7 @@ class Pass {
   readonly #held = new Map<string, number>();
   readonly #heads = new Set<JobRecord>();
   readonly #visited = new Set<JobRecord>();
+  readonly #preemption: PreemptionPass;
   /** Classes whose affinity asks for pods that are not there. */
   readonly #lacking: JobClass[] = [];
 
@@ -49,12 +52,14 @@ class Pass {
     this.#store = store;
     store.tick(now);
     this.#now = store.now;
+    this.#preemption = new PreemptionPass(store);
   }
 
   run(): Decisions {
     const store = this.#store;
     store.advance.settle();
     wake(store);
+    if (store.claims.size > 0) this.#starts.push(...settleClaims(store));
     rankNow(store);
     const open = this.#openClasses();
     this.#passOver();
@@ -62,6 +67,9 @@ class Pass {
     for (const job of [...store.plan.reserved, ...store.plan.lifted]) if (!this.#visited.has(job)) store.plan.drop(job);
     if (store.policy.backfill !== "None") this.#backfill(behind);
     store.plan.endPass();
+    const { preemptions, retryAt } = this.#preemption;
+    // Those that were visited before may move to where their victims leave more than is needed.
+    if (preemptions.length > 0) store.plan.gained = true;
     this.#noteBlocks(open);
     const told = report(store, this.#heads);
     // What started or was reserved in this very pass may be what they wait for.
@@ -71,7 +79,8 @@ class Pass {
       (came && [...this.#heads].some(({ input }) => wantsPods(input.podSets))) ||
       this.#lacking.some(({ shape }) => !lacksPods(store, shape));
     if (mayGo && !(told.nextWake !== undefined && told.nextWake < soon)) told.nextWake = soon;
-    return { starts: this.#starts, preemptions: [], ...told };
+    if (retryAt < (told.nextWake ?? Infinity)) told.nextWake = retryAt;
+    return { starts: this.#starts, preemptions, ...told };
   }
 
   /** Sets a class aside that waits for pods to be there, as one that waits for a dependency. */
@@ -163,6 +172,13 @@ class Pass {
       } else if (kept !== undefined && kept.start > this.#now) {
         where = store.plan.gained || job.lifted !== undefined ? improvableOn(store, job, kept) : [];
         if (where.length === 0 && (job.reservation !== undefined || stillFits(store, job, kept))) {
+          if (this.#preemption.mayPreempt(jobClass)) {
+            store.plan.lift(job);
+            if (this.#preemption.attempt(job)) {
+              if (jobClass.cursor < jobClass.end) order.push(jobClass);
+              continue;
+            }
+          }
           if (job.reservation === undefined) restore(store, job, kept);
           this.#hold(job, kept.queue);
           jobClass.cursor += 1;
@@ -183,6 +199,10 @@ class Pass {
       }
       if (jobClass.limitHit !== undefined) {
         store.plan.drop(job);
+        continue;
+      }
+      if (this.#preemption.attempt(job)) {
+        if (jobClass.cursor < jobClass.end) order.push(jobClass);
         continue;
       }
       const reservation = store.policy.reservationDepth === 0 ? undefined : reserve(store, job, kept, where);
@@ -227,6 +247,21 @@ class Pass {
       this.#starts.push(start);
       order.started(jobClass);
       if (jobClass.cursor < jobClass.end) order.push(jobClass);
+    }
+    this.#preemptBehind(behind);
+  }
+
+  /** Those behind may have others make room too, where that is in the way of nobody who is reserved. */
+  #preemptBehind(behind: JobClass[]): void {
+    const able = behind.filter(
+      (of) => of.cursor < of.end && of.limitHit === undefined && this.#preemption.mayPreempt(of),
+    );
+    able.sort((a, b) => compareJobs(this.#store, a.at(a.cursor)!, b.at(b.cursor)!));
+    for (const jobClass of able) {
+      if (this.#lacking.includes(jobClass)) continue;
+      while (jobClass.cursor < jobClass.end && !this.#isLimited(jobClass)) {
+        if (!this.#preemption.attempt(jobClass.at(jobClass.cursor)!)) break;
+      }
     }
   }
 }

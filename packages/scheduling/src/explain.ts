@@ -115,7 +115,8 @@ function freeFor(store: ClusterStore, job: JobRecord, variant: Variant, group: G
 }
 
 function addStart(store: ClusterStore, job: JobRecord, result: Explanation): void {
-  let placement: (Placement & { start: Time }) | undefined = job.reservation;
+  const kept = job.reservation ?? job.claims?.[0];
+  let placement: (Placement & { start: Time }) | undefined = kept;
   if (placement === undefined) {
     for (const variant of job.class.shape.open) {
       const found = placeEarliest(store, job.class.shape, variant, placement?.start ?? Infinity);
@@ -129,7 +130,7 @@ function addStart(store: ClusterStore, job: JobRecord, result: Explanation): voi
   result.start = {
     time: placement.start,
     nodes: nodes.filter((node) => node !== store.table.licences).map(({ name }) => name),
-    reserved: placement === job.reservation,
+    reserved: placement === kept,
   };
   if (placement.start > store.now) {
     const last = lastBefore(nodes, placement.start, job);
@@ -156,6 +157,13 @@ function lastBefore(nodes: NodeRecord[], time: Time, waiting: JobRecord): Explan
 }
 
 function addCauses(store: ClusterStore, job: JobRecord, result: Explanation): void {
+  if (job.claims !== undefined) {
+    const runs = job.claims.flatMap(({ victims }) => victims.filter(({ alive }) => alive));
+    result.preempts = runs.flatMap(({ job: { id }, tasks, task: only }) =>
+      [...(tasks ?? [only])].map((task) => (task === undefined ? { job: id } : { job: id, task })),
+    );
+  }
+  if (job.preempted !== undefined) result.preempted = job.preempted;
   const ahead = [...store.heads].filter(
     (head) => head !== job && compareJobs(store, head, job) < 0 && head.input.queues.includes(result.queue ?? ""),
   );

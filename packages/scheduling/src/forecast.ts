@@ -35,7 +35,7 @@ export function forecast(state: ClusterState, now: Time, options: ForecastOption
     played += decisions.starts.length;
     for (const { job, startTime } of decisions.starts) {
       if (!waiting.delete(job)) continue;
-      const reserved = original.jobs.get(job)?.reservation !== undefined;
+      const reserved = original.reservation(job) !== undefined;
       starts.push({ job, time: startTime, basis: reserved ? "Reserved" : "Forecast" });
     }
     idle = copy.running > 0 || decisions.starts.length > 0 ? 0 : idle + 1;

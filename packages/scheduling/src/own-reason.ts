@@ -17,7 +17,7 @@ export function ownReason(job: JobRecord, now: Time): { reason: WaitReason; unti
     return { reason: array.blocked.size > 0 ? "Dependency" : "DependencyNeverSatisfied" };
   }
   if (input.beginTime !== undefined && input.beginTime > now) return { reason: "BeginTime" };
-  if (array !== undefined && (job.runs?.size ?? 0) - job.sharing >= array.maxRunning)
-    return { reason: "ArrayTaskLimit" };
+  const running = (job.runs?.size ?? 0) - job.sharing + (job.claims?.length ?? 0);
+  if (array !== undefined && running >= array.maxRunning) return { reason: "ArrayTaskLimit" };
   return job.expired ? { reason: "Resources" } : undefined;
 }

@@ -1,8 +1,11 @@
+import type { PreemptMode } from "./account-types.ts";
+import type { Claim } from "./claims.ts";
 import type { JobClass } from "./classes.ts";
 import { amountsOfGrant } from "./devices.ts";
 import { licenceCharge } from "./licences.ts";
 import type { NodeRecord, NodeTable } from "./nodes.ts";
 import type { PodGrant } from "./placement-types.ts";
+import type { RunGroup } from "./preemption-rules.ts";
 import { RunSet } from "./runs.ts";
 import type { Rate } from "./usage.ts";
 import type { Allocation, DependencyInput, JobInput, Reservation, Time, WaitReason } from "./types.ts";
@@ -36,6 +39,9 @@ export interface Run extends Placement {
   chargedFrom: Time;
   /** Its state is saved up to then. */
   checkpoint?: Time;
+  /** It was told to make room. */
+  preempted?: { by: number; mode: Exclude<PreemptMode, "Off"> };
+  group?: RunGroup;
   alive: boolean;
 }
 
@@ -92,13 +98,18 @@ export interface JobRecord {
   reservation: ReservationRecord | undefined;
   /** A reservation taken out of the timelines for a moment; put back if it still fits. */
   lifted: ReservationRecord | undefined;
+  /** Places that others are leaving for it. */
+  claims: Claim[] | undefined;
+  /** By whom and when it was preempted last, and by whom ever. */
+  preempted: { by: number; time: Time } | undefined;
+  preemptedBy: Set<number> | undefined;
   /** Why it waits although it is its turn, if only for what an advance reservation keeps from it. */
   block: WaitReason | undefined;
   /** Tasks that are counted as submitted. */
   counted: number;
   /** As last told. */
   reason: WaitReason;
-  reported: ReservationRecord | undefined;
+  reported: Pick<ReservationRecord, "start" | "queue" | "nodes"> | undefined;
 }
 
 export function pendingTasks(job: JobRecord): number {
@@ -122,6 +133,9 @@ export function newRecord(input: JobInput, jobClass: JobClass): JobRecord {
     lastStart: undefined,
     reservation: undefined,
     lifted: undefined,
+    claims: undefined,
+    preempted: undefined,
+    preemptedBy: undefined,
     block: undefined,
     counted: 0,
     reason: "None",
@@ -191,7 +205,7 @@ export function newArray(input: NonNullable<JobInput["array"]>, before?: ArrayRe
   };
 }
 
-export function reservationOf(job: JobRecord, reservation: ReservationRecord): Reservation {
+export function reservationOf(job: JobRecord, reservation: Placement & { start: Time; end: Time }): Reservation {
   const task = job.array?.pending.first();
   return {
     job: job.id,

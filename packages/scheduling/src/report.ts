@@ -21,12 +21,13 @@ export function report(store: ClusterStore, heads: Set<JobRecord>): Omit<Decisio
   for (const job of store.touched) {
     if (store.jobs.get(job.id) !== job) continue;
     const waits = pendingTasks(job) > 0;
-    const { reservation } = job;
+    const reservation = job.reservation ?? job.claims?.[0];
     if (reservation !== undefined && !isSame(job.reported, reservation)) {
       reservations.push(reservationOf(job, reservation));
     }
     if (reservation === undefined && job.reported !== undefined && waits) unreserved.push(job.id);
-    job.reported = reservation;
+    // A claim moves as it is.
+    job.reported = reservation !== undefined && reservation !== job.reservation ? { ...reservation } : reservation;
     if (!waits) job.reason = "None";
     else {
       const reason = reasonOf(store, job);
@@ -66,7 +67,7 @@ function earliest(a: Time | undefined, b: Time | undefined): Time | undefined {
 }
 
 function reasonOf(store: ClusterStore, job: JobRecord): WaitReason {
-  if (!job.listed) return store.ownReason(job) ?? "None";
+  if (!job.listed) return store.ownReason(job) ?? (job.claims === undefined ? "None" : "Resources");
   const { obstacle, block, shape } = job.class;
   if (obstacle !== undefined) return obstacle;
   if (!store.heads.has(job)) return (store.policy.backfill === "None" ? undefined : block) ?? "Priority";
@@ -74,7 +75,9 @@ function reasonOf(store: ClusterStore, job: JobRecord): WaitReason {
   return licencesFrom(store.table, shape, store.now, shape.minSlotSeconds) > store.now ? "Licenses" : "Resources";
 }
 
-function isSame(a: ReservationRecord | undefined, b: ReservationRecord): boolean {
+type Told = Pick<ReservationRecord, "start" | "queue" | "nodes">;
+
+function isSame(a: Told | undefined, b: Told): boolean {
   if (a === b) return true;
   if (a === undefined || a.start !== b.start || a.queue !== b.queue) return false;
   return a.nodes.every((set, index) => {

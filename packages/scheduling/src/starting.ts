@@ -113,7 +113,7 @@ export function startAsReserved(store: ClusterStore, job: JobRecord): Start | un
   return begin(store, job, reservation, reservation.end);
 }
 
-function begin(store: ClusterStore, job: JobRecord, placement: Placement, end: Time, lease?: Lease): Start {
+export function begin(store: ClusterStore, job: JobRecord, placement: Placement, end: Time, lease?: Lease): Start {
   const task = job.array?.pending.first();
   const tasks = lease === undefined ? undefined : job.array!.pending.lowest(lease.count);
   const { grants } = store.begin(job, task, placement, store.now, end, tasks);

@@ -4,6 +4,7 @@ import { checkPriorityPolicy, checkQueue } from "./account-validation.ts";
 import { Accounts } from "./accounts.ts";
 import { Charging } from "./charging.ts";
 import { ClassTable } from "./class-table.ts";
+import type { Claim } from "./claims.ts";
 import { copyState } from "./copy-state.ts";
 import { DependencyLinks } from "./dependency-links.ts";
 import { SchedulingError } from "./error.ts";
@@ -19,6 +20,7 @@ import type { JobRecord, Placement, Run } from "./records.ts";
 import { priorityRules } from "./priority.ts";
 import type { PriorityRules } from "./priority.ts";
 import { PodIndex } from "./pod-rules.ts";
+import { RunGroups } from "./preemption-rules.ts";
 import { ReservationPlan } from "./reservation-plan.ts";
 import type { AdvanceReservation, AdvanceReservationInput } from "./reservation-types.ts";
 import { RunSet } from "./runs.ts";
@@ -65,6 +67,9 @@ export class ClusterStore implements ClusterState, PlacementContext {
   licences: Readonly<Record<string, number>> = {};
   readonly table: NodeTable;
   readonly plan: ReservationPlan;
+  /** What others are leaving for jobs that preempted them. */
+  readonly claims = new Set<Claim>();
+  readonly runGroups = new RunGroups();
   readonly advance = new AdvanceReservations(this);
   readonly queues = new Map<string, QueueInput>();
   readonly classTable: ClassTable;
@@ -171,8 +176,10 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   putQueue(queue: QueueInput): void {
     checkQueue(queue, this.resources);
-    if (queue.preemptMode !== undefined && queue.preemptMode !== "Off") {
-      throw new SchedulingError(`queue ${queue.name}: preemptMode is not honoured yet`);
+    if (queue.preemptMode === "Suspend") {
+      throw new SchedulingError(
+        `queue ${queue.name}: jobs cannot be suspended; preemptMode may be Requeue, Cancel or Checkpoint`,
+      );
     }
     const before = this.queues.get(queue.name);
     if (before !== undefined && JSON.stringify(before) === JSON.stringify(queue)) return;
@@ -215,7 +222,11 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   putQualityOfService(qos: QualityOfServiceInput): void {
-    if ((qos.preempts?.length ?? 0) > 0) throw new SchedulingError(`QOS ${qos.name}: preempts is not honoured yet`);
+    if (qos.preemptMode === "Suspend") {
+      throw new SchedulingError(
+        `QOS ${qos.name}: jobs cannot be suspended; preemptMode may be Requeue, Cancel or Checkpoint`,
+      );
+    }
     this.accounts.putQualityOfService(qos);
     this.#prioritiesChanged();
   }
@@ -261,7 +272,12 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   /** An account and all above it. */
   accountsFrom(account: string): string[] {
-    return [account];
+    const names = [account];
+    const known = this.accounts.accounts;
+    for (let above = known.get(account)?.input?.parent; above !== undefined; above = known.get(above)?.input?.parent) {
+      names.push(above);
+    }
+    return names;
   }
 
   queue(name: string): QueueInput | undefined {
@@ -322,6 +338,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     const jobClass = this.classTable.join(input);
     const isOther = jobClass !== job.class;
     if (isOther) this.charging.leave(job, this.now);
+    if (isOther) this.runGroups.forget();
     this.classTable.leave(job.class);
     job.class = jobClass;
     if (changes.user !== undefined || "name" in changes) this.links.forgetName(job);
@@ -421,6 +438,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     }
     job.lastStart = start;
     this.charging.begin(run, this.now);
+    this.runGroups.add(this, run);
     this.running += 1;
     for (const { node } of run.charges) node.runs.add(run);
     this.ends.push({ time: end, run });
@@ -489,6 +507,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   #release(run: Run): void {
     run.alive = false;
     this.charging.end(run, this.now);
+    this.runGroups.remove(run);
     this.running -= 1;
     this.pods.remove(run);
     for (const { node } of run.charges) node.runs.delete(run);
@@ -510,12 +529,14 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   reservation(id: number): Reservation | undefined {
     const job = this.jobs.get(id);
-    return job?.reservation === undefined ? undefined : reservationOf(job, job.reservation);
+    const kept = job?.reservation ?? job?.claims?.[0];
+    return kept === undefined ? undefined : reservationOf(job!, kept);
   }
 
   reservations(): Reservation[] {
-    return [...this.plan.reserved]
-      .map((job) => reservationOf(job, job.reservation!))
+    const claiming = new Set([...this.claims].map(({ job }) => job));
+    return [...this.plan.reserved, ...claiming]
+      .map((job) => reservationOf(job, job.reservation ?? job.claims![0]!))
       .sort((a, b) => a.startTime - b.startTime || a.job - b.job);
   }
 
@@ -539,7 +560,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
       this.ends.pop();
       const { run } = end;
       if (!run.alive || run.end !== end.time) continue;
-      for (const task of run.tasks ?? [run.task]) this.endJob(run.job.id, time, { task, ok: true });
+      const requeue = run.preempted !== undefined && run.preempted.mode !== "Cancel";
+      for (const task of run.tasks ?? [run.task]) this.endJob(run.job.id, time, { task, ok: true, requeue });
     }
   }
 
@@ -564,7 +586,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   /** Lists the job with its class or takes it off, as its own state says. */
   refresh(job: JobRecord): void {
-    const ready = pendingTasks(job) > 0 && this.ownReason(job) === undefined;
+    const ready = pendingTasks(job) > (job.claims?.length ?? 0) && this.ownReason(job) === undefined;
     if (ready === job.listed) {
       if (!ready) this.touched.add(job);
       return;

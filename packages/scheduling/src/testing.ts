@@ -13,6 +13,7 @@ import type {
   MembershipInput,
   NodeInput,
   Policy,
+  Preemption,
   QualityOfServiceInput,
   QueueInput,
   Start,
@@ -42,6 +43,8 @@ export interface Scenario {
   accounts?: AccountInput[];
   memberships?: MembershipInput[];
   qualities?: QualityOfServiceInput[];
+  /** After which part of their grace preempted jobs are gone. */
+  leaveShare?: number;
 }
 type Act = "Drain" | "Down" | "Up" | "Hold" | "Release" | "Remove" | "Raise" | "Lengthen";
 
@@ -54,6 +57,8 @@ interface Running {
   ok: boolean;
   /** Of a lease: when no further task of it begins, and which are left. */
   lease?: { until: Time; seconds: number; rest: number[] };
+  /** When it goes for another job. */
+  preempted?: { at: Time; mode: Preemption["mode"] };
 }
 
 /** Node class "gpu" matches every selector, class "cpu" only "any". */
@@ -121,6 +126,16 @@ export class World {
       for (const [key, run] of this.running) {
         if (run.endTime > now) continue;
         const { job, task } = run.start;
+        if (run.preempted?.at === now) {
+          this.running.delete(key);
+          const requeue = run.preempted.mode !== "Cancel";
+          for (const each of [task, ...(run.lease?.rest ?? [])]) {
+            this.state.endJob(job, now, { task: each, ok: false, requeue });
+            this.#begun.delete(`${job}/${each ?? ""}`);
+          }
+          this.#noteEnd(job, false);
+          continue;
+        }
         this.state.endJob(job, now, { task, ok: run.ok });
         const next = run.lease?.rest.shift();
         if (next === undefined) this.running.delete(key);
@@ -176,12 +191,26 @@ export class World {
     const decisions = decide(this.state, this.now);
     this.decisions = decisions;
     for (const start of decisions.starts) this.#take(start);
+    for (const preemption of decisions.preemptions) this.#preempt(preemption);
     for (const { job, reason } of decisions.waiting) this.reasons.set(job, reason);
     for (const job of decisions.unreserved)
       assert.ok(this.reserved.delete(job), `job ${job} had a reservation to lose`);
     for (const { job, startTime } of decisions.reservations) this.reserved.set(job, startTime);
     this.check();
     this.onDecide?.(decisions, this.now);
+  }
+
+  #preempt({ job, task, mode, graceSeconds, by }: Preemption): void {
+    const run = [...this.running.values()].find(({ start, lease }) => {
+      return start.job === job && (start.task === task || lease?.rest.includes(task ?? -1) === true);
+    });
+    assert.ok(run !== undefined && job !== by, `job ${job} runs and is preempted by another`);
+    if (run.preempted !== undefined) assert.ok(run.lease !== undefined, "it is preempted once");
+    // Some leave sooner than they must, at once at the soonest.
+    const { leaveShare = 1 } = this.scenario;
+    const at = this.now + Math.max(leaveShare === 1 ? 1 : 0, Math.floor(graceSeconds * leaveShare));
+    run.preempted = { at, mode };
+    run.endTime = Math.min(run.endTime, at);
   }
 
   #take(start: Start): void {
@@ -386,6 +415,9 @@ function checkTimelines(store: ClusterStore): void {
     }
     for (const run of node.runs) {
       for (const charge of run.charges) if (isHere(charge)) fresh.add(store.now, run.end, charge.amounts, -1);
+    }
+    for (const claim of store.claims) {
+      for (const charge of claim.charges) if (isHere(charge)) fresh.add(claim.start, claim.end, charge.amounts, -1);
     }
     for (const job of node.reserved) {
       for (const charge of job.reservation!.charges) {

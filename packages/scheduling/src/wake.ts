@@ -38,6 +38,7 @@ export function wake(store: ClusterStore): void {
 export function nextWake(store: ClusterStore): Time | undefined {
   let next = store.wakes.peek()?.time ?? Infinity;
   if (store.advance.boundary < next && mattersToSomebody(store)) next = store.advance.boundary;
+  for (const { start } of store.claims) next = Math.min(next, Math.max(start, store.now + 1));
   for (const job of store.plan.reserved) next = Math.min(next, job.reservation!.start);
   if (store.policy.overdue === "Extend") {
     for (let end = store.ends.peek(); end !== undefined; end = store.ends.peek()) {

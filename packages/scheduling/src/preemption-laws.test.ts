@@ -1,0 +1,238 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { decide, explain, forecast } from "./index.ts";
+import { applyCharges, place, refreshEmpty } from "./place.ts";
+import type { Run } from "./records.ts";
+import { obstacleOf } from "./obstacles.ts";
+import type { ClusterStore } from "./store.ts";
+import { scenarios, World } from "./testing.ts";
+import { withPreemption } from "./testing-preemption.ts";
+import { withReservations } from "./testing-reservations.ts";
+import { VictimSearch } from "./victims.ts";
+import type { Candidate } from "./victims.ts";
+
+const numRuns = Number(process.env["BERTH_LAW_CASES"] ?? 300);
+const law = (name: string, property: fc.IRawProperty<unknown>): void => {
+  test(name, () => fc.assert(property, { numRuns }));
+};
+
+law(
+  "with preemption nothing is over-committed, gangs are whole, and timelines are what runs, is reserved and claimed",
+  fc.property(withPreemption(scenarios()), (scenario) => new World(scenario).play()),
+);
+
+law(
+  "also with advance reservations",
+  fc.property(withReservations(withPreemption(scenarios())), (scenario) => new World(scenario).play()),
+);
+
+law(
+  "nobody is preempted in vain: the preemptor starts when the last of its victims has left, or sooner",
+  fc.property(withPreemption(scenarios({ plain: true })), (scenario) => {
+    const world = new World(scenario);
+    const due = new Map<number, number[]>();
+    world.onDecide = (decisions, now) => {
+      for (const { job } of decisions.starts) due.get(job)?.shift();
+      for (const [job, times] of due) {
+        for (const time of times) assert.ok(time > now, `job ${job} should have started by ${time}`);
+      }
+      const byJob = Map.groupBy(decisions.preemptions, ({ by }) => by);
+      for (const [job, preemptions] of byJob) {
+        assert.ok(!decisions.starts.some((start) => start.job === job && start.task === undefined));
+        const latest = now + Math.max(1, ...preemptions.map(({ graceSeconds }) => graceSeconds));
+        due.set(job, [...(due.get(job) ?? []), latest]);
+      }
+    };
+    world.play();
+    for (const [job, times] of due) assert.deepEqual(times, [], `job ${job} never started`);
+  }),
+);
+
+law(
+  "only who may be preempted is, by whom it may be, and no victim ever preempts its preemptor",
+  fc.property(withPreemption(scenarios({ plain: true }), { tiersOnly: true }), (scenario) => {
+    const world = new World(scenario);
+    const pairs = new Set<string>();
+    const queueOf = (job: number): (typeof scenario.queues)[number] =>
+      scenario.queues.find(({ name }) => name === world.inputs.get(job)!.queues[0])!;
+    world.onDecide = (decisions, now) => {
+      for (const { job, task, by, mode, graceSeconds } of decisions.preemptions) {
+        pairs.add(`${by}>${job}`);
+        assert.ok(!pairs.has(`${job}>${by}`));
+        const queue = queueOf(job);
+        assert.ok(queue.tier! < queueOf(by).tier!);
+        const asked = world.inputs.get(job)!.requeue === false ? "Cancel" : queue.preemptMode;
+        assert.equal(mode, asked);
+        assert.equal(graceSeconds, queue.graceSeconds ?? 0);
+        const start = world.starts.findLast((one) => one.job === job && (task === undefined || one.task === task));
+        if (start !== undefined) assert.ok(start.startTime + (queue.preemptExemptSeconds ?? 0) <= now);
+      }
+    };
+    world.play();
+  }),
+);
+
+law(
+  "every job that could ever run is done in the end, however often it was preempted",
+  fc.property(withPreemption(scenarios({ plain: true })), (scenario) => {
+    const world = new World(scenario);
+    let preemptions = 0;
+    world.onDecide = (decisions) => {
+      preemptions += decisions.preemptions.length;
+      assert.ok(preemptions < 1000);
+    };
+    world.play();
+    for (const id of world.inputs.keys()) {
+      const reason = world.state.reason(id);
+      assert.ok(reason === undefined || reason === "NodesUnavailable", `job ${id} waits for ${reason}`);
+    }
+  }),
+);
+
+law(
+  "a copy decides as its original, with claims too, and explain answers for all who wait",
+  fc.property(withPreemption(scenarios()), (scenario) => {
+    const [first, second] = [new World(scenario), new World(scenario)];
+    const log: { starts: unknown; preemptions: unknown }[] = [];
+    first.onDecide = (decisions) => log.push(decisions);
+    first.play();
+    let index = 0;
+    second.beforeDecide = (now) => {
+      const { starts, preemptions } = decide((second.state as ClusterStore).copy(), now);
+      assert.deepEqual(starts, log[index]!.starts);
+      assert.deepEqual(preemptions, log[index]!.preemptions);
+    };
+    second.onDecide = (decisions, now) => {
+      assert.deepEqual(decisions, log[index]);
+      index += 1;
+      for (const id of second.inputs.keys())
+        assert.equal(explain(second.state, id, now)?.reason, second.state.reason(id));
+      second.check();
+    };
+    second.play();
+  }),
+);
+
+/** Where all are planned nobody starts in the way of one who could preempt it a moment later. */
+const planned = scenarios({
+  plain: true,
+  policy: fc.constant({ reservationDepth: -1, backfill: "Arrival", overdue: "Extend" }),
+});
+
+law(
+  "expected starts know preemption",
+  fc.property(withPreemption(planned), (scenario) => {
+    const jobs = scenario.jobs.map(({ input }) => {
+      return { runShare: 1, ok: true, input: { ...input, submitTime: 0, overheadSeconds: 0 } };
+    });
+    const world = new World({ ...scenario, jobs, leaveShare: 1 });
+    let expected: Map<number, number> | undefined;
+    world.onDecide = (_, now) => {
+      if (expected !== undefined) return;
+      expected = new Map(forecast(world.state, now).starts.map(({ job, time }) => [job, time]));
+    };
+    world.play();
+    for (const [job, time] of expected!) assert.equal(world.startTimes.get(job), time, `job ${job}`);
+  }),
+);
+
+/** All that runs at some moment, as candidates, and a job that waits. */
+const situations = fc.record({
+  scenario: scenarios({ plain: true }),
+  at: fc.integer({ min: 0, max: 10 }),
+  tiers: fc.array(fc.integer({ min: 1, max: 2 }), { minLength: 40, maxLength: 40 }),
+  losses: fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 40, maxLength: 40 }),
+});
+
+function eachSearch(
+  situation: typeof situations extends fc.Arbitrary<infer T> ? T : never,
+  check: (
+    find: (exact: number) => Candidate[] | undefined,
+    fits: (set: readonly Candidate[]) => boolean,
+    all: Candidate[],
+    pods: number,
+  ) => void,
+): void {
+  const { scenario, at, tiers, losses } = situation;
+  const world = new World(scenario);
+  let steps = 0;
+  world.onDecide = (_, now) => {
+    steps += 1;
+    if (steps !== at + 1) return;
+    const store = (world.state as ClusterStore).copy();
+    store.tick(now);
+    for (const job of [...store.plan.reserved, ...store.plan.lifted]) store.plan.drop(job);
+    const time = now + 1;
+    const runs = [...new Set<Run>(store.charging.runs())].filter(({ end }) => end > time);
+    const all = runs.map((run, index): Candidate => {
+      const terms = {
+        mode: "Requeue",
+        graceSeconds: 0,
+        exemptSeconds: 0,
+        tier: tiers[index]!,
+        isReclaimed: false,
+      } as const;
+      return { run, terms, loss: losses[index]! };
+    });
+    for (const job of store.jobs.values()) {
+      const { shape } = job.class;
+      if (obstacleOf(store, shape) !== undefined) continue;
+      const variant = shape.open[0]!;
+      for (const group of variant.groups) refreshEmpty(store, shape, variant, group);
+      const fits = (set: readonly Candidate[]): boolean => {
+        for (const { run } of set) applyCharges(store.table, run.charges, time, run.end, 1);
+        const found = place(store, shape, variant, time, shape.slotSeconds, "Minimum");
+        if (found !== undefined) applyCharges(store.table, found.charges, time, time + shape.slotSeconds, 1);
+        for (const { run } of set) applyCharges(store.table, run.charges, time, run.end, -1);
+        return found !== undefined;
+      };
+      if (fits([])) continue;
+      const find = (exact: number): Candidate[] | undefined =>
+        new VictimSearch(store, shape, variant, time, all, exact).find(() => false);
+      check(find, fits, all, variant.groups[0]!.minPods);
+    }
+  };
+  world.play();
+}
+
+const cost = (set: readonly Candidate[]): number[] => [
+  Math.max(...set.map(({ terms }) => terms.tier)),
+  set.reduce((sum, { loss }) => sum + loss, 0),
+  set.length,
+];
+const isLess = (a: number[], b: number[]): boolean => {
+  const at = a.findIndex((value, index) => value !== b[index]);
+  return at >= 0 && a[at]! < b[at]!;
+};
+
+law(
+  "victims are the least that would do, compared with all others, where they are few",
+  fc.property(situations, (situation) => {
+    eachSearch(situation, (find, fits, all) => {
+      if (all.length > 8) return;
+      let best: number[] | undefined;
+      for (let bits = 1; bits < 1 << all.length; bits += 1) {
+        const set = all.filter((_, index) => (bits >> index) & 1);
+        if ((best === undefined || isLess(cost(set), best)) && fits(set)) best = cost(set);
+      }
+      const found = find(8);
+      assert.deepEqual(found && cost(found), best);
+    });
+  }),
+);
+
+law(
+  "node by node no victim is superfluous, some are found where there are any, and for one pod they are the least",
+  fc.property(situations, (situation) => {
+    eachSearch(situation, (find, fits, all, pods) => {
+      const found = find(0);
+      assert.equal(found !== undefined, all.length > 0 && fits(all));
+      if (found === undefined) return;
+      assert.ok(fits(found));
+      for (const one of found) assert.ok(!fits(found.filter((other) => other !== one)));
+      const exact = find(8);
+      if (pods === 1 && all.length <= 8) assert.deepEqual(cost(found), cost(exact!));
+    });
+  }),
+);

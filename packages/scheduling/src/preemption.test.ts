@@ -1,0 +1,195 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { createClusterState, decide, explain, forecast } from "./index.ts";
+import type { ClusterState, JobInput, Preemption, QueueInput } from "./index.ts";
+
+/** Nodes of 4 cpus each; students fill holes, research goes first. */
+function cluster(nodes: number, students: Partial<QueueInput> = {}): ClusterState {
+  const state = createClusterState({ resources: ["cpu", "memory", "pods"] });
+  state.putQueue({ name: "research", tier: 2 });
+  state.putQueue({ name: "students", tier: 1, preemptMode: "Requeue", ...students });
+  for (let index = 0; index < nodes; index += 1) {
+    state.putNode({ name: `n${index}`, capacity: [4, 100, 10], nodeClass: "", state: "Up" });
+  }
+  return state;
+}
+
+function job(id: number, queue: string, cpus: number, wallTimeSeconds: number, more: Partial<JobInput> = {}): JobInput {
+  const podSets = [{ count: 1, request: [cpus, 0, 1] }];
+  return { id, user: "ada", queues: [queue], submitTime: 0, podSets, wallTimeSeconds, ...more };
+}
+
+const victims = (preemptions: Preemption[]): number[] => preemptions.map(({ job }) => job);
+
+test("students fill every hole and are bumped the moment a researcher needs the node", () => {
+  const state = cluster(2, { graceSeconds: 10 });
+  state.addJob(job(1, "students", 1, 1000, { array: { pending: [[0, 9]] } }));
+  assert.equal(decide(state, 0).starts.length, 8);
+  state.addJob(job(2, "research", 2, 100, { submitTime: 50 }));
+  const decisions = decide(state, 50);
+  assert.deepEqual(decisions.starts, []);
+  assert.deepEqual(decisions.preemptions, [
+    { job: 1, task: 0, by: 2, mode: "Requeue", graceSeconds: 10 },
+    { job: 1, task: 1, by: 2, mode: "Requeue", graceSeconds: 10 },
+  ]);
+  assert.deepEqual(decisions.reservations[0], {
+    job: 2,
+    queue: "research",
+    nodes: [["n0"]],
+    startTime: 60,
+    endTime: 160,
+  });
+  assert.equal(decisions.nextWake, 60);
+  assert.equal(state.reason(2), "Resources");
+  const waits = explain(state, 2, 50)!;
+  assert.deepEqual(waits.preempts, [
+    { job: 1, task: 0 },
+    { job: 1, task: 1 },
+  ]);
+  assert.deepEqual(waits.start, { time: 60, nodes: ["n0"], reserved: true });
+  // One leaves early: nobody else takes what is not free for the researcher alone.
+  state.endJob(1, 53, { task: 0, ok: false, requeue: true });
+  assert.deepEqual(decide(state, 53).starts, []);
+  state.endJob(1, 55, { task: 1, ok: false, requeue: true });
+  const later = decide(state, 55);
+  assert.deepEqual(
+    later.starts.map(({ job, nodes, endTime }) => [job, nodes, endTime]),
+    [[2, [["n0"]], 155]],
+  );
+  assert.deepEqual(later.preemptions, []);
+  assert.deepEqual(explain(state, 1, 55)!.preempted, { by: 2, time: 50 });
+  // When the researcher is done, they are back.
+  state.endJob(2, 80, { ok: true });
+  assert.deepEqual(
+    decide(state, 80).starts.map(({ task }) => task),
+    [0, 1],
+  );
+});
+
+test("who has lost least goes, as few as do, and nobody in vain", () => {
+  const state = cluster(2);
+  state.addJob(job(1, "students", 4, 1000));
+  decide(state, 0);
+  state.addJob(job(2, "students", 2, 1000, { submitTime: 10 }));
+  state.addJob(job(3, "students", 2, 1000, { submitTime: 10 }));
+  decide(state, 10);
+  // 400 cpu-seconds against 2 x 180.
+  state.addJob(job(4, "research", 4, 50, { submitTime: 100 }));
+  assert.deepEqual(victims(decide(state, 100).preemptions), [2, 3]);
+  for (const id of [2, 3]) state.endJob(id, 100, { ok: false, requeue: true });
+  assert.deepEqual(
+    decide(state, 100).starts.map(({ job }) => job),
+    [4],
+  );
+  // A checkpoint makes job 1 the cheaper one; what is too large for any node preempts nobody.
+  state.setCheckpoint(1, 199);
+  state.addJob(job(5, "research", 5, 50, { submitTime: 200 }));
+  state.addJob(job(6, "research", 1, 50, { submitTime: 200 }));
+  assert.deepEqual(victims(decide(state, 200).preemptions), [1]);
+});
+
+test("a gang has all of its places made free, or none", () => {
+  const state = cluster(3);
+  state.addJob(job(1, "students", 4, 1000, { array: { pending: [[0, 1]] } }));
+  state.addJob(job(2, "research", 4, 1000));
+  decide(state, 0);
+  const gang = (id: number, count: number): JobInput =>
+    job(id, "research", 1, 100, { podSets: [{ count, request: [4, 0, 1] }], submitTime: 5 });
+  state.addJob(gang(3, 3));
+  assert.deepEqual(decide(state, 5).preemptions, []);
+  state.addJob(gang(4, 2));
+  assert.deepEqual(
+    decide(state, 6).preemptions.map(({ task, by }) => [task, by]),
+    [
+      [0, 4],
+      [1, 4],
+    ],
+  );
+});
+
+test("not before it has run for a while, not if the preemptor starts as soon by itself", () => {
+  const state = cluster(1, { preemptExemptSeconds: 60, graceSeconds: 30 });
+  state.addJob(job(1, "students", 4, 100));
+  decide(state, 0);
+  state.addJob(job(2, "research", 4, 10, { submitTime: 10 }));
+  const early = decide(state, 10);
+  assert.deepEqual(early.preemptions, []);
+  assert.equal(early.nextWake, 60);
+  assert.deepEqual(victims(decide(state, 60).preemptions), [1]);
+  const other = cluster(1, { graceSeconds: 30 });
+  other.addJob(job(1, "students", 4, 100));
+  decide(other, 0);
+  other.addJob(job(2, "research", 4, 10, { submitTime: 70 }));
+  assert.deepEqual(decide(other, 70).preemptions, []);
+});
+
+test("by quality of service: who is named, in one direction, as the victim's says", () => {
+  const state = cluster(1);
+  state.putQualityOfService({ name: "urgent", preempts: ["scavenger", "normal"] });
+  state.putQualityOfService({ name: "normal", preempts: ["urgent", "scavenger"] });
+  state.putQualityOfService({ name: "scavenger", preemptMode: "Cancel", graceSeconds: 5 });
+  state.addJob(job(1, "research", 4, 100, { qos: "scavenger" }));
+  decide(state, 0);
+  state.addJob(job(2, "research", 4, 100, { qos: "normal", submitTime: 1 }));
+  assert.deepEqual(decide(state, 1).preemptions, [{ job: 1, by: 2, mode: "Cancel", graceSeconds: 5 }]);
+  state.endJob(1, 2, { ok: false });
+  assert.equal(decide(state, 2).starts.length, 1);
+  state.addJob(job(3, "research", 4, 100, { qos: "urgent", submitTime: 3 }));
+  assert.deepEqual(decide(state, 3).preemptions, []);
+});
+
+test("what was lent is reclaimed, up to what is guaranteed, from who has more than that", () => {
+  const state = cluster(2);
+  state.putAccount({ name: "bio", guaranteed: [4] });
+  state.putAccount({ name: "chem", guaranteed: [4] });
+  state.addJob(job(1, "research", 2, 1000, { account: "chem", array: { pending: [[0, 3]] } }));
+  assert.equal(decide(state, 0).starts.length, 4);
+  state.addJob(job(2, "research", 2, 1000, { account: "bio", array: { pending: [[0, 3]] }, submitTime: 9 }));
+  const first = decide(state, 9);
+  assert.deepEqual(victims(first.preemptions), [1, 1]);
+  for (const { task } of first.preemptions) state.endJob(1, 9, { task, ok: false, requeue: true });
+  const next = decide(state, 9);
+  assert.deepEqual(
+    next.starts.map(({ job }) => job),
+    [2, 2],
+  );
+  // Both have what is theirs.
+  assert.deepEqual(next.preemptions, []);
+  assert.deepEqual(decide(state, 20).preemptions, []);
+});
+
+test("a claim is given up when its job goes, and waits for those that outlive their grace", () => {
+  const state = cluster(1, { graceSeconds: 10 });
+  state.addJob(job(1, "students", 4, 1000));
+  decide(state, 0);
+  state.addJob(job(2, "research", 4, 100, { submitTime: 1 }));
+  state.addJob(job(3, "research", 4, 100, { submitTime: 2 }));
+  assert.deepEqual(victims(decide(state, 2).preemptions), [1]);
+  const late = decide(state, 12);
+  assert.deepEqual(late.starts, []);
+  assert.deepEqual(
+    late.reservations.map(({ job, startTime }) => [job, startTime]).sort((a, b) => a[0]! - b[0]!),
+    [
+      [2, 42],
+      [3, 142],
+    ],
+  );
+  state.removeJob(2, 13);
+  state.endJob(1, 14, { ok: false, requeue: true });
+  assert.deepEqual(
+    decide(state, 14).starts.map(({ job }) => job),
+    [3],
+  );
+});
+
+test("expected starts count on preemption", () => {
+  const state = cluster(1, { graceSeconds: 10 });
+  state.addJob(job(1, "students", 4, 1000));
+  decide(state, 0);
+  state.addJob(job(2, "research", 4, 100, { submitTime: 1 }));
+  state.addJob(job(3, "students", 4, 50, { submitTime: 1 }));
+  assert.deepEqual(forecast(state, 1).starts, [
+    { job: 2, time: 11, basis: "Forecast" },
+    { job: 3, time: 1111, basis: "Forecast" },
+  ]);
+});

@@ -1,0 +1,183 @@
+import type { JobClass } from "./classes.ts";
+import { addClaim } from "./claims.ts";
+import { placeEarliest } from "./earliest.ts";
+import { applyCharges, place } from "./place.ts";
+import { isRuled } from "./rule-views.ts";
+import { mayReclaim, preemptsAtAll, termsOf } from "./preemption-rules.ts";
+import { onNodes } from "./records.ts";
+import type { JobRecord, Placement, Run } from "./records.ts";
+import type { Variant } from "./shape.ts";
+import type { ClusterStore } from "./store.ts";
+import type { Preemption, Time } from "./types.ts";
+import { VictimSearch } from "./victims.ts";
+import type { Candidate } from "./victims.ts";
+
+/**
+ * Preemption in one pass of `decide`. A job that finds no room may have running jobs make room (see {@link termsOf} for whose), if
+ * it starts by that sooner than by itself, and wholly: a gang all or none. It then has a claim on a place from the end of their
+ * grace on, which nobody else may take; should they leave sooner it starts sooner.
+ *
+ * The victims are those whose highest tier is lowest, who then lose least work together (core-seconds since their start or last
+ * checkpoint; nothing if they are told to save their state), who are then fewest, and whose ids are then lowest. Up to eight
+ * candidates that is exact. With more, nodes are looked at one by one, each for the cheapest of its candidates that give room for
+ * one more pod (exact up to eight on a node), and the cheapest nodes are taken until the gang is whole; what then proves
+ * superfluous is left out, the dearest first. For a job of one pod whose candidates are eight on a node at most this is the exact
+ * optimum again; a gang may lose more than it had to, but no victim is ever one without whom it would start as well. Where nodes
+ * cannot be looked at alone (pods of several shapes, licences) at most 256 candidates are considered, all together.
+ *
+ * Costs nothing where no queue, QOS or account says that anybody may be preempted; otherwise a search for each class that finds no
+ * room and may preempt, about one look at the candidates on each node, and for the next job of the class at what changed since.
+ */
+export class PreemptionPass {
+  readonly preemptions: Preemption[] = [];
+  /** When a job that may not be preempted yet may be. */
+  retryAt: Time = Infinity;
+  readonly #store: ClusterStore;
+  readonly #searches = new Map<JobClass, Map<Variant, { search: VictimSearch; time: Time } | undefined>>();
+  readonly #isActive: boolean;
+
+  constructor(store: ClusterStore) {
+    this.#store = store;
+    this.#isActive = preemptsAtAll(store);
+  }
+
+  /** Whether jobs of the class could have others make room. */
+  mayPreempt(jobClass: JobClass): boolean {
+    if (!this.#isActive || isRuled(this.#store, jobClass.shape)) return false;
+    return jobClass.shape.open.some((variant) => this.#searchFor(jobClass, variant) !== undefined);
+  }
+
+  /** Has others make room for a job that finds none and holds no reservation at the moment. True: it has a claim now. */
+  attempt(job: JobRecord): boolean {
+    const store = this.#store;
+    const { class: jobClass } = job;
+    if (!this.mayPreempt(jobClass)) return false;
+    const { now, charging } = store;
+    for (const variant of jobClass.shape.open) {
+      const known = this.#searchFor(jobClass, variant);
+      if (known === undefined || charging.limitIn(jobClass, variant.queue, now) !== undefined) continue;
+      const { search, time } = known;
+      const { deadline, overheadSeconds = 0 } = job.input;
+      const { slotSeconds } = jobClass.shape;
+      if (deadline !== undefined && time + slotSeconds > deadline + overheadSeconds) continue;
+      if (this.#startsAnyway(job, time)) return false;
+      const reclaimable = new Map<string, boolean>();
+      const victims = search.find(({ run, terms }) => {
+        if (run.job === job || job.preemptedBy?.has(run.job.id) === true) return true;
+        if (!terms.isReclaimed) return false;
+        const { account = "" } = run.job.class.input;
+        if (!reclaimable.has(account)) reclaimable.set(account, mayReclaim(store, jobClass, account));
+        return !reclaimable.get(account)!;
+      });
+      if (victims === undefined || victims.length === 0 || !this.#leavesGuarantees(jobClass, victims)) continue;
+      this.#commit(job, variant, victims, time);
+      return true;
+    }
+    return false;
+  }
+
+  /** Whether each of those from whom is reclaimed is still beyond what is guaranteed when its turn comes, after the others. */
+  #leavesGuarantees(jobClass: JobClass, victims: readonly Candidate[]): boolean {
+    const gone: Run[] = [];
+    for (const { run, terms } of victims) {
+      const { account = "" } = run.job.class.input;
+      if (terms.isReclaimed && !mayReclaim(this.#store, jobClass, account, gone)) return false;
+      gone.push(run);
+    }
+    return true;
+  }
+
+  /** Whether it would start by itself no later. */
+  #startsAnyway({ class: { shape } }: JobRecord, time: Time): boolean {
+    const store = this.#store;
+    for (const variant of shape.open) {
+      const found = placeEarliest(store, shape, variant, time + 1);
+      if (found === undefined) continue;
+      applyCharges(store.table, found.charges, found.start, found.start + shape.slotSeconds, 1);
+      return true;
+    }
+    return false;
+  }
+
+  #searchFor(jobClass: JobClass, variant: Variant): { search: VictimSearch; time: Time } | undefined {
+    let ofClass = this.#searches.get(jobClass);
+    if (ofClass === undefined) this.#searches.set(jobClass, (ofClass = new Map()));
+    if (ofClass.has(variant)) return ofClass.get(variant);
+    const store = this.#store;
+    store.charging.settle(store.now);
+    const candidates: Candidate[] = [];
+    let grace = 0;
+    for (const group of store.runGroups.of(store)) {
+      if (group.runs.size === 0) continue;
+      const terms = termsOf(store, jobClass, variant.queue, group);
+      if (terms === undefined) continue;
+      for (const run of group.runs) {
+        const exemptUntil = run.start + terms.exemptSeconds;
+        if (run.preempted !== undefined) continue;
+        if (exemptUntil > store.now) this.retryAt = Math.min(this.retryAt, exemptUntil);
+        else if (run.end > graceEnd(store, terms.graceSeconds)) {
+          candidates.push({ run, terms, loss: lossOf(store, run, terms.mode) });
+          grace = Math.max(grace, terms.graceSeconds);
+        }
+      }
+    }
+    const time = graceEnd(store, grace);
+    const found =
+      candidates.length === 0
+        ? undefined
+        : { search: new VictimSearch(store, jobClass.shape, variant, time, candidates), time };
+    ofClass.set(variant, found);
+    return found;
+  }
+
+  #commit(job: JobRecord, variant: Variant, victims: Candidate[], latest: Time): void {
+    const store = this.#store;
+    const { now, table } = store;
+    const { shape } = job.class;
+    for (const { run, terms } of victims) {
+      const mode = job !== run.job && run.job.input.requeue === false ? "Cancel" : terms.mode;
+      run.preempted = { by: job.id, mode };
+      run.job.preempted = { by: job.id, time: now };
+      (run.job.preemptedBy ??= new Set()).add(job.id);
+      store.moveEnd(run, graceEnd(store, terms.graceSeconds));
+      run.slotEnd = run.end;
+      for (const task of run.tasks ?? [run.task]) {
+        this.preemptions.push({
+          job: run.job.id,
+          ...(task === undefined ? {} : { task }),
+          by: job.id,
+          mode,
+          graceSeconds: terms.graceSeconds,
+        });
+      }
+    }
+    // With the grace of those chosen alone it may be sooner.
+    const soonest = Math.max(...victims.map(({ run }) => run.end));
+    let start = soonest;
+    let placement: Placement | undefined;
+    for (start of [soonest, latest]) {
+      placement = place(store, shape, variant, start, shape.slotSeconds, "Minimum");
+      if (placement !== undefined) break;
+    }
+    applyCharges(table, placement!.charges, start, start + shape.slotSeconds, 1);
+    const home = onNodes(placement!);
+    const end = start + shape.slotSeconds;
+    applyCharges(table, home.charges, start, end, -1);
+    addClaim(store, { ...home, job, class: job.class, start, end, victims: victims.map(({ run }) => run) });
+  }
+}
+
+/** A job that is told to go now is gone a second later at the earliest: until its end is told it holds what it has. */
+function graceEnd({ now }: ClusterStore, graceSeconds: number): Time {
+  return now + Math.max(1, graceSeconds);
+}
+
+/** Core-seconds (of a thousandth) since its start or last checkpoint; none if it can save its state. */
+function lossOf({ now, resources }: ClusterStore, run: Run, mode: string): number {
+  if (mode === "Checkpoint" || mode === "Suspend") return 0;
+  const cpu = Math.max(0, resources.indexOf("cpu"));
+  const since = Math.max(run.start, run.checkpoint ?? run.start);
+  let amount = 0;
+  for (const { amounts } of run.charges) amount += amounts[cpu] ?? 0;
+  return Math.max(0, now - since) * amount;
+}
