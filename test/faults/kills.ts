@@ -23,11 +23,13 @@ export interface KillFigures {
 
 interface Submitted {
   id: number;
-  kind: "true" | "sleep" | "fail" | "array" | "dependent";
+  kind: "true" | "sleep" | "fail" | "array" | "short" | "dependent";
   tasks: number;
 }
 
 const arraySize = 5;
+/** Of arrays whose tasks are so short that a pod carries several of them. */
+const shortArraySize = 60;
 
 export async function killUnderLoad(options: { kills: number; jobs: number; seed: number }): Promise<KillFigures> {
   const random = seededRandom(options.seed);
@@ -53,7 +55,8 @@ exit "$2"
     for (let trial = 1; ; trial++) {
       const outcome = await cluster.berth(["sbatch", "--parsable", ...argv], { timeoutSeconds: 120 });
       if (outcome.code === 0) {
-        submitted.push({ id: Number(outcome.stdout.trim()), kind, tasks: kind === "array" ? arraySize : 1 });
+        const tasks = kind === "array" ? arraySize : kind === "short" ? shortArraySize : 1;
+        submitted.push({ id: Number(outcome.stdout.trim()), kind, tasks });
         return;
       }
       submissionsRepeated++;
@@ -68,7 +71,8 @@ exit "$2"
       if (draw < 0.3) await submit("true", [script, "0", "0"]);
       else if (draw < 0.7) await submit("sleep", [script, seconds, "0"]);
       else if (draw < 0.8) await submit("fail", [script, seconds, "3"]);
-      else if (draw < 0.9) await submit("array", [`--array=0-${arraySize - 1}`, script, seconds, "0"]);
+      else if (draw < 0.87) await submit("array", [`--array=0-${arraySize - 1}`, script, seconds, "0"]);
+      else if (draw < 0.92) await submit("short", [`--array=0-${shortArraySize - 1}`, script, "0.02", "0"]);
       else {
         const other = submitted[Math.floor(random() * submitted.length)];
         await submit("dependent", [...(other ? [`--dependency=afterany:${other.id}`] : []), script, seconds, "0"]);
