@@ -1,8 +1,8 @@
 /**
- * The control plane alone, on simulated nodes: `node bench/simulated.ts [--nodes 3000] [--pods 30000] [--tasks 1000000]`.
+ * The control plane alone, on simulated nodes: `node bench/simulated.ts [--nodes 3000] [--pods 30000] [--tasks 1000000] [--seconds 0.1]`.
  *
  * Three loads, each on a fresh embedded cluster: one Workload of PODS pods; PODS Workloads of one pod; one array of TASKS tasks of
- * which a random 30 % fail. Launches and API writes a second, writes a launch, peak memory of the processes. `--shape` runs one.
+ * which a random 30 % fail, each SECONDS long. Launches and API writes a second, writes a launch, peak memory of the processes. `--shape` runs one.
  */
 import { readFileSync } from "node:fs";
 import { get } from "node:https";
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     nodes: { type: "string", default: "3000" },
     pods: { type: "string", default: "30000" },
     tasks: { type: "string", default: "1000000" },
+    seconds: { type: "string", default: "0.1" },
     shape: { type: "string" },
   },
 });
@@ -173,7 +174,7 @@ const shapes: Record<string, () => Promise<Figures>> = {
       nodes,
       tasks,
       async (client) => {
-        await client.create(workloads, workload("array", [podSet(1, 1, 0.3)], `0-${tasks - 1}`), { namespace });
+        await client.create(workloads, workload("array", [podSet(1, Number(values.seconds), 0.3)], `0-${tasks - 1}`), { namespace });
         return async () => isFinal((await read(client, "array")).status?.phase);
       },
       async (client) => ({ objectBytes: JSON.stringify(await read(client, "array")).length }),

@@ -25,6 +25,11 @@ const longestTaskMs = 500;
 const leaseMs = 1000;
 /** A node begins no further task after this; tasks may turn out longer than those before. */
 const leaseSeconds = 2;
+/** How many pods of an array are begun before it is known how long its tasks run, and how long the others wait for that. */
+const probes = 64;
+const probeMs = 2000;
+/** So many pods at most are begun in the time of a lease, whatever room there is: a share is of that. */
+const mostPlaces = 500;
 /** Weight of one task in the moving mean. */
 const meanWeight = 1 / 32;
 const placesMs = 10_000;
@@ -36,26 +41,90 @@ interface Known {
   countedAt: number;
 }
 
+export interface LeasingParts {
+  cluster: LiveCluster;
+  stores: Stores;
+  signal: AbortSignal;
+  begin(start: Start): void;
+  /** Tasks that were decided to start and are to wait again. */
+  giveBack(record: WorkloadRecord, tasks: readonly number[]): void;
+}
+
 export class Leasing {
+  readonly #parts: LeasingParts;
   readonly #cluster: LiveCluster;
   readonly #stores: Stores;
+  /** Starts that are decided and not begun: how many tasks they are to take is known when the first of the array has ended. */
+  readonly #held = new Map<WorkloadRecord, { starts: Start[]; timer: NodeJS.Timeout }>();
+  /** Arrays whose first tasks did not end in time: theirs are long. */
+  readonly #long = new WeakSet<WorkloadRecord>();
   /** What the core was last told of an array. */
   readonly #known = new WeakMap<WorkloadRecord, Known>();
 
-  constructor(cluster: LiveCluster, stores: Stores) {
-    this.#cluster = cluster;
-    this.#stores = stores;
+  constructor(parts: LeasingParts) {
+    this.#parts = parts;
+    this.#cluster = parts.cluster;
+    this.#stores = parts.stores;
+    parts.signal.addEventListener("abort", () => this.forgetHeld());
+  }
+
+  /** Whether a start is to wait until it is known how long the tasks of its array run. It keeps its place meanwhile. */
+  holds(record: WorkloadRecord, start: Start): boolean {
+    const isKnown = record.book === undefined || record.runMilliseconds !== undefined || this.#long.has(record);
+    if (isKnown || record.live.size < probes || this.#look(record).places === 0) return false;
+    const held = this.#held.get(record);
+    if (held !== undefined) held.starts.push(start);
+    else {
+      const timer = setTimeout(() => {
+        this.#long.add(record);
+        this.#release(record);
+      }, probeMs);
+      this.#held.set(record, { starts: [start], timer });
+    }
+    return true;
+  }
+
+  /** Begins what was held, or has it decided anew where several tasks may go together. */
+  #release(record: WorkloadRecord): void {
+    if (leasedTasks(record.runMilliseconds ?? Infinity) !== undefined) this.giveBack(record);
+    const held = this.#held.get(record);
+    this.#held.delete(record);
+    clearTimeout(held?.timer);
+    for (const start of held?.starts ?? []) this.#parts.begin(start);
+  }
+
+  /** The state is made anew: what was held waits in it. */
+  forgetHeld(): void {
+    for (const { timer } of this.#held.values()) clearTimeout(timer);
+    this.#held.clear();
+  }
+
+  /** What is held waits again, as if it had not been decided. */
+  giveBack(record: WorkloadRecord): void {
+    const held = this.#held.get(record);
+    if (held === undefined) return;
+    this.#held.delete(record);
+    clearTimeout(held.timer);
+    this.#parts.giveBack(
+      record,
+      held.starts.flatMap(({ task, tasks }) => tasks ?? [task!]),
+    );
   }
 
   /** The tasks of a start that its node can carry in one pod; the others are given back. Undefined where that is one. */
-  leaseOf(record: WorkloadRecord, start: Start, giveBack: (tasks: number[]) => void): Lease | undefined {
+  leaseOf(record: WorkloadRecord, start: Start): Lease | undefined {
     if (start.tasks === undefined) return undefined;
     const [first, ...others] = start.tasks;
     const number = currentAttempt(record, first!);
     const node = this.#stores.nodes.get(undefined, start.nodes[0]?.[0] ?? "");
     const isAble = node !== undefined && canCarry(node, record.workload);
     const more = others.filter((task) => isAble && currentAttempt(record, task) === number);
-    if (more.length < others.length) giveBack(others.filter((task) => !more.includes(task)));
+    if (more.length < others.length) {
+      this.#parts.giveBack(
+        record,
+        others.filter((task) => !more.includes(task)),
+      );
+    }
     return more.length === 0 ? undefined : { tasks: [first!, ...more], seconds: leaseSeconds };
   }
 
@@ -67,23 +136,35 @@ export class Leasing {
     record.runMilliseconds = mean === undefined ? ran : mean + (ran - mean) * meanWeight;
     const { core } = this.#cluster;
     if (!core.has(record.jobId!)) return;
-    let known = this.#known.get(record);
-    const now = performance.now();
-    if (known?.core !== core || now > known.countedAt + placesMs) {
-      const places = this.#placesOf(record);
-      if (known?.core !== core || places !== known.places) known = { core, tasks: undefined, places, countedAt: now };
-      else known.countedAt = now;
-      this.#known.set(record, known);
-    }
+    const known = this.#look(record);
     const tasks = known.places === 0 ? undefined : leasedTasks(record.runMilliseconds);
-    if (isNear(tasks, known.tasks)) return;
+    if (isNear(tasks, known.tasks)) {
+      if (mean === undefined) this.#release(record);
+      return;
+    }
     known.tasks = tasks;
     const lease: LeaseInput | undefined =
       tasks === undefined ? undefined : { tasks, seconds: leaseSeconds, places: known.places };
     core.updateJob(record.jobId!, { lease }, this.#cluster.now());
+    this.#release(record);
   }
 
-  /** How many pods of the array its nodes that can carry several tasks would hold; 0: it is to have a pod for each task. */
+  #look(record: WorkloadRecord): Known {
+    const { core } = this.#cluster;
+    const known = this.#known.get(record);
+    const now = performance.now();
+    if (known?.core === core && now <= known.countedAt + placesMs) return known;
+    const places = this.#placesOf(record);
+    if (known?.core === core && places === known.places) {
+      known.countedAt = now;
+      return known;
+    }
+    const fresh = { core, tasks: undefined, places, countedAt: now };
+    this.#known.set(record, fresh);
+    return fresh;
+  }
+
+  /** How many pods of the array its nodes that can carry several tasks would hold at once, within reason; 0: it is to have a pod for each task. */
   #placesOf({ workload }: WorkloadRecord): number {
     const queue = this.#stores.queues.get(undefined, workload.status?.queue ?? "");
     if (queue === undefined || !isLeasable(workload, queue)) return 0;
@@ -98,7 +179,7 @@ export class Leasing {
       const capacity = capacityOf(node);
       places += Math.min(...request.map(([resource, amount]) => Math.floor((capacity[resource] ?? 0) / amount)));
     }
-    return Math.min(places, workload.spec.array?.maxRunning ?? Infinity);
+    return Math.min(places, mostPlaces, workload.spec.array?.maxRunning ?? Infinity);
   }
 }
 

@@ -65,7 +65,13 @@ export class Scheduling implements LifeEvents {
       outgrown: () => this.#rebuild(),
     });
     this.#jobs = new JobFeed(this.#cluster, ledger);
-    this.#leasing = new Leasing(this.#cluster, stores);
+    this.#leasing = new Leasing({
+      cluster: this.#cluster,
+      stores,
+      signal: context.signal,
+      begin: (start) => this.#begin(start),
+      giveBack: (record, tasks) => this.takenBack(record, tasks, undefined),
+    });
     this.#forecasts = new Forecasts(context, this.#cluster, this.#jobs, (job, time) => {
       const record = ledger.byJobId(job)?.record;
       if (record !== undefined) this.#reports.estimate(record, time);
@@ -95,6 +101,7 @@ export class Scheduling implements LifeEvents {
   }
 
   #rebuild(): void {
+    this.#leasing.forgetHeld();
     this.#cluster.remake();
     for (const record of this.#ledger.values()) {
       if (record.jobId === undefined || isFinal(record.phase)) continue;
@@ -178,6 +185,7 @@ export class Scheduling implements LifeEvents {
 
   /** Its spec changed (hold, nice, wall time, queue, dependencies …). */
   update(record: WorkloadRecord): void {
+    this.#leasing.giveBack(record);
     if (this.#jobs.update(record)) this.wake();
   }
 
@@ -268,6 +276,7 @@ export class Scheduling implements LifeEvents {
     const found = this.#ledger.byJobId(start.job);
     if (found === undefined) return;
     const { record } = found;
+    if (this.#leasing.holds(record, start)) return;
     const task = start.task ?? noTask;
     const { workload } = record;
     const queue = this.#cluster.queueOf(record);
@@ -281,7 +290,7 @@ export class Scheduling implements LifeEvents {
       wholeNode: (name) => this.#cluster.amountsOf(name),
       clusterName: this.#cluster.site?.spec.clusterName,
     };
-    const lease = this.#leasing.leaseOf(record, start, (tasks) => this.#jobs.takenBack(record, tasks, undefined));
+    const lease = this.#leasing.leaseOf(record, start);
     const plan: AttemptPlan = {
       workload,
       queue,
@@ -314,6 +323,7 @@ export class Scheduling implements LifeEvents {
       this.#life.endPending(record, phase, undefined);
       return;
     }
+    this.#leasing.giveBack(record);
     const tasks =
       among === undefined ? record.book.pending.clone() : record.book.pending.intersect(parseIndexList(among));
     if (tasks.size === 0) return;
