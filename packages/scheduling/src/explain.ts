@@ -7,7 +7,7 @@ import type { NodeRecord } from "./nodes.ts";
 import { placeEarliest } from "./earliest.ts";
 import { applyCharges } from "./place.ts";
 import { compareJobs } from "./priority.ts";
-import { pendingTasks } from "./records.ts";
+import { mostRunning, pendingTasks } from "./records.ts";
 import type { JobRecord, Placement } from "./records.ts";
 import { windowBehind } from "./reservation-blocks.ts";
 import { isRuled } from "./rule-views.ts";
@@ -183,7 +183,7 @@ function addCauses(store: ClusterStore, job: JobRecord, result: Explanation): vo
     if (open.some(({ input }) => input.type === "Singleton")) ids.push(...store.links.namesakesBefore(job));
     result.dependsOn = [...new Set(ids)];
   }
-  if (result.reason === "ArrayTaskLimit" && job.array !== undefined) result.limit = job.array.maxRunning;
+  if (result.reason === "ArrayTaskLimit" && job.array !== undefined) result.limit = mostRunning(job);
   if (result.reason === "Licenses") result.licence = scarceLicence(store.table, job.class.shape, store.now);
   if (job.class.limitHit !== undefined && result.reason === job.class.obstacle) result.limitHit = job.class.limitHit;
   if (job.class.shape.limit !== undefined && result.reason === job.class.shape.obstacle) {

@@ -117,6 +117,11 @@ export function pendingTasks(job: JobRecord): number {
   return job.runs === undefined || job.runs.size === 0 ? 1 : 0;
 }
 
+/** How many starts of an array may run at once. */
+export function mostRunning({ array, input }: JobRecord): number {
+  return Math.min(array?.maxRunning ?? Infinity, input.lease?.atMost ?? Infinity);
+}
+
 /** A job that waits and of which nothing is known but its input. */
 export function newRecord(input: JobInput, jobClass: JobClass): JobRecord {
   return {

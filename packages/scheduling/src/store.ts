@@ -332,6 +332,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     // How many tasks one start takes changes nothing of what waits and why.
     if (Object.keys(changes).join() === "lease") {
       job.input = { ...job.input, lease: changes.lease };
+      this.refresh(job);
       return;
     }
     this.#unlist(job);

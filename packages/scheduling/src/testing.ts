@@ -352,6 +352,7 @@ export class World {
     for (const [id, input] of this.inputs) {
       const tasks = [...this.running.values()].filter(({ start }) => start.job === id).length;
       assert.ok(tasks <= (input.array?.maxRunning ?? (input.array === undefined ? 1 : Infinity)), "maxRunning");
+      assert.ok(tasks <= (input.lease?.atMost ?? Infinity), "atMost");
       // Exactly one reason, told by the changes alone.
       const reason = this.state.reason(id);
       if (reason !== undefined) {
@@ -444,7 +445,12 @@ function jobs(plain: boolean, leases: boolean): fc.Arbitrary<ScriptedJob> {
     maxRunning: maybe(amount(2)),
     // Where reservations are watched, all tasks of a lease end in its time: what is given back comes before others again.
     lease: maybe(
-      fc.record({ tasks: amount(4), seconds: leases ? fc.constant(200) : amount(40), places: amount(3) }),
+      fc.record({
+        tasks: amount(4),
+        seconds: leases ? fc.constant(200) : amount(40),
+        places: amount(3),
+        atMost: maybe(amount(3)),
+      }),
       leases ? 4 : 2,
     ),
   });

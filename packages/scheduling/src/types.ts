@@ -164,12 +164,14 @@ export interface ArrayInput {
 /**
  * Of an array whose tasks are short: one start takes up to `tasks` of them, which run one after the other in one place. The slot is
  * `seconds` longer, and the caller begins no task after these; what was not begun it tells by `endJob` with `requeue`. No start takes
- * more than a fair share of what waits, of which half is left for later, when the array may have so many `places`.
+ * more than a fair share of what waits, of which half is left for later, when the array may have so many `places`. Not more than
+ * `atMost` starts of it run at once.
  */
 export interface LeaseInput {
   tasks: number;
   seconds: number;
   places: number;
+  atMost?: number;
 }
 
 /** A pending job; an array is one job whatever its number of tasks. */

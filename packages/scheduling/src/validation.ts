@@ -56,7 +56,7 @@ export function checkJob(job: JobInput, resources: readonly string[], devices: R
   checkCount(job.minWallTimeSeconds, `${name}: minWallTimeSeconds`, 1);
   checkCount(job.overheadSeconds, `${name}: overheadSeconds`, 0);
   checkCount(job.podsPerNode, `${name}: podsPerNode`, 1);
-  for (const field of ["tasks", "seconds", "places"] as const) {
+  for (const field of ["tasks", "seconds", "places", "atMost"] as const) {
     checkCount(job.lease?.[field], `${name}: lease.${field}`, 1);
   }
   checkCount(job.array?.maxRunning, `${name}: maxRunning`, 1);

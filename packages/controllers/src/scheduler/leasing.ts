@@ -21,15 +21,16 @@ import { isGang } from "./snapshot.ts";
 
 /** Tasks that run longer than this on the average get a pod each. */
 const longestTaskMs = 500;
-/** So much work goes into one pod. */
+/** So much work goes into one pod; of large arrays, more, so that their pods do not get more than so many. */
 const leaseMs = 1000;
-/** A node begins no further task after this; tasks may turn out longer than those before. */
-const leaseSeconds = 2;
+const longestLeaseMs = 5000;
+const manyPods = 5000;
 /** How many pods of an array are begun before it is known how long its tasks run, and how long the others wait for that. */
 const probes = 64;
 const probeMs = 2000;
 /** So many pods at most are begun in the time of a lease, whatever room there is: a share is of that. */
 const mostPlaces = 500;
+const mostPods = 5000;
 /** Weight of one task in the moving mean. */
 const meanWeight = 1 / 32;
 const placesMs = 10_000;
@@ -37,6 +38,8 @@ const placesMs = 10_000;
 interface Known {
   core: ClusterState;
   tasks: number | undefined;
+  /** How much longer the slot is that the core gives. */
+  seconds: number;
   places: number;
   countedAt: number;
 }
@@ -86,7 +89,7 @@ export class Leasing {
 
   /** Begins what was held, or has it decided anew where several tasks may go together. */
   #release(record: WorkloadRecord): void {
-    if (leasedTasks(record.runMilliseconds ?? Infinity) !== undefined) this.giveBack(record);
+    if (leasedTasks(record.runMilliseconds ?? Infinity, 0) !== undefined) this.giveBack(record);
     const held = this.#held.get(record);
     this.#held.delete(record);
     clearTimeout(held?.timer);
@@ -125,7 +128,8 @@ export class Leasing {
         others.filter((task) => !more.includes(task)),
       );
     }
-    return more.length === 0 ? undefined : { tasks: [first!, ...more], seconds: leaseSeconds };
+    if (more.length === 0) return undefined;
+    return { tasks: [first!, ...more], seconds: this.#known.get(record)?.seconds ?? 1 };
   }
 
   /** A task ended: how long it ran says how many of those that wait one start may take. */
@@ -137,14 +141,22 @@ export class Leasing {
     const { core } = this.#cluster;
     if (!core.has(record.jobId!)) return;
     const known = this.#look(record);
-    const tasks = known.places === 0 ? undefined : leasedTasks(record.runMilliseconds);
+    const tasks = known.places === 0 ? undefined : leasedTasks(record.runMilliseconds, record.book.pending.size);
     if (isNear(tasks, known.tasks)) {
       if (mean === undefined) this.#release(record);
       return;
     }
     known.tasks = tasks;
+    known.seconds = leaseSeconds((tasks ?? 1) * record.runMilliseconds);
     const lease: LeaseInput | undefined =
-      tasks === undefined ? undefined : { tasks, seconds: leaseSeconds, places: known.places };
+      tasks === undefined
+        ? undefined
+        : {
+            tasks,
+            seconds: known.seconds,
+            places: known.places,
+            atMost: mostPods,
+          };
     core.updateJob(record.jobId!, { lease }, this.#cluster.now());
     this.#release(record);
   }
@@ -159,7 +171,7 @@ export class Leasing {
       known.countedAt = now;
       return known;
     }
-    const fresh = { core, tasks: undefined, places, countedAt: now };
+    const fresh: Known = { core, tasks: undefined, seconds: 1, places, countedAt: now };
     this.#known.set(record, fresh);
     return fresh;
   }
@@ -183,10 +195,17 @@ export class Leasing {
   }
 }
 
-/** How many tasks of this mean length go into one pod; undefined: one. */
-export function leasedTasks(meanMs: number): number | undefined {
-  const count = Math.min(maximumLeaseTasks, Math.floor(leaseMs / Math.max(1, meanMs)));
+/** How many tasks of this mean length go into one pod when so many wait; undefined: one. */
+export function leasedTasks(meanMs: number, pending: number): number | undefined {
+  const within = (milliseconds: number): number => Math.floor(milliseconds / Math.max(1, meanMs));
+  const wanted = Math.max(within(leaseMs), Math.min(within(longestLeaseMs), Math.ceil(pending / manyPods)));
+  const count = Math.min(maximumLeaseTasks, wanted);
   return meanMs > longestTaskMs || count < 2 ? undefined : count;
+}
+
+/** After this a node begins no further task of a lease: they may turn out longer than those before. */
+function leaseSeconds(milliseconds: number): number {
+  return Math.ceil(Math.max(leaseMs, milliseconds) / 1000) + 1;
 }
 
 function isNear(tasks: number | undefined, known: number | undefined): boolean {
