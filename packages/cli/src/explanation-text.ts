@@ -33,17 +33,6 @@ export function waitingLines({ spec, status = {} }: Explanation, now = Date.now(
   lines.push(...labelled("waited", waitedWords(status, now)));
   lines.push(...needLines(status, spec.wallTimeSeconds));
   if (status.priority !== undefined) lines.push(...labelled("priority", priorityWords(status.priority)));
-  for (const { name, of, resource, limit, used, asked } of status.limits ?? []) {
-    if (of === undefined) continue;
-    const what = resource === undefined ? name : `${name} (${resource})`;
-    const asks = asked === undefined ? "" : `, it asks for ${amountOf(resource, asked)}`;
-    lines.push(
-      ...labelled(
-        "limit",
-        `${of}, ${what}: ${amountOf(resource, used ?? 0)} of ${amountOf(resource, limit)} in use${asks}`,
-      ),
-    );
-  }
   if (status.advice !== undefined) lines.push(...labelled("advice", status.advice));
   return lines;
 }
@@ -106,8 +95,9 @@ function nodesWord(count: number): string {
 
 function needLines({ needs }: ExplanationStatus, wallTimeSeconds: number | undefined): string[] {
   const time = wallTimeSeconds === undefined ? "" : ` for ${formatDuration(wallTimeSeconds)}`;
-  if (needs === undefined) return time === "" ? [] : labelled("asks for", time.trim());
-  const each = needs.perPod.map(({ resource, asked }) => amountOf(resource, asked)).join(", ");
+  if (needs === undefined) return time === "" ? [] : labelled("asks for", `a wall time of ${time.slice(5)}`);
+  const amounts = needs.perPod.map(({ resource, asked }) => amountOf(resource, asked)).join(", ");
+  const each = needs.wholeNodes === true ? `a whole node (at least ${amounts})` : amounts;
   const gang = needs.pods === 1 ? each : `${needs.pods} × ${each}, together`;
   const fit =
     needs.pods === 1

@@ -69,7 +69,7 @@ test("limits hold jobs with their reason and the numbers, and refuse what is one
   await started("first");
   await create("second", { account: "small" });
   const [second] = await waitFor(cluster.client, ["second"], waitsFor("AccountJobLimit"));
-  assert.equal(second?.status?.message, "account small may run 1 job at once; 1 run");
+  assert.equal(second?.status?.message, "account small may run 1 job at once; 1 runs");
   await create("fourth", { account: "small" });
   const [fourth] = await waitFor(cluster.client, ["fourth"]);
   assert.equal(fourth?.status?.conditions?.[0]?.reason, "LimitExceeded");

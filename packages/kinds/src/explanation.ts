@@ -5,7 +5,7 @@
 import type { KubernetesObject } from "@berth/machinery";
 import type { KindDefinition } from "./definition.ts";
 import type { PriorityFactor } from "./queue-view.ts";
-import { integer, list, mapOf, name, object, oneOf, text, time } from "./schema.ts";
+import { boolean, integer, list, mapOf, name, object, oneOf, text, time } from "./schema.ts";
 import {
   activePhases,
   finalPhases,
@@ -82,6 +82,8 @@ export interface ExplanationStatus {
   needs?: {
     pods: number;
     podsFittingNow: number;
+    /** Nothing else may be on its nodes, which it takes as a whole. */
+    wholeNodes?: boolean;
     nodesUsable: number;
     nodesFittingNow: number;
     /** Of the largest pod: thousandths of a cpu, bytes, counts. */
@@ -161,6 +163,7 @@ export const explanationDefinition: KindDefinition = {
     needs: object({
       pods: whole,
       podsFittingNow: whole,
+      wholeNodes: boolean,
       nodesUsable: whole,
       nodesFittingNow: whole,
       perPod: list(object({ resource: text(253), asked: number, mostFree: number, largest: number }), 1000),

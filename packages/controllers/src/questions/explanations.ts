@@ -6,7 +6,7 @@ import { adviceFor, slurmReason } from "@berth/slurm";
 import { timestamp } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
 import { noTask, type WorkloadRecord } from "../model/record.ts";
-import { waitMessage } from "../scheduler/messages.ts";
+import { waitMessage, wantsNodes } from "../scheduler/messages.ts";
 import type { Scheduling } from "../scheduler/scheduling.ts";
 import type { Stores } from "../stores.ts";
 import { waitSeconds } from "../workload/rows.ts";
@@ -121,7 +121,10 @@ export class Explanations {
     const explanation = core.has(record.jobId) ? explain(core, record.jobId, now) : undefined;
     const reason = record.blocked === undefined ? (explanation?.reason ?? record.waiting.reason) : "InvalidTemplate";
     const message =
-      record.blocked ?? (explanation === undefined ? record.waiting.message : waitMessage(explanation, resources, now));
+      record.blocked ??
+      (explanation === undefined
+        ? record.waiting.message
+        : waitMessage(explanation, resources, now, wantsNodes(record.workload)));
     return {
       ...common,
       reason,
@@ -133,7 +136,7 @@ export class Explanations {
       expectedStart: expectedStartOf(record, core, explanation, now, isAlone),
       blockers: explanation && this.#blockers(explanation, privacy),
       priority: priorityOf(core, record.jobId, now),
-      needs: explanation && needsOf(explanation, resources),
+      needs: explanation && { ...needsOf(explanation, resources), wholeNodes: spec.placement?.exclusive },
       limits: explanation && limitsOf(explanation, resources),
     };
   }
@@ -209,7 +212,10 @@ function expectedStartOf(
   return expected(explanation.start.time, "Earliest");
 }
 
-function needsOf({ pods, nodes, perPod }: Explanation, resources: readonly string[]): ExplanationStatus["needs"] {
+function needsOf(
+  { pods, nodes, perPod }: Explanation,
+  resources: readonly string[],
+): NonNullable<ExplanationStatus["needs"]> {
   return {
     pods: pods.needed,
     podsFittingNow: pods.fitting,

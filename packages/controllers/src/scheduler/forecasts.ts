@@ -4,7 +4,7 @@ import type { Context } from "../context.ts";
 import type { WorkloadRecord } from "../model/record.ts";
 import type { LiveCluster } from "./cluster.ts";
 import type { JobFeed } from "./job-feed.ts";
-import { waitMessage } from "./messages.ts";
+import { waitMessage, wantsNodes } from "./messages.ts";
 import { jobInput } from "./snapshot.ts";
 
 /** A forecast is played not more often than this, and takes not more than this part of one core. */
@@ -59,7 +59,8 @@ export class Forecasts {
     const { core, resources } = this.#cluster;
     const found = foresee(core, job, now, { maxStarts: foreseenStarts, isOver: budget(budgetMs) });
     const { explanation, start } = found;
-    const message = explanation === undefined ? undefined : waitMessage(explanation, resources, now);
+    const message =
+      explanation === undefined ? undefined : waitMessage(explanation, resources, now, wantsNodes(record.workload));
     const nodes = start?.nodes.flat() ?? [];
     const milliCpus =
       job.exclusive === true && start !== undefined

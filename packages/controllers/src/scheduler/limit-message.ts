@@ -17,7 +17,7 @@ export function limitMessage(hit: LimitHit, resources: readonly string[]): strin
     name === undefined ? String(value) : formatAmount(name, amountOfParts(name, value));
   switch (what) {
     case "RunningJobs":
-      return `${whose} may run ${jobs(limit)} at once; ${inUse} run`;
+      return `${whose} may run ${jobs(limit)} at once; ${inUse} ${inUse === 1 ? "runs" : "run"}`;
     case "SubmittedJobs":
       return `${whose} may have ${jobs(limit)} pending or running; there are ${inUse}`;
     case "Resources":

@@ -1,5 +1,5 @@
 /** Why a job waits, in words and with the numbers. Pure. */
-import type { PendingReason } from "@berth/kinds";
+import type { PendingReason, Workload } from "@berth/kinds";
 import type { Explanation } from "@berth/scheduling";
 import { amountOfParts, isDevice } from "@berth/kinds";
 import { formatAmount } from "../workload/oversize.ts";
@@ -40,7 +40,27 @@ function whenFree({ start, waitsFor }: Explanation, now: number): string {
   return "";
 }
 
-function resourcesMessage(explanation: Explanation, resources: readonly string[], now: number): string {
+/** Whether each pod of the job is to be on a node of its own, so that it waits for nodes rather than for room. */
+export function wantsNodes({ spec }: Pick<Workload, "spec">): boolean {
+  return spec.placement?.exclusive === true || spec.placement?.podsPerNode === 1;
+}
+
+/** `2 cpus, 4 nvidia.com/gpu` */
+function eachPod(request: readonly number[], resources: readonly string[]): string {
+  return request
+    .flatMap((amount, index) => {
+      const resource = resources[index] ?? "pods";
+      return amount === 0 || resource === "pods" ? [] : [formatAmount(resource, amountOfParts(resource, amount))];
+    })
+    .join(", ");
+}
+
+function resourcesMessage(
+  explanation: Explanation,
+  resources: readonly string[],
+  now: number,
+  wantsNodes: boolean,
+): string {
   const { perPod, short, pods, nodes, numa, rules, topology } = explanation;
   if (short !== undefined) {
     const resource = resources[short] ?? "pods";
@@ -59,7 +79,13 @@ function resourcesMessage(explanation: Explanation, resources: readonly string[]
     return `what it asks of the pods beside it (affinity, anti-affinity, spread), or they of it, leaves too few nodes now${whenFree(explanation, now)}`;
   }
   if (pods.needed > 1) {
-    return `needs room for ${plural(pods.needed, "pod")} at once; ${pods.fitting} fit now on ${plural(nodes.fitting, "node")}${whenFree(explanation, now)}`;
+    const each = eachPod(perPod.request, resources);
+    if (wantsNodes) {
+      const free = pods.fitting === 1 ? "1 is free" : `${pods.fitting === 0 ? "none" : pods.fitting} are free`;
+      return `needs ${plural(pods.needed, "node")} with ${each} each; ${free}${whenFree(explanation, now)}`;
+    }
+    const fits = pods.fitting === 1 ? "1 fits" : `${pods.fitting} fit`;
+    return `needs room for ${plural(pods.needed, "pod")} of ${each} at once; ${fits} now on ${plural(nodes.fitting, "node")}${whenFree(explanation, now)}`;
   }
   return `no node has all that it needs free together${whenFree(explanation, now)}`;
 }
@@ -68,14 +94,20 @@ function resourcesMessage(explanation: Explanation, resources: readonly string[]
  * A sentence for `status.message`.
  * @param resources names by index of the vectors
  * @param now seconds since 1970
+ * @param wantsNodes each of its pods is to be on a node of its own
  */
-export function waitMessage(explanation: Explanation, resources: readonly string[], now: number): string {
+export function waitMessage(
+  explanation: Explanation,
+  resources: readonly string[],
+  now: number,
+  wantsNodes = false,
+): string {
   const { reason, queue = "", limit, until, dependsOn, behind, nodes, window } = explanation;
   const limited = (): string =>
     explanation.limitHit === undefined ? "a limit is reached" : limitMessage(explanation.limitHit, resources);
   const messages: Record<PendingReason, () => string> = {
     None: () => "not considered yet",
-    Resources: () => resourcesMessage(explanation, resources, now),
+    Resources: () => resourcesMessage(explanation, resources, now, wantsNodes),
     Priority: () =>
       `${behind === undefined ? "jobs before it" : `job ${behind} before it`} in queue ${queue} waits for resources, and this one can neither start beside it nor before it${whenFree(explanation, now)}`,
     Dependency: () =>

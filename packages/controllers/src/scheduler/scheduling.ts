@@ -24,7 +24,7 @@ import { Forecasts } from "./forecasts.ts";
 import { JobFeed } from "./job-feed.ts";
 import { limitMessage } from "./limit-message.ts";
 import { Leasing } from "./leasing.ts";
-import { waitMessage } from "./messages.ts";
+import { waitMessage, wantsNodes } from "./messages.ts";
 import { type AttemptPlan, plannedPods } from "./pods.ts";
 import { graceSecondsOf, jobInput } from "./snapshot.ts";
 import { UsageBook } from "./usage-book.ts";
@@ -366,6 +366,8 @@ export class Scheduling implements LifeEvents {
     if (record.blocked !== undefined) return record.blocked;
     const now = this.#cluster.now();
     const explanation = explain(this.#cluster.core, record.jobId!, now);
-    return explanation === undefined ? undefined : waitMessage(explanation, this.#cluster.resources, now);
+    return explanation === undefined
+      ? undefined
+      : waitMessage(explanation, this.#cluster.resources, now, wantsNodes(record.workload));
   }
 }
