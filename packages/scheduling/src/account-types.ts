@@ -137,7 +137,7 @@ export interface FairShareRow {
   user?: string;
   parent?: string;
   shares: Shares;
-  /** Part of the shares of all siblings. */
+  /** Part of the shares of all siblings; with those of the parent, its part. */
   normalizedShares: number;
   /** Decayed, with running jobs charged until now: Slurm's RawUsage. */
   billingSeconds: number;

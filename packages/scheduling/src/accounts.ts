@@ -1,10 +1,4 @@
-import type {
-  AccountInput,
-  FairShareRow,
-  MembershipInput,
-  QualityOfServiceInput,
-  UsageRecord,
-} from "./account-types.ts";
+import type { AccountInput, MembershipInput, QualityOfServiceInput, UsageRecord } from "./account-types.ts";
 import { checkAccount, checkQualityOfService, checkShares } from "./account-validation.ts";
 import { SchedulingError } from "./error.ts";
 import { arrange, factorBehind, rank } from "./fair-share.ts";
@@ -367,10 +361,11 @@ export class Accounts {
     if (this.#rankedAt === now && this.#startsSinceRanking === 0) return;
     this.#rankedAt = now;
     this.#startsSinceRanking = 0;
-    rank(this.root, this.#usageOf, now);
+    rank(this.root, this.usageOf, now);
   }
 
-  readonly #usageOf = ({ meter }: Party, now: Time): number =>
+  /** Billing seconds that count for the order: used, and what running jobs may still use. */
+  readonly usageOf = ({ meter }: Party, now: Time): number =>
     meter.usedAt(now, this.halfLifeSeconds) + meter.promisedAt(now);
 
   /**
@@ -382,7 +377,7 @@ export class Accounts {
       this.rankAll(now);
       return true;
     }
-    if (this.#isInTree(association)) association.fairShare = factorBehind(this.root, association, this.#usageOf, now);
+    if (this.#isInTree(association)) association.fairShare = factorBehind(this.root, association, this.usageOf, now);
     return false;
   }
 
@@ -393,35 +388,6 @@ export class Accounts {
   /** The factor of a member, as of the last ranking; of others 0. */
   fairShareOf(association: Association): number {
     return this.#isInTree(association) ? association.fairShare : 0;
-  }
-
-  fairShares(now: Time): FairShareRow[] {
-    this.rankAll(now);
-    const rows: FairShareRow[] = [];
-    const row = (one: Account | Association): Omit<FairShareRow, "account"> => {
-      const { seat, shares, meter } = one;
-      const level = seat.above;
-      const total = level?.seat.usage ?? 0;
-      return {
-        shares,
-        normalizedShares:
-          level === undefined || shares === "Parent" ? 1 : level.levelShares === 0 ? 0 : shares / level.levelShares,
-        billingSeconds: meter.usedAt(now, this.halfLifeSeconds),
-        promisedBillingSeconds: meter.promisedAt(now),
-        effectiveUsage: level === undefined ? 1 : total === 0 ? 0 : this.#usageOf(one, now) / total,
-        levelFairShare:
-          level === undefined || (one instanceof Account && shares === "Parent") ? undefined : seat.levelFairShare,
-      };
-    };
-    const visit = (account: Account): void => {
-      rows.push({ account: account.name, parent: account.parent?.name, ...row(account) });
-      for (const member of byKey(account.members)) {
-        rows.push({ account: account.name, user: member.user, ...row(member), fairShare: member.fairShare });
-      }
-      for (const child of [...account.children].sort((a, b) => (a.name < b.name ? -1 : 1))) visit(child);
-    };
-    visit(this.root);
-    return rows;
   }
 
   // --- copies
@@ -457,8 +423,4 @@ export class Accounts {
     }
     return result;
   }
-}
-
-function byKey<T>(map: Map<string, T>): T[] {
-  return [...map].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
 }

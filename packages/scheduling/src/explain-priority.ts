@@ -1,4 +1,5 @@
 import type { FairShareRow } from "./account-types.ts";
+import { fairShareRows } from "./fair-share-rows.ts";
 import { ageFactor, priorityNow, queueFactor, sizeFactor } from "./priority.ts";
 import type { PriorityExplanation } from "./priority-types.ts";
 import { pendingTasks } from "./records.ts";
@@ -44,5 +45,5 @@ export function fairShares(state: ClusterState, now: Time): FairShareRow[] {
   const store = storeOf(state);
   store.tick(now);
   store.charging.settle(store.now);
-  return store.accounts.fairShares(store.now);
+  return fairShareRows(store.accounts, store.now);
 }
