@@ -13,6 +13,8 @@ export interface Search {
   levels?: Levels;
   /** Nothing else is looked at. */
   only?: readonly NodeRecord[];
+  /** Filled for a lone pod: the nodes that have room at the earliest time. */
+  found?: readonly NodeRecord[];
 }
 
 /** Earliest time from `from` and before `before` at which `pods` of the group fit throughout `seconds`; Infinity: never. */
@@ -29,6 +31,17 @@ function earliest(
 ): Time {
   refreshEmpty(context, shape, variant, group);
   if (group.empty.total < pods) return Infinity;
+  if (group.pods === 1 && search.only === undefined && from === context.now) {
+    const { empty } = group;
+    const best = group.soonest.earliest(context.table, from, (node) => {
+      if (empty.counts[node.index] === 0) return Infinity;
+      if (node.views !== undefined && context.advance.isClosed(node, seconds)) return Infinity;
+      node.timeline.advance(from);
+      return firstWindow(node, group, 1, seconds, from, Infinity);
+    });
+    search.found = best.nodes;
+    return best.time < before ? best.time : Infinity;
+  }
   const nodes: NodeRecord[] = [];
   for (const node of search.only ?? context.table.nodes) {
     if (!group.empty.counts[node.index]) continue;
@@ -222,7 +235,9 @@ function placeAmongKnown(
         }
       }
     }
-    const placement = place(context, shape, variant, start, shape.slotSeconds, "Minimum", search.only);
+    const lone = variant.groups.length === 1 ? search.found : undefined;
+    search.found = undefined;
+    const placement = place(context, shape, variant, start, shape.slotSeconds, "Minimum", search.only ?? lone);
     if (placement !== undefined) return { ...placement, start };
     // Room for each group alone, or on more nodes than the queue gives to one job: look on from the next change.
     from = Math.min(...variant.groups.map((group) => nextChange(context, shape, group, start)));

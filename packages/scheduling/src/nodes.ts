@@ -193,6 +193,24 @@ export class FitCache {
     }
   }
 
+  /**
+   * True if what changed since the last time has no room for what is asked: nothing that is known changes, and what changed counts as
+   * looked at.
+   */
+  passOver(table: NodeTable, { asked, request }: { asked: readonly number[]; request: readonly number[] }): boolean {
+    const { changes } = table;
+    if (this.#epoch !== changes.epoch || this.counts.length < table.nodes.length) return false;
+    if (this.#read === changes.entries.length) return true;
+    const { roof } = table.changesSince(this.#read);
+    for (let index = 0; index < asked.length; index += 1) {
+      const resource = asked[index]!;
+      if (roof[resource]! >= request[resource]!) continue;
+      this.#read = changes.entries.length;
+      return true;
+    }
+    return false;
+  }
+
   set(node: number, count: number): void {
     this.version += 1;
     this.total += count - this.counts[node]!;
@@ -201,6 +219,50 @@ export class FitCache {
 }
 
 const licenceInput: NodeInput = { name: "", capacity: [], nodeClass: "", state: "Down" };
+
+/** For each node the first time at which one pod fits for a slot, brought up to date from the change log. */
+export class SoonestCache {
+  #times = new Float64Array(0);
+  #epoch = -1;
+  #read = 0;
+
+  /** The earliest of these times, and the nodes that have it, by index. `soonest` is asked of nodes that changed. */
+  earliest(
+    table: NodeTable,
+    now: Time,
+    soonest: (node: NodeRecord) => Time,
+  ): { time: Time; nodes: readonly NodeRecord[] } {
+    const { nodes, changes } = table;
+    // What an advance reservation leaves of a node changes with time too: it is asked each time.
+    const lasting = (node: NodeRecord): Time => (node.views === undefined ? soonest(node) : NaN);
+    if (this.#epoch !== changes.epoch || this.#times.length < nodes.length) {
+      this.#times = Float64Array.from(nodes, lasting);
+      this.#epoch = changes.epoch;
+    } else {
+      for (let index = this.#read; index < changes.entries.length; index += 1) {
+        const node = changes.entries[index]!;
+        if (changes.last[node] === index) this.#times[node] = lasting(nodes[node]!);
+      }
+    }
+    this.#read = changes.entries.length;
+    const times = this.#times;
+    let best = Infinity;
+    let found: NodeRecord[] = [];
+    for (let index = 0; index < nodes.length; index += 1) {
+      let time = times[index]!;
+      // What began to fit earlier may end to do so: windows that lie ahead stay as they are.
+      if (!(time >= now)) {
+        time = soonest(nodes[index]!);
+        if (nodes[index]!.views === undefined) times[index] = time;
+      }
+      if (time > best || time === Infinity) continue;
+      if (time < best) found = [];
+      best = time;
+      found.push(nodes[index]!);
+    }
+    return { time: best, nodes: found };
+  }
+}
 
 /** All nodes, by name and by index. */
 export class NodeTable {

@@ -75,6 +75,10 @@ export function mayFitNow(context: PlacementContext, shape: Shape): boolean {
   return shape.open.some((variant) =>
     variant.groups.every((group) => {
       if (group.exclusive && variant.groups.length > 1) return true;
+      if (group.window.total < group.minPods && group.empty.unread(context.table.shapes) === 0) {
+        context.table.freshen(context.now);
+        if (group.window.passOver(context.table, group)) return false;
+      }
       // If all that changed had room for as many pods as ever go on one node, would it do?
       const { total } = group.window;
       if (total + group.window.unread(context.table.changes) * group.perNode < group.minPods) return false;

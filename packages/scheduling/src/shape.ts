@@ -1,6 +1,6 @@
 import { needsOf, podsInDetail } from "./devices.ts";
 import type { DetailNeeds } from "./devices.ts";
-import { FitCache } from "./nodes.ts";
+import { FitCache, SoonestCache } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { concernsPods } from "./pod-rules.ts";
 import type { JobInput, PodSetInput, QueueInput, ResourceVector, Time, WaitReason } from "./types.ts";
@@ -24,6 +24,8 @@ export interface Group {
   readonly window: FitCache;
   /** The node that took its last single pod, how full it was before, and how far the log of changes had come. */
   last: { node: number; score: number; epoch: number; position: number };
+  /** When one pod would fit on each node for the whole slot. */
+  readonly soonest: SoonestCache;
   /** Pods that would fit on each node if it were empty; 0 where they may not go. */
   readonly empty: FitCache;
   /** Most pods that one domain has room for, of a gang that must have one, as far as `window` knows. */
@@ -104,6 +106,7 @@ export class Shape {
           last: { node: 0, score: 0, epoch: -1, position: 0 },
           window: new FitCache(),
           empty: new FitCache(),
+          soonest: new SoonestCache(),
           room: { version: -1, counted: -1, most: 0 },
         };
       }),
