@@ -107,24 +107,6 @@ async function compare(): Promise<void> {
   await lab.decay();
   const rows = sshare();
   const computed = ours(rows);
-  if (process.env["BERTH_SHOW"])
-    console.log(
-      lab.run("sshare", ["-a", "-l"]),
-      computed
-        .map((r) =>
-          [
-            r.account,
-            r.user,
-            r.shares,
-            r.normalizedShares,
-            r.billingSeconds,
-            r.effectiveUsage,
-            r.levelFairShare,
-            r.fairShare,
-          ].join(" "),
-        )
-        .join("\n"),
-    );
   let used = 0;
   for (const row of rows) {
     const name = `${row.user ?? "all"} in ${row.account}`;

@@ -135,6 +135,9 @@ export class FitCache {
   version = 0;
   #epoch = -1;
   #read = 0;
+  /** Nodes with a count above 0, in no order, among some that no longer have one. */
+  #positive: number[] = [];
+  #isListed = new Uint8Array(0);
 
   /** At most so many changes are unread; Infinity: all nodes must be looked at. */
   unread(log: ChangeLog): number {
@@ -150,11 +153,14 @@ export class FitCache {
     if (this.counts.length < nodes.length) this.counts = new Int32Array(nodes.length);
     const { counts } = this;
     if (isNew) {
+      this.#positive = [];
+      this.#isListed = new Uint8Array(counts.length);
       let total = 0;
       for (let node = 0; node < nodes.length; node += 1) {
         const count = bar !== undefined && isBarred(bar, node) ? 0 : fit(nodes[node]!);
         counts[node] = count;
         total += count;
+        if (count > 0) this.#list(node);
       }
       this.total = total;
       this.version += 1;
@@ -215,6 +221,27 @@ export class FitCache {
     this.version += 1;
     this.total += count - this.counts[node]!;
     this.counts[node] = count;
+    if (count > 0 && this.#isListed[node] === 0) this.#list(node);
+  }
+
+  #list(node: number): void {
+    this.#isListed[node] = 1;
+    this.#positive.push(node);
+  }
+
+  /** Nodes with a count above 0, in no order; valid until the next refresh. */
+  positive(): readonly number[] {
+    const nodes = this.#positive;
+    let kept = 0;
+    for (let index = 0; index < nodes.length; index += 1) {
+      const node = nodes[index]!;
+      if (this.counts[node]! > 0) {
+        nodes[kept] = node;
+        kept += 1;
+      } else this.#isListed[node] = 0;
+    }
+    nodes.length = kept;
+    return nodes;
   }
 }
 

@@ -11,7 +11,7 @@ import type { RuledContext } from "./rule-views.ts";
 import { mayUse, podsFromNow, podsOn, podsThroughout } from "./shape.ts";
 import type { Eligibility, Group, Shape, Variant } from "./shape.ts";
 import { Heap } from "./heap.ts";
-import type { NodeRecord, NodeTable } from "./nodes.ts";
+import type { FitCache, NodeRecord, NodeTable } from "./nodes.ts";
 import type { Charge, Placement } from "./records.ts";
 import { mostInOneDomain, pickNested, roomByDomain } from "./topology.ts";
 import type { DomainTable, Pick } from "./topology.ts";
@@ -72,20 +72,28 @@ function refreshWindow(context: PlacementContext, shape: Shape, variant: Variant
 
 /** False only if one of the groups finds no room now: the cheap answer for most classes at most times. */
 export function mayFitNow(context: PlacementContext, shape: Shape): boolean {
-  return shape.open.some((variant) =>
-    variant.groups.every((group) => {
-      if (group.exclusive && variant.groups.length > 1) return true;
-      if (group.window.total < group.minPods && group.empty.unread(context.table.shapes) === 0) {
-        context.table.freshen(context.now);
-        if (group.window.passOver(context.table, group)) return false;
-      }
-      // If all that changed had room for as many pods as ever go on one node, would it do?
-      const { total } = group.window;
-      if (total + group.window.unread(context.table.changes) * group.perNode < group.minPods) return false;
-      refreshWindow(context, shape, variant, group);
-      return group.window.total >= group.minPods && mayFitInDomain(context, shape, group);
-    }),
-  );
+  for (const variant of shape.open) {
+    let fits = true;
+    for (let index = 0; fits && index < variant.groups.length; index += 1) {
+      fits = mayGroupFitNow(context, shape, variant, variant.groups[index]!);
+    }
+    if (fits) return true;
+  }
+  return false;
+}
+
+function mayGroupFitNow(context: PlacementContext, shape: Shape, variant: Variant, group: Group): boolean {
+  const { table } = context;
+  const { window, minPods } = group;
+  if (group.exclusive && variant.groups.length > 1) return true;
+  if (window.total < minPods && group.empty.unread(table.shapes) === 0) {
+    table.freshen(context.now);
+    if (window.passOver(table, group)) return false;
+  }
+  // If all that changed had room for as many pods as ever go on one node, would it do?
+  if (window.total + window.unread(table.changes) * group.perNode < minPods) return false;
+  refreshWindow(context, shape, variant, group);
+  return window.total >= minPods && mayFitInDomain(context, shape, group);
 }
 
 function mayFitInDomain(context: PlacementContext, shape: Shape, group: Group): boolean {
@@ -496,8 +504,9 @@ function pick(
     return pickShared(options, group, start, seconds, least, most);
   }
   if (!compact && taken.size === 0) {
-    if (most === 1) return pickOne(table, group, candidates, fitting, order === "Spread", only);
-    if (order === "Pack" && maxNodes === undefined) return pickPacked(table, candidates, fitting, least, most);
+    const cache = start === now ? group.window : group.empty;
+    if (most === 1) return pickOne(table, group, cache, fitting, order === "Spread", only);
+    if (order === "Pack" && maxNodes === undefined) return pickPacked(table, cache, fitting, least, most);
   }
   return pickByOrder(context, group, candidates, fitting, order, maxNodes, least, most, taken);
 }
@@ -506,20 +515,20 @@ function pick(
 function pickOne(
   table: NodeTable,
   group: Group,
-  candidates: Int32Array,
+  cache: FitCache,
   fitting: (node: NodeRecord) => number,
   spread: boolean,
   only: readonly NodeRecord[] | undefined,
 ): Pick[] | undefined {
   const { nodes, score, changes } = table;
   const { last } = group;
-  if (!spread && only === undefined && last.epoch === changes.epoch && candidates === group.window.counts) {
+  if (!spread && only === undefined && last.epoch === changes.epoch && cache === group.window) {
     // Nothing but the node that was taken last changed since, and it is no emptier: it is still the fullest.
     let position = last.position;
     while (position < changes.entries.length && changes.entries[position] === last.node) position += 1;
     const node = nodes[last.node]!;
     const isFullest = position === changes.entries.length && score[last.node]! <= last.score;
-    if (isFullest && candidates[last.node]! > 0 && fitting(node) > 0) {
+    if (isFullest && cache.counts[last.node]! > 0 && fitting(node) > 0) {
       last.position = position;
       return [[node, 1]];
     }
@@ -529,18 +538,14 @@ function pickOne(
   let bestScore = Infinity;
   const consider = (index: number): void => {
     const value = sign * score[index]!;
+    if (value > bestScore || (value === bestScore && index > best!.index)) return;
     // A cached count may be too high, never too low.
-    if (value < bestScore && fitting(nodes[index]!) > 0) {
-      best = nodes[index]!;
-      bestScore = value;
-    }
+    if (fitting(nodes[index]!) <= 0) return;
+    best = nodes[index]!;
+    bestScore = value;
   };
   if (only !== undefined) for (const { index } of only) consider(index);
-  else {
-    for (let index = 0; index < nodes.length; index += 1) {
-      if (candidates[index]! > 0 && sign * score[index]! < bestScore) consider(index);
-    }
-  }
+  else for (const index of cache.positive()) consider(index);
   if (best === undefined) return undefined;
   group.last = {
     node: best.index,
@@ -554,14 +559,13 @@ function pickOne(
 /** The fullest nodes first, as many pods on each as fit. */
 function pickPacked(
   table: NodeTable,
-  candidates: Int32Array,
+  cache: FitCache,
   fitting: (node: NodeRecord) => number,
   least: number,
   most: number,
 ): Pick[] | undefined {
   const { nodes, score } = table;
-  const options: number[] = [];
-  for (let index = 0; index < nodes.length; index += 1) if (candidates[index]! > 0) options.push(index);
+  const options = cache.positive().slice();
   const heap = new Heap<number>((a, b) => score[a]! < score[b]! || (score[a] === score[b] && a < b), options);
   const picks: Pick[] = [];
   let missing = most;
