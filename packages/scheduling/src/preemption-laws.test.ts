@@ -9,7 +9,7 @@ import type { ClusterStore } from "./store.ts";
 import { scenarios, World } from "./testing.ts";
 import { withPreemption } from "./testing-preemption.ts";
 import { withReservations } from "./testing-reservations.ts";
-import { VictimSearch } from "./victims.ts";
+import { CandidateSet, VictimSearch } from "./victims.ts";
 import type { Candidate } from "./victims.ts";
 
 const numRuns = Number(process.env["BERTH_LAW_CASES"] ?? 300);
@@ -189,7 +189,7 @@ function eachSearch(
       };
       if (fits([])) continue;
       const find = (exact: number): Candidate[] | undefined =>
-        new VictimSearch(store, shape, variant, time, all, exact).find(() => false);
+        new VictimSearch(store, shape, variant, time, new CandidateSet(all), exact).find(() => false);
       check(find, fits, all, variant.groups[0]!.minPods);
     }
   };

@@ -18,7 +18,7 @@ export interface Terms {
   graceSeconds: number;
   exemptSeconds: number;
   tier: number;
-  /** Only while {@link mayReclaim} holds. */
+  /** Only if {@link mayReclaim} holds. */
   isReclaimed: boolean;
 }
 
@@ -96,7 +96,7 @@ export function termsOf(
   if (outranks(store, ownQos, group.qos)) {
     return terms(qos?.preemptMode ?? queue?.preemptMode ?? "Requeue", qos?.graceSeconds ?? graceOfQueue);
   }
-  if (outranks(store, group.qos, ownQos) || !mayReclaim(store, jobClass, group.account)) return undefined;
+  if (outranks(store, group.qos, ownQos) || !hasGuarantee(store, jobClass, group.account)) return undefined;
   return terms(queue?.preemptMode ?? "Requeue", graceOfQueue, true);
 }
 
@@ -113,6 +113,15 @@ function outranks(store: ClusterStore, qos: string | undefined, other: string | 
     }
   }
   return true;
+}
+
+/** Whether something that the class asks for is guaranteed to its account, so that it may be reclaimed from another one. */
+function hasGuarantee(store: ClusterStore, { input, shape }: JobClass, other: string): boolean {
+  if (input.account === undefined || other === input.account) return false;
+  return store.accountsFrom(input.account).some((name) => {
+    const guaranteed = store.accounts.accounts.get(name)?.input?.guaranteed ?? [];
+    return guaranteed.some((amount, resource) => amount > 0 && shape.least[resource]! > 0);
+  });
 }
 
 /**

@@ -158,6 +158,22 @@ test("what was lent is reclaimed, up to what is guaranteed, from who has more th
   assert.deepEqual(decide(state, 20).preemptions, []);
 });
 
+test("a large job that is beyond its account's guarantee does not keep a small one from reclaiming", () => {
+  const state = cluster(1);
+  state.putAccount({ name: "bio", guaranteed: [2] });
+  state.addJob(job(1, "research", 1, 1000, { account: "chem", array: { pending: [[0, 3]] } }));
+  decide(state, 0);
+  state.addJob(job(2, "research", 3, 1000, { account: "bio", submitTime: 9 }));
+  state.addJob(job(3, "research", 2, 1000, { account: "bio", submitTime: 10 }));
+  assert.deepEqual(
+    decide(state, 10).preemptions.map(({ job, by }) => [job, by]),
+    [
+      [1, 3],
+      [1, 3],
+    ],
+  );
+});
+
 test("a claim is given up when its job goes, and waits for those that outlive their grace", () => {
   const state = cluster(1, { graceSeconds: 10 });
   state.addJob(job(1, "students", 4, 1000));

@@ -9,7 +9,7 @@ import type { JobRecord, Placement, Run } from "./records.ts";
 import type { Variant } from "./shape.ts";
 import type { ClusterStore } from "./store.ts";
 import type { Preemption, Time } from "./types.ts";
-import { VictimSearch } from "./victims.ts";
+import { CandidateSet, VictimSearch } from "./victims.ts";
 import type { Candidate } from "./victims.ts";
 
 /**
@@ -34,6 +34,7 @@ export class PreemptionPass {
   retryAt: Time = Infinity;
   readonly #store: ClusterStore;
   readonly #searches = new Map<JobClass, Map<Variant, { search: VictimSearch; time: Time } | undefined>>();
+  readonly #sets = new Map<string, { set: CandidateSet; time: Time } | undefined>();
   readonly #isActive: boolean;
 
   constructor(store: ClusterStore) {
@@ -104,29 +105,43 @@ export class PreemptionPass {
     if (ofClass === undefined) this.#searches.set(jobClass, (ofClass = new Map()));
     if (ofClass.has(variant)) return ofClass.get(variant);
     const store = this.#store;
+    const known = this.#candidates(jobClass, variant.queue);
+    const found = known && {
+      search: new VictimSearch(store, jobClass.shape, variant, known.time, known.set),
+      time: known.time,
+    };
+    ofClass.set(variant, found);
+    return found;
+  }
+
+  /** The candidates for jobs of a class in a queue: the same for all of the same tier, QOS and account, wherever they fit. */
+  #candidates(jobClass: JobClass, queue: string): { set: CandidateSet; time: Time } | undefined {
+    const store = this.#store;
+    const { account = "" } = jobClass.input;
+    const asked = shapeAsks(jobClass);
+    const key = [store.queue(queue)?.tier ?? 1, store.charging.qosOf(jobClass) ?? "", account, asked].join("\0");
+    if (this.#sets.has(key)) return this.#sets.get(key);
     store.charging.settle(store.now);
     const candidates: Candidate[] = [];
     let grace = 0;
     for (const group of store.runGroups.of(store)) {
       if (group.runs.size === 0) continue;
-      const terms = termsOf(store, jobClass, variant.queue, group);
+      const terms = termsOf(store, jobClass, queue, group);
       if (terms === undefined) continue;
+      const until = graceEnd(store, terms.graceSeconds);
       for (const run of group.runs) {
-        const exemptUntil = run.start + terms.exemptSeconds;
         if (run.preempted !== undefined) continue;
+        const exemptUntil = run.start + terms.exemptSeconds;
         if (exemptUntil > store.now) this.retryAt = Math.min(this.retryAt, exemptUntil);
-        else if (run.end > graceEnd(store, terms.graceSeconds)) {
+        else if (run.end > until) {
           candidates.push({ run, terms, loss: lossOf(store, run, terms.mode) });
           grace = Math.max(grace, terms.graceSeconds);
         }
       }
     }
-    const time = graceEnd(store, grace);
     const found =
-      candidates.length === 0
-        ? undefined
-        : { search: new VictimSearch(store, jobClass.shape, variant, time, candidates), time };
-    ofClass.set(variant, found);
+      candidates.length === 0 ? undefined : { set: new CandidateSet(candidates), time: graceEnd(store, grace) };
+    this.#sets.set(key, found);
     return found;
   }
 
@@ -165,6 +180,11 @@ export class PreemptionPass {
     applyCharges(table, home.charges, start, end, -1);
     addClaim(store, { ...home, job, class: job.class, start, end, victims: victims.map(({ run }) => run) });
   }
+}
+
+/** Which resources it asks for: only of these a guarantee counts. The rest of what a guarantee asks is looked at for each job. */
+function shapeAsks({ shape, input }: JobClass): string {
+  return input.account === undefined ? "" : shape.least.map((amount) => (amount > 0 ? 1 : 0)).join("");
 }
 
 /** A job that is told to go now is gone a second later at the earliest: until its end is told it holds what it has. */

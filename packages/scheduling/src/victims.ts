@@ -1,4 +1,5 @@
 /** Which running jobs make room for one that waits: as few as do, and those that lose least. */
+import { Heap } from "./heap.ts";
 import { applyCharges, place, refreshEmpty } from "./place.ts";
 import type { NodeRecord } from "./nodes.ts";
 import type { Terms } from "./preemption-rules.ts";
@@ -39,8 +40,15 @@ function costOf(set: readonly Candidate[]): Cost {
 function compareSets(a: readonly Candidate[], b: readonly Candidate[]): number {
   const [x, y] = [costOf(a), costOf(b)];
   if (x.tier !== y.tier) return x.tier < y.tier ? -1 : 1;
-  if (x.loss !== y.loss) return x.loss < y.loss ? -1 : 1;
-  if (x.count !== y.count) return x.count - y.count;
+  return compareLosses(x, y) || compareIds(a, b);
+}
+
+function compareLosses(a: Pick<Cost, "loss" | "count">, b: Pick<Cost, "loss" | "count">): number {
+  if (a.loss !== b.loss) return a.loss < b.loss ? -1 : 1;
+  return a.count - b.count;
+}
+
+function compareIds(a: readonly Candidate[], b: readonly Candidate[]): number {
   for (const [index, candidate] of a.entries()) {
     const order = compareRuns(candidate.run, b[index]!.run);
     if (order !== 0) return order;
@@ -57,6 +65,50 @@ function compareCandidates(a: Candidate, b: Candidate): number {
   return a.terms.tier - b.terms.tier || a.loss - b.loss || compareRuns(a.run, b.run);
 }
 
+/** Where the highest tier is settled: what they lose, how many they are, which. */
+function isCheaper(a: readonly Candidate[], b: readonly Candidate[]): boolean {
+  return (compareLosses(costOf(a), costOf(b)) || compareIds(a, b)) < 0;
+}
+
+/** All who could make room for jobs of a queue, QOS and account. */
+export class CandidateSet {
+  readonly all: readonly Candidate[];
+  /** By the node itself, whatever view of it a job sees. */
+  readonly onNode = new Map<NodeRecord, Candidate[]>();
+  readonly levels: readonly number[];
+
+  constructor(candidates: readonly Candidate[]) {
+    this.all = candidates.toSorted(compareCandidates);
+    this.levels = [...new Set(candidates.map(({ terms }) => terms.tier))].sort((a, b) => a - b);
+    for (const candidate of this.all) {
+      for (const { node } of candidate.run.charges) {
+        const there = this.onNode.get(node);
+        if (there === undefined) this.onNode.set(node, [candidate]);
+        else if (there.at(-1) !== candidate) there.push(candidate);
+      }
+    }
+  }
+}
+
+/** What a node would give for how much, at least or exactly. */
+interface Offer {
+  node: NodeRecord;
+  /** Undefined: not worked out yet, the rest is a lower bound. */
+  add: Candidate[] | undefined;
+  gain: number;
+  /** Loss for each pod gained. */
+  price: number;
+  count: number;
+}
+
+function isBetter(a: Offer, b: Offer): boolean {
+  return a.price !== b.price
+    ? a.price < b.price
+    : a.count !== b.count
+      ? a.count < b.count
+      : a.node.index < b.node.index;
+}
+
 /** The search for one shape in one queue at one time; kept for a pass, so that a job like the last one costs only what changed. */
 export class VictimSearch {
   readonly #store: ClusterStore;
@@ -65,43 +117,22 @@ export class VictimSearch {
   /** When the job is to start. */
   readonly #time: Time;
   readonly #exact: number;
-  readonly #candidates: readonly Candidate[];
-  readonly #onNode = new Map<NodeRecord, Candidate[]>();
-  readonly #firstSets = new Map<NodeRecord, { at: number | undefined; set: Candidate[] | undefined; level: number }>();
+  readonly #set: CandidateSet;
+  /** The first offer of each node, and how far the log of changes had come. */
+  readonly #first = new Map<
+    NodeRecord,
+    { at: number | undefined; level: number; offer: Offer | undefined; most: number }
+  >();
 
-  /**
-   * `candidates`: in any order; those that end by the time anyway are of no use. `exact`: so many of them are compared in all sets,
-   * not node by node.
-   */
-  constructor(
-    store: ClusterStore,
-    shape: Shape,
-    variant: Variant,
-    time: Time,
-    candidates: readonly Candidate[],
-    exact = mostExact,
-  ) {
+  /** `exact`: so many candidates are compared in all sets, not node by node. */
+  constructor(store: ClusterStore, shape: Shape, variant: Variant, time: Time, set: CandidateSet, exact = mostExact) {
     this.#exact = exact;
     this.#store = store;
     this.#shape = shape;
     this.#variant = variant;
     this.#time = time;
+    this.#set = set;
     for (const group of variant.groups) refreshEmpty(store, shape, variant, group);
-    const useful: Candidate[] = [];
-    for (const candidate of candidates) {
-      let isUseful = false;
-      for (const { node } of candidate.run.charges) {
-        const view = this.#viewOf(node);
-        if (view === undefined || !variant.groups.some((group) => (group.empty.counts[view.index] ?? 0) > 0)) continue;
-        isUseful = true;
-        const there = this.#onNode.get(view);
-        if (there === undefined) this.#onNode.set(view, [candidate]);
-        else if (there.at(-1) !== candidate) there.push(candidate);
-      }
-      if (isUseful) useful.push(candidate);
-    }
-    this.#candidates = useful.sort(compareCandidates);
-    for (const there of this.#onNode.values()) there.sort(compareCandidates);
   }
 
   #viewOf(node: NodeRecord): NodeRecord | undefined {
@@ -110,21 +141,28 @@ export class VictimSearch {
     return node.views?.all.find((view) => view.reservation === reservation);
   }
 
+  #isUseful({ run }: Candidate): boolean {
+    return run.charges.some(({ node }) => {
+      const index = this.#viewOf(node)?.index ?? -1;
+      return this.#variant.groups.some((group) => (group.empty.counts[index] ?? 0) > 0);
+    });
+  }
+
   /** The victims; undefined: none would do. `isBarred`: those that this job must leave alone. */
   find(isBarred: (candidate: Candidate) => boolean): Candidate[] | undefined {
-    const left = this.#candidates.filter((one) => one.run.alive && one.run.preempted === undefined && !isBarred(one));
-    if (left.length === 0) return undefined;
+    const { all, levels } = this.#set;
+    const mayGo = (one: Candidate): boolean => one.run.alive && one.run.preempted === undefined && !isBarred(one);
     const isPlain = this.#variant.groups.length === 1 && this.#shape.input.licences === undefined;
-    const levels = [...new Set(left.map(({ terms }) => terms.tier))].sort((a, b) => a - b);
+    const few = all.length > 4 * mostTogether ? undefined : all.filter((one) => mayGo(one) && this.#isUseful(one));
     for (const level of levels) {
-      const pool = left.filter(({ terms }) => terms.tier <= level);
-      if (pool.length <= this.#exact) {
-        if (this.#fits(pool)) return this.#least(pool);
+      const pool = few?.filter(({ terms }) => terms.tier <= level);
+      if (pool !== undefined && pool.length <= this.#exact) {
+        if (pool.length > 0 && this.#fits(pool)) return this.#least(pool);
         continue;
       }
-      const some = isPlain ? this.#byNodes(level, isBarred) : undefined;
-      if (some !== undefined && this.#fits(some)) return this.#prune(some);
-      if (pool.length <= mostTogether && this.#fits(pool)) return this.#prune(pool);
+      const found = isPlain ? this.#byNodes(level, mayGo) : undefined;
+      if (found !== undefined && this.#fits(found.set)) return found.isLeast ? found.set : this.#prune(found.set);
+      if (pool !== undefined && pool.length <= mostTogether && this.#fits(pool)) return this.#prune(pool);
     }
     return undefined;
   }
@@ -171,59 +209,129 @@ export class VictimSearch {
     return kept.length <= this.#exact ? this.#least(kept) : kept;
   }
 
-  /** Node by node: from each what gives one more pod at the least loss, the cheapest of all nodes first. */
-  #byNodes(level: number, isBarred: (candidate: Candidate) => boolean): Candidate[] | undefined {
+  /**
+   * Node by node: from each what gives one more pod at the least loss, the cheapest of all nodes first. `isLeast`: none of them is
+   * superfluous.
+   */
+  #byNodes(
+    level: number,
+    mayGo: (candidate: Candidate) => boolean,
+  ): { set: Candidate[]; isLeast: boolean } | undefined {
     const group = this.#variant.groups[0]!;
-    const { table, now } = this.#store;
     let missing = group.minPods;
-    for (const node of table.nodes) {
-      if (!group.empty.counts[node.index] || missing <= 0) continue;
-      if (missing > 1 || !this.#onNode.has(node)) missing -= this.#pods(node, group, []);
+    const offers: Offer[] = [];
+    let most = 0;
+    for (const node of this.#store.table.nodes) {
+      if (!group.empty.counts[node.index]) continue;
+      const home = node.views?.all[0] ?? node;
+      if (!this.#set.onNode.has(home)) {
+        if (group.minPods > 1) missing -= this.#pods(node, group, []);
+        continue;
+      }
+      const first = this.#firstOffer(node, home, level, mayGo);
+      if (group.minPods > 1) missing -= this.#pods(node, group, []);
+      most += first.most;
+      if (first.offer !== undefined) offers.push(first.offer);
     }
-    if (missing <= 0) return [];
+    if (missing <= 0) return { set: [], isLeast: true };
+    if (most < missing) return undefined;
     const chosen = new Set<Candidate>();
-    const options: { node: NodeRecord; add: Candidate[]; gain: number; price: number }[] = [];
-    const offer = (node: NodeRecord): void => {
-      const before = [...chosen].filter(({ run }) => run.charges.some((charge) => this.#viewOf(charge.node) === node));
-      const isFirst = before.length === 0 && missing === group.minPods;
-      const known = isFirst ? this.#firstSets.get(node) : undefined;
-      const at = table.changes.last[node.index];
-      let add = known?.set;
-      if (known === undefined || known.at !== at || known.level !== level || known.set?.some(isBarred)) {
-        node.timeline.advance(now);
-        const there = this.#onNode
-          .get(node)!
-          .filter(
-            (one) =>
-              one.terms.tier <= level &&
-              one.run.alive &&
-              one.run.preempted === undefined &&
-              !chosen.has(one) &&
-              !isBarred(one),
-          );
-        add = this.#oneMore(node, group, before, there);
-        if (isFirst) this.#firstSets.set(node, { at, set: add, level });
-      }
-      if (add === undefined) return;
-      const gain = missing === 1 ? 1 : this.#pods(node, group, [...before, ...add]) - this.#pods(node, group, before);
-      options.push({ node, add, gain, price: costOf(add).loss / gain });
-    };
-    for (const node of this.#onNode.keys()) offer(node);
+    const heap = new Heap<Offer>(isBetter, offers);
+    const used = new Map<NodeRecord, number>();
     while (missing > 0) {
-      let best: (typeof options)[number] | undefined;
-      for (const option of options) {
-        if (best === undefined || option.price < best.price) best = option;
-        else if (option.price === best.price && compareSets(option.add, best.add) < 0) best = option;
+      const offer = heap.pop();
+      if (offer === undefined) return undefined;
+      const { node } = offer;
+      if (offer.add === undefined || offer.add.some((one) => chosen.has(one))) {
+        const next = this.#nextOffer(node, level, mayGo, chosen);
+        if (used.size === 0) this.#first.get(node)!.offer = next;
+        if (next !== undefined) heap.push(next);
+        continue;
       }
-      if (best === undefined) return undefined;
-      for (const candidate of best.add) chosen.add(candidate);
-      missing -= best.gain;
+      for (const candidate of offer.add) chosen.add(candidate);
+      missing -= offer.gain;
+      used.set(node, (used.get(node) ?? 0) + 1);
       if (missing <= 0) break;
-      const { node } = best;
-      options.splice(options.indexOf(best), 1);
-      offer(node);
+      const next = this.#nextOffer(node, level, mayGo, chosen);
+      if (next !== undefined) heap.push(next);
     }
-    return [...chosen];
+    const isSimple =
+      [...chosen].every(({ run }) => run.charges.length === 1) && this.#shape.input.topology === undefined;
+    const isLeast = isSimple && missing === 0 && [...used.values()].every((times) => times === 1);
+    return { set: [...chosen], isLeast };
+  }
+
+  /** A lower bound, as long as nobody asked for more, and the most pods that the node could give. */
+  #firstOffer(
+    node: NodeRecord,
+    home: NodeRecord,
+    level: number,
+    mayGo: (candidate: Candidate) => boolean,
+  ): { offer: Offer | undefined; most: number } {
+    const at = this.#store.table.changes.last[node.index];
+    const known = this.#first.get(node);
+    if (known !== undefined && known.at === at && known.level === level) {
+      if (known.offer?.add === undefined || known.offer.add.every(mayGo)) return known;
+    }
+    const group = this.#variant.groups[0]!;
+    const { slotSeconds } = this.#shape;
+    node.timeline.advance(this.#store.now);
+    const least = node.timeline.leastFree(this.#time, this.#time + slotSeconds);
+    const wanted = group.exclusive ? node.capacity : group.request;
+    const sum = least.slice();
+    let [ratio, count, any] = [0, 1, false];
+    const lacking: number[] = [];
+    for (const [column, amount] of wanted.entries()) if (amount > least[column]!) lacking.push(column);
+    const cheapest = lacking.map(() => Infinity);
+    const largest = lacking.map(() => 0);
+    for (const candidate of this.#set.onNode.get(home)!) {
+      if (candidate.terms.tier > level || !mayGo(candidate)) continue;
+      any = true;
+      for (const charge of candidate.run.charges) {
+        if (charge.node !== home) continue;
+        for (const [column, amount] of charge.amounts.entries()) sum[column]! += amount;
+        for (const [index, column] of lacking.entries()) {
+          const amount = charge.amounts[column] ?? 0;
+          if (amount <= 0) continue;
+          cheapest[index] = Math.min(cheapest[index]!, candidate.loss / amount);
+          largest[index] = Math.max(largest[index]!, amount);
+        }
+      }
+    }
+    let most = any ? group.perNode : 0;
+    for (const [column, amount] of wanted.entries()) {
+      if (amount > 0) most = Math.min(most, Math.max(0, Math.floor(sum[column]! / amount)));
+    }
+    if (group.exclusive && most > 0) most = group.perNode;
+    for (const [index, column] of lacking.entries()) {
+      const lack = wanted[column]! - least[column]!;
+      ratio = Math.max(ratio, cheapest[index]! === Infinity ? 0 : lack * cheapest[index]!);
+      count = Math.max(count, largest[index]! > 0 ? Math.ceil(lack / largest[index]!) : 1);
+    }
+    const offer: Offer | undefined =
+      most === 0 ? undefined : { node, add: undefined, gain: 1, price: ratio / Math.max(1, most), count };
+    const first = { at, level, offer, most };
+    this.#first.set(node, first);
+    return first;
+  }
+
+  /** What it really takes to gain another pod on a node, beside what is chosen already. */
+  #nextOffer(
+    node: NodeRecord,
+    level: number,
+    mayGo: (candidate: Candidate) => boolean,
+    chosen: ReadonlySet<Candidate>,
+  ): Offer | undefined {
+    const group = this.#variant.groups[0]!;
+    const here = this.#set.onNode.get(node.views?.all[0] ?? node)!;
+    const before = here.filter((one) => chosen.has(one));
+    const there = here.filter((one) => one.terms.tier <= level && !chosen.has(one) && mayGo(one));
+    const add = this.#oneMore(node, group, before, there);
+    if (add === undefined) return undefined;
+    const had = this.#pods(node, group, before);
+    const gain = group.minPods === 1 ? 1 : this.#pods(node, group, [...before, ...add]) - had;
+    const { loss, count } = costOf(add);
+    return { node, add, gain, price: loss / gain, count };
   }
 
   /** The cheapest of those on a node that give one more pod there; undefined: all of them do not. */
@@ -240,7 +348,7 @@ export class VictimSearch {
       let best: Candidate[] | undefined;
       for (let bits = 1; bits < 1 << there.length; bits += 1) {
         const set = there.filter((_, index) => (bits >> index) & 1);
-        if ((best === undefined || compareSets(set, best) < 0) && does(set)) best = set;
+        if ((best === undefined || isCheaper(set, best)) && does(set)) best = set;
       }
       return best;
     }
@@ -252,7 +360,7 @@ export class VictimSearch {
       if (does(rest)) kept = rest;
     }
     // One alone may be cheaper than several.
-    for (const candidate of there) if (compareSets([candidate], kept) < 0 && does([candidate])) return [candidate];
+    for (const candidate of there) if (isCheaper([candidate], kept) && does([candidate])) return [candidate];
     return kept;
   }
 
