@@ -1,7 +1,11 @@
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import fc from "fast-check";
 import { describeNodes, thisMachine } from "./machine.ts";
+import { simulatedNodes } from "./simulated-nodes.ts";
 import { nextPause } from "./restart-pauses.ts";
 
 test("the nodes together have all cores, no more memory than the machine, and differ by a core at most", () => {
@@ -16,7 +20,7 @@ test("the nodes together have all cores, no more memory than the machine, and di
       fc.integer({ min: 0, max: 20 }),
       (machine, wanted, simulated) => {
         const count = Math.min(wanted, machine.cores);
-        const nodes = describeNodes(machine, count, simulated);
+        const nodes = describeNodes(machine, count, simulatedNodes(String(simulated)));
         const real = nodes.filter((node) => !node.simulated);
         const cpus = real.map((node) => node.cpus);
         assert.equal(real.length, count);
@@ -34,7 +38,7 @@ test("the nodes together have all cores, no more memory than the machine, and di
 });
 
 test("more nodes than cores are refused in words", () => {
-  assert.throws(() => describeNodes({ cores: 2, memoryBytes: 2 ** 31 }, 3, 0), /has 2 cores.*--simulated-nodes/);
+  assert.throws(() => describeNodes({ cores: 2, memoryBytes: 2 ** 31 }, 3, []), /has 2 cores.*--simulated-nodes/);
 });
 
 test("this machine has something to give", () => {
@@ -48,4 +52,32 @@ test("pauses grow to half a minute while a process keeps dying, and begin anew a
   assert.deepEqual(pauses.slice(0, 4), [100, 200, 400, 800]);
   assert.equal(pauses.at(-1), 30_000);
   assert.equal(nextPause(30_000, 60_000), 100);
+});
+
+test("simulated nodes like those of a file", () => {
+  const folder = mkdtempSync(join(tmpdir(), "berth-nodes-"));
+  try {
+    const path = join(folder, "nodes.json");
+    const node = (name: string): object => ({
+      metadata: { name, labels: { rack: "r1" }, annotations: { note: "x" } },
+      status: { allocatable: { cpu: "64", memory: "256Gi", pods: "110", "nvidia.com/gpu": "4" } },
+    });
+    writeFileSync(path, JSON.stringify({ items: [node("a"), node("b")] }));
+    const [first, second] = simulatedNodes(path);
+    assert.deepEqual(first, {
+      name: "a",
+      simulated: true,
+      cpus: 64,
+      memoryBytes: 2 ** 38,
+      labels: { rack: "r1" },
+      annotations: { note: "x" },
+      allocatable: { "nvidia.com/gpu": "4" },
+    });
+    assert.equal(second?.name, "b");
+    writeFileSync(path, JSON.stringify([node("a"), node("a")]));
+    assert.throws(() => simulatedNodes(path), /two Nodes are called a/);
+    assert.throws(() => simulatedNodes(join(folder, "absent")), /neither a number nor a JSON file of Nodes/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

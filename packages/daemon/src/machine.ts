@@ -13,13 +13,15 @@ export interface NodeDescription {
   simulated: boolean;
   cpus: number;
   memoryBytes: number;
+  /** Only of simulated nodes. */
+  labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  allocatable?: Record<string, string>;
 }
 
 const mebibyte = 1024 * 1024;
 /** What is left to the machine itself and to Berth: a tenth of the memory, a gibibyte at most. */
 const largestReserveBytes = 1024 * mebibyte;
-const simulatedCpus = 32;
-const simulatedMemoryBytes = 128 * 1024 * mebibyte;
 
 /** Cores and memory that this process may use: a container's limits count. */
 export function thisMachine(): Machine {
@@ -40,9 +42,13 @@ function totalFromProc(): number | undefined {
 
 /**
  * Divides a machine into `nodes` equal nodes of whole cores (the first ones get those that are over) and whole mebibytes,
- * and adds `simulatedNodes`. Throws a {@link Refusal} when there are fewer cores than nodes.
+ * and adds simulated ones. Throws a {@link Refusal} when there are fewer cores than nodes.
  */
-export function describeNodes(machine: Machine, nodes: number, simulatedNodes: number): NodeDescription[] {
+export function describeNodes(
+  machine: Machine,
+  nodes: number,
+  simulated: readonly NodeDescription[],
+): NodeDescription[] {
   if (nodes > machine.cores)
     throw new Refusal(
       `--nodes ${nodes}: this machine has ${machine.cores} ${machine.cores === 1 ? "core" : "cores"}, so it can be at most ${machine.cores} ${machine.cores === 1 ? "node" : "nodes"}; for more use --simulated-nodes`,
@@ -52,11 +58,6 @@ export function describeNodes(machine: Machine, nodes: number, simulatedNodes: n
     const cpus = Math.floor(machine.cores / nodes) + (index < machine.cores % nodes ? 1 : 0);
     const memoryBytes = Math.floor(usable / nodes / mebibyte) * mebibyte;
     return { name: `node-${index + 1}`, simulated: false, cpus, memoryBytes };
-  });
-  const width = String(simulatedNodes).length;
-  const simulated = Array.from({ length: simulatedNodes }, (_, index): NodeDescription => {
-    const name = `simulated-${String(index + 1).padStart(width, "0")}`;
-    return { name, simulated: true, cpus: simulatedCpus, memoryBytes: simulatedMemoryBytes };
   });
   return [...real, ...simulated];
 }

@@ -14,10 +14,8 @@ import { partClient, tokenOf } from "./part-connection.ts";
 export async function runNode(settings: RoleSettings, log: Log, signal: AbortSignal): Promise<RunningRole> {
   const { data, driver } = settings;
   const client = partClient(data, holders.node);
-  const nodes = settings.nodes.map(({ name, cpus, memoryBytes, simulated }): NodeSpec => ({
-    name,
-    cpus,
-    memoryBytes,
+  const nodes = settings.nodes.map(({ simulated, ...described }): NodeSpec => ({
+    ...described,
     // The sandbox is what is taken where it works; asking for it is asking that it work.
     ...(simulated ? { driver: "simulated" } : driver === "process" ? { driver } : {}),
   }));

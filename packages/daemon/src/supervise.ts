@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { messageOf, Refusal } from "./refusal.ts";
 import { countRunningJobs } from "./running-jobs.ts";
+import { simulatedNodes } from "./simulated-nodes.ts";
 import { Supervisor, type Endpoint } from "./supervisor.ts";
 
 /** Said over the IPC channel of a supervisor that was started with `--detach`. */
@@ -28,7 +29,7 @@ export async function superviseFromCommandLine(line: CommandLine, program: strin
       program,
       version: version(),
       nodes: whole("--nodes", line.nodes ?? "1", 0, 1024),
-      simulatedNodes: whole("--simulated-nodes", line["simulated-nodes"] ?? "0", 0, 100_000),
+      simulatedNodes: simulatedNodes(line["simulated-nodes"] ?? "0"),
       currentFile: line["current-file"] ?? currentClusterFile(),
       ...(line.port === undefined ? {} : { port: whole("--port", line.port, 1, 65_535) }),
       ...(line.driver === undefined ? {} : { driver: driver(line.driver) }),

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { lockDataFolder, prepareDataFolder, replaceFile } from "./data-folder.ts";
 import { openJsonLog, type Log } from "./json-log.ts";
-import { describeNodes, thisMachine, type Machine } from "./machine.ts";
+import { describeNodes, thisMachine, type Machine, type NodeDescription } from "./machine.ts";
 import type { DriverChoice, Role, RoleSettings } from "./messages.ts";
 import { SupervisedProcess, type ProcessState } from "./supervised-process.ts";
 
@@ -18,7 +18,7 @@ export interface SupervisorOptions {
   /** Absent: the port of the last time if it is free, else any. */
   port?: number;
   nodes: number;
-  simulatedNodes: number;
+  simulatedNodes: readonly NodeDescription[];
   driver?: DriverChoice;
   /** Absolute path of the file that names this user's running cluster. */
   currentFile: string;

@@ -12,11 +12,18 @@ export class CoreBinding {
     this.#free = new Set(cores);
   }
 
-  /** Cores for a pod; undefined where it asks for parts of cores or there are not so many. Asking again gives the same. */
-  take(podUid: string, milliCpus: number): number[] | undefined {
+  /**
+   * Cores for a pod; undefined where it asks for parts of cores or there are not so many. Asking again gives the same.
+   * @param chosen those that the scheduler gave it: taken if nobody has them, else as many others
+   */
+  take(podUid: string, milliCpus: number, chosen?: readonly number[]): number[] | undefined {
     const known = this.#held.get(podUid);
     if (known !== undefined) return known;
-    const count = milliCpus / 1000;
+    if (chosen !== undefined && chosen.length > 0 && chosen.every((core) => this.#free.has(core))) {
+      this.keep(podUid, [...chosen]);
+      return [...chosen];
+    }
+    const count = chosen === undefined ? milliCpus / 1000 : chosen.length;
     if (!Number.isInteger(count) || count < 1 || count > this.#free.size) return undefined;
     const cores = [...this.#free].sort((a, b) => a - b).slice(0, count);
     this.keep(podUid, cores);

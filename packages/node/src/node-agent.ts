@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { findCgroups } from "./cgroups.ts";
 import { Claims } from "./claims.ts";
 import { CoreBinding } from "./cores.ts";
+import { numaDomains } from "./numa.ts";
 import { capabilitiesOf, chooseDriver, type Capabilities, type Driver, type DriverName } from "./driver.ts";
 import { startEndpoint, type EndpointOptions } from "./endpoint.ts";
 import { EventRecorder } from "./events.ts";
@@ -228,6 +229,11 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
   let next = 0;
   const node = new Map<string, { cores: CoreBinding; driver?: Driver }>();
   for (const spec of real) {
+    // Of cores that several nodes share, none can be one pod's alone.
+    const domains = enough ? numaDomains(cores.slice(next, next + spec.cpus), spec.memoryBytes) : undefined;
+    if (domains !== undefined) {
+      spec.annotations = { ...spec.annotations, [named.numaDomains]: JSON.stringify(domains) };
+    }
     const own = enough ? cores.slice(next, (next += spec.cpus)) : cores;
     const other = spec.driver === "process" && driver.name !== "process" ? chooseDriver("process").driver : undefined;
     node.set(spec.name, { cores: new CoreBinding(own), driver: other });

@@ -14,6 +14,9 @@ export interface NodeSpec {
   /** Absent: the best that works on this machine. */
   driver?: DriverName;
   labels?: Record<string, string>;
+  annotations?: Record<string, string>;
+  /** Devices and other countable resources beside cpu, memory and pods. */
+  allocatable?: Record<string, string>;
 }
 
 const leaseNamespace = "kube-node-lease";
@@ -35,6 +38,7 @@ export function nodeObject(
     cpu: String(spec.cpus),
     memory: `${Math.floor(spec.memoryBytes / 1024)}Ki`,
     pods: driver === "simulated" ? simulatedPodLimit : podLimit,
+    ...spec.allocatable,
   };
   const condition = (type: string, holds: boolean, reason: string, message: string) => ({
     type,
@@ -51,13 +55,14 @@ export function nodeObject(
     metadata: {
       name: spec.name,
       labels: {
-        "kubernetes.io/hostname": spec.name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": process.arch === "x64" ? "amd64" : process.arch,
-        "berth.dev/driver": driver,
         ...spec.labels,
+        "kubernetes.io/hostname": spec.name,
+        "berth.dev/driver": driver,
       },
       annotations: {
+        ...spec.annotations,
         // What a task writes to no file of its own would stand in one log with all others of its pod.
         [annotations.leases]: driver === "simulated" ? "Any" : "Submissions",
         ...(capabilities === undefined ? {} : { "berth.dev/capabilities": JSON.stringify(capabilities) }),

@@ -561,7 +561,7 @@ export class PodWorker {
         each,
       },
       memoryBytes,
-      cores: context.cores.take(pod.metadata.uid!, milli),
+      cores: context.cores.take(pod.metadata.uid!, milli, coresGiven(pod)),
       nodeCores: context.cores.all,
       deadline:
         isLease && wall !== undefined
@@ -635,4 +635,16 @@ function rewritePaths(text: string, mounts: BindMount[]): string {
     if (text === target || text.startsWith(`${target}/`)) return source + text.slice(target.length);
   }
   return text;
+}
+
+/** Cores that the scheduler chose for a pod. */
+function coresGiven(pod: Pod): number[] | undefined {
+  const text = pod.metadata.annotations?.[annotations.grant];
+  if (text === undefined) return undefined;
+  try {
+    const { cores } = JSON.parse(text) as { cores?: unknown };
+    return Array.isArray(cores) && cores.every((core) => Number.isInteger(core)) ? (cores as number[]) : undefined;
+  } catch {
+    return undefined;
+  }
 }
