@@ -164,7 +164,7 @@ test("a large job that is beyond its account's guarantee does not keep a small o
   state.addJob(job(1, "research", 1, 1000, { account: "chem", array: { pending: [[0, 3]] } }));
   decide(state, 0);
   state.addJob(job(2, "research", 3, 1000, { account: "bio", submitTime: 9 }));
-  state.addJob(job(3, "research", 2, 1000, { account: "bio", submitTime: 10 }));
+  state.addJob(job(3, "research", 2, 500, { account: "bio", submitTime: 10 }));
   assert.deepEqual(
     decide(state, 10).preemptions.map(({ job, by }) => [job, by]),
     [

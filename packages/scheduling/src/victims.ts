@@ -305,7 +305,7 @@ export class VictimSearch {
     if (group.exclusive && most > 0) most = group.perNode;
     for (const [index, column] of lacking.entries()) {
       const lack = wanted[column]! - least[column]!;
-      ratio = Math.max(ratio, cheapest[index]! === Infinity ? 0 : lack * cheapest[index]!);
+      ratio = Math.max(ratio, largest[index]! > 0 ? lack * cheapest[index]! : 0);
       count = Math.max(count, largest[index]! > 0 ? Math.ceil(lack / largest[index]!) : 1);
     }
     const offer: Offer | undefined =
