@@ -1,6 +1,16 @@
 /** Starting and stopping a cluster, and what is refused in words. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -100,6 +110,37 @@ test(
     }
   },
 );
+
+test("a damaged data folder is refused in words, and nothing in it is changed", { timeout: 120_000 }, async () => {
+  const whole = join(directory, "whole");
+  assert.equal((await berth("up", "--data", whole, "--detach")).code, 0);
+  assert.equal((await berth("down", "--data", whole)).code, 0);
+  const damaged = join(directory, "damaged-whole");
+  const damages: [file: string, damage: (path: string) => void, words: RegExp][] = [
+    ["api/store.db", (path) => truncateSync(path, 5000), /store\.db is damaged .*restore it from a backup/],
+    ["api/store.db", (path) => writeFileSync(path, ""), /store\.db is missing or empty, and this data folder had one/],
+    ["api/store.db", (path) => rmSync(path), /store\.db is missing or empty, and this data folder had one/],
+    ["pki/ca.key", (path) => rmSync(path), /ca\.key is missing, and .*ca\.crt is there: restore both/],
+    ["pki/ca.crt", (path) => writeFileSync(path, "x"), /ca\.crt or its key .* is damaged/],
+    ["pki/service-account.key", (path) => writeFileSync(path, ""), /service-account\.key is not a signing key/],
+    ["tokens.json", (path) => writeFileSync(path, "{"), /tokens\.json is not JSON/],
+    ["accounting.db", (path) => writeFileSync(path, "no database ".repeat(500)), /accounting\.db is damaged/],
+    ["format", (path) => rmSync(path), /is not a data folder of Berth: it has no file "format"/],
+    ["format", (path) => writeFileSync(path, ""), /is damaged: .*format should hold a number/],
+  ];
+  for (const [file, damage, words] of damages) {
+    cpSync(whole, damaged, { recursive: true });
+    damage(join(damaged, file));
+    const before = existsSync(join(damaged, file)) ? readFileSync(join(damaged, file)) : undefined;
+    const outcome = await berth("up", "--data", damaged, "--detach");
+    assert.equal(outcome.code, 1, `${file}: ${outcome.stdout}`);
+    assert.match(outcome.stderr, words);
+    assert.doesNotMatch(outcome.stderr, /\n\s+at /, "no stack trace");
+    const after = existsSync(join(damaged, file)) ? readFileSync(join(damaged, file)) : undefined;
+    assert.deepEqual(after, before, `${file} is left as it was`);
+    rmSync(damaged, { recursive: true });
+  }
+});
 
 test("a killed process comes back, and jobs that run outlive a stop", { timeout: 90_000 }, async () => {
   await using cluster = await startCluster();

@@ -47,6 +47,23 @@ function toldStarts(database: DatabaseSync, filter: Parameters<Accounting["toldS
     .map((row) => Object.assign({} as ToldStart, row));
 }
 
+/** SQLite's own words name no file, and no way out. */
+function inWords(path: string, error: unknown): unknown {
+  const { errcode = 0, message } = error as { errcode?: number; message?: string };
+  const [corrupt, full, notADatabase] = [11, 13, 26];
+  switch (errcode & 0xff) {
+    case corrupt:
+    case notADatabase:
+      return new Error(
+        `${path} is damaged (${message}): nothing was changed; restore it from a backup, or move it away to begin new records`,
+      );
+    case full:
+      return new Error(`no space is left for ${path}`);
+    default:
+      return error;
+  }
+}
+
 /** Each transaction waits for the disk, and its process with it: rows that come thick are written together. */
 const transactionIntervalMs = 25;
 
@@ -62,7 +79,7 @@ export function openAccounting(path: string): Accounting {
     migrate(database);
   } catch (error) {
     database.close();
-    throw error;
+    throw inWords(path, error);
   }
   const insert = database.prepare(insertStatement);
   const last = database.prepare("SELECT max(sequence) AS last FROM attempts");

@@ -1,6 +1,6 @@
 import type { KubernetesObject } from "@berth/machinery";
 import { decodeProtobuf } from "@berth/machinery/server";
-import { chmodSync, mkdirSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import { createSecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
@@ -93,7 +93,9 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   const tokenPath = join(dataDirectory, "tokens.json");
   const adminToken = ensureToken(tokenPath, { user: "admin", groups: [mastersGroup] });
 
-  const store = await Store.open(openJournal(join(dataDirectory, "api", "store.db")));
+  const storePath = join(dataDirectory, "api", "store.db");
+  refuseLostStore(dataDirectory, storePath);
+  const store = await Store.open(openJournal(storePath));
   const registry = new Registry(store);
   const access: RoleBasedAccess = new RoleBasedAccess(store);
   for (const kind of [
@@ -236,6 +238,17 @@ function addViews(
   registry.add(asked!);
   for (const definition of kinds) for (const kind of kindsOfDefinition(specOf(definition), "View")) registry.add(kind);
   return { inquiry: asked!, seenWhollyBy };
+}
+
+/** A folder that had a store must not begin an empty one in silence: all jobs would be forgotten, and their ids given again. */
+function refuseLostStore(dataDirectory: string, path: string): void {
+  const isEmpty = (statSync(path, { throwIfNoEntry: false })?.size ?? 0) === 0;
+  const log = statSync(`${path}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  // Written when the first store was there.
+  if (!isEmpty || log > 0 || !existsSync(join(dataDirectory, "admin.kubeconfig"))) return;
+  throw new Error(
+    `${path} is missing or empty, and this data folder had one: restore it from a backup, or begin an empty cluster in another folder`,
+  );
 }
 
 /** The folder that holds the socket is the owner's alone (0700), and so is the file. A file left by a killed server is replaced. */

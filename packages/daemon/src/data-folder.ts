@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { chmod, lstat, mkdir, readFile, readdir, realpath, rename, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
-import { Refusal } from "./refusal.ts";
+import { Refusal, systemWords } from "./refusal.ts";
 
 /** The format that this program reads and writes. */
 export const dataFormat = 1;
@@ -149,12 +149,5 @@ function codeOf(error: unknown): string | undefined {
 }
 
 function reasonOf(error: unknown): string {
-  const words: Record<string, string> = {
-    EACCES: "you may not write there",
-    EROFS: "the file system is read-only",
-    ENOTDIR: "a part of the path is not a folder",
-    EEXIST: "a file stands in its place",
-    ENOSPC: "the disk is full",
-  };
-  return words[codeOf(error) ?? ""] ?? (error instanceof Error ? error.message : String(error));
+  return systemWords[codeOf(error) ?? ""] ?? (error instanceof Error ? error.message : String(error));
 }

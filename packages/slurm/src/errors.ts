@@ -27,9 +27,35 @@ export class SlurmError extends Error {
   }
 }
 
-/** Slurm's refusal of a value that cannot be read: `Invalid --time specification`, exit code 255. */
+const times =
+  "minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes or days-hours:minutes:seconds";
+const bytes = "a whole number and K, M, G or T, such as 500M or 4G; without a letter megabytes are meant";
+const moments = "a time such as 16:00, 2026-12-24, 2026-12-24T16:00, tomorrow, or now+2hours";
+
+/** What an option's value may be, for who wrote something else: Slurm says no more than that it is wrong. */
+const forms: Readonly<Record<string, string>> = {
+  time: times,
+  "time-min": times,
+  mem: bytes,
+  "mem-per-cpu": bytes,
+  begin: moments,
+  deadline: moments,
+  signal: "[B:]SIGNAL[@SECONDS], such as USR1@120 or B:TERM@60",
+  nice: "a whole number, such as 100",
+  exclusive: "no value, or user",
+  "open-mode": "append or truncate",
+  "kill-on-invalid-dep": "yes or no",
+  "mail-type": "NONE, BEGIN, END, FAIL, REQUEUE, ALL, TIME_LIMIT and others, joined by commas",
+};
+
+/** Slurm's refusal of a value that cannot be read: `Invalid --time specification`, exit code 255; then what it may be. */
 export function invalidSpecification(option: string): SlurmError {
-  return new SlurmError(255, `error: Invalid --${option} specification`);
+  const form = forms[option];
+  return new SlurmError(
+    255,
+    `error: Invalid --${option} specification`,
+    ...(form === undefined ? [] : [`: --${option} takes ${form}`]),
+  );
 }
 
 /** Slurm's refusal by the controller, exit code 1. Lines before it say more. */

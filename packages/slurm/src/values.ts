@@ -98,34 +98,48 @@ export interface Dependencies {
  */
 export function parseDependencies(text: string): Dependencies | undefined {
   if (text.trim() === "") return undefined;
-  const problem = () => submissionFailed(refusals.dependency);
+  const problem = (term = text) =>
+    new SlurmError(
+      1,
+      ...submissionFailed(refusals.dependency).lines,
+      `: "${term}" is none of afterok:JOB[:JOB...], afterany:, afternotok:, aftercorr:, after:JOB[+MINUTES], singleton`,
+    );
   const any = text.includes("?");
   if (any && text.includes(",")) {
-    throw new SlurmError(1, ...problem().lines, `: "${text}" mixes "," and "?"; use one of them`);
+    throw new SlurmError(
+      1,
+      ...submissionFailed(refusals.dependency).lines,
+      `: "${text}" mixes "," and "?"; use one of them`,
+    );
   }
   const of: Dependency[] = [];
   for (const term of text.split(any ? "?" : ",")) {
     const [word = "", ...jobs] = term.trim().split(":");
     if (/^\d+(_(\d+|\*))?$/.test(word) && jobs.length === 0) {
-      of.push({ type: "AfterAny", ...parseJob(word, problem) });
+      of.push({ type: "AfterAny", ...parseJob(word, () => problem(term)) });
       continue;
     }
     if (word.toLowerCase() === "expand") throw submissionFailed(refusals.notSupported);
     const type = dependencyTypes[word.toLowerCase()];
-    if (type === undefined) throw problem();
+    if (type === undefined) throw problem(term);
     if (type === "Singleton") {
-      if (jobs.length > 0) throw problem();
+      if (jobs.length > 0) throw problem(term);
       of.push({ type });
       continue;
     }
-    if (jobs.length === 0) throw problem();
+    if (jobs.length === 0) throw problem(term);
     for (const entry of jobs) {
       const [job = "", delay] = entry.split("+");
-      if (delay !== undefined && (type !== "After" || !/^\d{1,6}$/.test(delay))) throw problem();
-      of.push({ type, ...parseJob(job, problem), ...(delay !== undefined && { delaySeconds: Number(delay) * 60 }) });
+      if (delay !== undefined && (type !== "After" || !/^\d{1,6}$/.test(delay))) throw problem(term);
+      of.push({
+        type,
+        ...parseJob(job, () => problem(term)),
+        ...(delay !== undefined && { delaySeconds: Number(delay) * 60 }),
+      });
     }
   }
-  if (of.length > 256) throw new SlurmError(1, ...problem().lines, ": a job can depend on 256 others at most");
+  if (of.length > 256)
+    throw new SlurmError(1, ...submissionFailed(refusals.dependency).lines, ": a job can depend on 256 others at most");
   return { any, of };
 }
 

@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KeyAndCertificate } from "./certificate.ts";
@@ -20,6 +20,7 @@ export interface ClusterPki {
  */
 export async function ensurePki(folder: string, names: readonly string[], now: Date): Promise<ClusterPki> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  refuseHalfAuthority(folder);
   const authority =
     readPair(folder, "ca") ??
     writePair(
@@ -73,8 +74,34 @@ export async function issueClientCertificate(
   );
 }
 
+/** Another authority would make every kubeconfig that was handed out useless, so that none is made in silence. */
+function refuseHalfAuthority(folder: string): void {
+  const [certificate, key] = [join(folder, "ca.crt"), join(folder, "ca.key")];
+  const way = "restore both from a backup, or remove both: new ones are made, and kubeconfigs must be handed out anew";
+  for (const [missing, other] of [
+    [certificate, key],
+    [key, certificate],
+  ] as const) {
+    if (!existsSync(missing) && existsSync(other))
+      throw new Error(`${missing} is missing, and ${other} is there: ${way}`);
+  }
+  if (!existsSync(certificate)) return;
+  try {
+    if (new X509Certificate(readFileSync(certificate)).checkPrivateKey(createPrivateKey(readFileSync(key)))) return;
+  } catch {
+    // Told below.
+  }
+  throw new Error(`${certificate} or its key ${key} is damaged: ${way}`);
+}
+
 function isUsable(pair: KeyAndCertificate, authority: KeyAndCertificate, names: readonly string[], now: Date): boolean {
-  const certificate = new X509Certificate(pair.certificatePem);
+  let certificate: X509Certificate;
+  try {
+    certificate = new X509Certificate(pair.certificatePem);
+    createPrivateKey(pair.keyPem);
+  } catch {
+    return false;
+  }
   if (!certificate.verify(new X509Certificate(authority.certificatePem).publicKey)) return false;
   if (certificate.validToDate.getTime() - now.getTime() < 30 * day) return false;
   const stated = new Set(

@@ -59,7 +59,7 @@ function open(): DatabaseSync {
 }
 
 function damaged(words: string): string {
-  return `${path} is damaged (${words}): nothing was changed; restore it from a backup, or move it away to begin an empty cluster`;
+  return `${path} is damaged (${words}): nothing was changed; restore it from a backup, or begin an empty cluster in another folder`;
 }
 
 /** SQLITE_FULL; an SQLITE_IOERR where the file system has not a single block left for a file that grows. */
