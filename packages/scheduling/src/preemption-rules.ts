@@ -68,12 +68,12 @@ export function preemptsAtAll({ queues, accounts }: ClusterStore): boolean {
 }
 
 /**
- * What jobs of a class in one of its queues may do to the runs of a group; undefined: nothing. Never to those of a higher tier. In
- * this order:
+ * What jobs of a class in one of its queues may do to the runs of a group; undefined: nothing. Never to those of a higher tier, nor
+ * where neither queue nor QOS of the victims says what becomes of them. In this order:
  * - those of a lower tier, as their queue says;
  * - those of a QOS that the job's `preempts`, unless that QOS preempts the job's (over others too): as their QOS says, or their queue;
  * - those of accounts that have more than is guaranteed to them (without a guarantee: anything), if the job's account has with it
- *   no more than is guaranteed to it: as their queue says, by default they are requeued.
+ *   no more than is guaranteed to it: as their queue says, or their QOS.
  */
 export function termsOf(
   store: ClusterStore,
@@ -94,10 +94,10 @@ export function termsOf(
   const graceOfQueue = queue?.graceSeconds ?? qos?.graceSeconds ?? 0;
   if (ownTier > tier && ofQueue !== "Off") return terms(ofQueue, graceOfQueue);
   if (outranks(store, ownQos, group.qos)) {
-    return terms(qos?.preemptMode ?? queue?.preemptMode ?? "Requeue", qos?.graceSeconds ?? graceOfQueue);
+    return terms(qos?.preemptMode ?? ofQueue, qos?.graceSeconds ?? graceOfQueue);
   }
   if (outranks(store, group.qos, ownQos) || !hasGuarantee(store, jobClass, group.account)) return undefined;
-  return terms(queue?.preemptMode ?? "Requeue", graceOfQueue, true);
+  return terms(queue?.preemptMode ?? qos?.preemptMode ?? "Off", graceOfQueue, true);
 }
 
 /** Whether a QOS preempts another, and not, be it over others, the other way round. */

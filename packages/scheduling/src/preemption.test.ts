@@ -7,6 +7,7 @@ import type { ClusterState, JobInput, Preemption, QueueInput } from "./index.ts"
 function cluster(nodes: number, students: Partial<QueueInput> = {}): ClusterState {
   const state = createClusterState({ resources: ["cpu", "memory", "pods"] });
   state.putQueue({ name: "research", tier: 2 });
+  state.putQueue({ name: "lent", tier: 2, preemptMode: "Requeue" });
   state.putQueue({ name: "students", tier: 1, preemptMode: "Requeue", ...students });
   for (let index = 0; index < nodes; index += 1) {
     state.putNode({ name: `n${index}`, capacity: [4, 100, 10], nodeClass: "", state: "Up" });
@@ -142,9 +143,9 @@ test("what was lent is reclaimed, up to what is guaranteed, from who has more th
   const state = cluster(2);
   state.putAccount({ name: "bio", guaranteed: [4] });
   state.putAccount({ name: "chem", guaranteed: [4] });
-  state.addJob(job(1, "research", 2, 1000, { account: "chem", array: { pending: [[0, 3]] } }));
+  state.addJob(job(1, "lent", 2, 1000, { account: "chem", array: { pending: [[0, 3]] } }));
   assert.equal(decide(state, 0).starts.length, 4);
-  state.addJob(job(2, "research", 2, 1000, { account: "bio", array: { pending: [[0, 3]] }, submitTime: 9 }));
+  state.addJob(job(2, "lent", 2, 1000, { account: "bio", array: { pending: [[0, 3]] }, submitTime: 9 }));
   const first = decide(state, 9);
   assert.deepEqual(victims(first.preemptions), [1, 1]);
   for (const { task } of first.preemptions) state.endJob(1, 9, { task, ok: false, requeue: true });
@@ -161,10 +162,10 @@ test("what was lent is reclaimed, up to what is guaranteed, from who has more th
 test("a large job that is beyond its account's guarantee does not keep a small one from reclaiming", () => {
   const state = cluster(1);
   state.putAccount({ name: "bio", guaranteed: [2] });
-  state.addJob(job(1, "research", 1, 1000, { account: "chem", array: { pending: [[0, 3]] } }));
+  state.addJob(job(1, "lent", 1, 1000, { account: "chem", array: { pending: [[0, 3]] } }));
   decide(state, 0);
-  state.addJob(job(2, "research", 3, 1000, { account: "bio", submitTime: 9 }));
-  state.addJob(job(3, "research", 2, 500, { account: "bio", submitTime: 10 }));
+  state.addJob(job(2, "lent", 3, 1000, { account: "bio", submitTime: 9 }));
+  state.addJob(job(3, "lent", 2, 500, { account: "bio", submitTime: 10 }));
   assert.deepEqual(
     decide(state, 10).preemptions.map(({ job, by }) => [job, by]),
     [

@@ -172,7 +172,20 @@ export function waitMessage(
     LaunchFailedRequeuedHeld: () => "it could not be started several times over and is held",
     InvalidTemplate: () => "the cluster refuses its pods as they stand",
   };
-  return messages[reason]();
+  const { preempts = [], preempted } = explanation;
+  const why = preempts.length > 0 ? preemptsMessage(explanation, now) : messages[reason]();
+  return preempted === undefined
+    ? why
+    : `${why}; preempted by job ${preempted.by} at ${formatTime(preempted.time, now)}, it waits again`;
+}
+
+/** Of a job for which others are leaving. */
+function preemptsMessage({ preempts = [], start }: Explanation, now: number): string {
+  const names = preempts.slice(0, 5).map(({ job, task }) => (task === undefined ? `${job}` : `${job}_${task}`));
+  const more = preempts.length > 5 ? `, and ${preempts.length - 5} more` : "";
+  const who = `${preempts.length === 1 ? "job" : "jobs"} ${names.join(", ")}${more}`;
+  const when = start === undefined ? "" : `, by ${formatTime(start.time, now)} at the latest`;
+  return `${who} ${preempts.length === 1 ? "makes" : "make"} room for it (preempted)${when}`;
 }
 
 function blockMessage(window: Explanation["window"], whom: string, now: number): string {

@@ -81,6 +81,23 @@ test("messages have the numbers", () => {
     waitMessage({ ...base, reason: "Dependency", dependsOn: [7, 8] }, resources, now),
     "waits for jobs 7, 8",
   );
+  assert.equal(
+    waitMessage(
+      {
+        ...base,
+        reason: "Resources",
+        preempts: [{ job: 7, task: 1 }, { job: 8 }],
+        start: { time: now + 60, nodes: ["n1"], reserved: true },
+      },
+      resources,
+      now,
+    ),
+    `jobs 7_1, 8 make room for it (preempted), by ${new Date((now + 60) * 1000).toISOString().slice(11, 16)}Z at the latest`,
+  );
+  assert.match(
+    waitMessage({ ...base, reason: "Dependency", dependsOn: [7], preempted: { by: 42, time: now } }, resources, now),
+    /^waits for job 7; preempted by job 42 at .*, it waits again$/,
+  );
   for (const reason of waitReasons) assert.match(waitMessage({ ...base, reason }, resources, now), /\w+ \w+/);
 });
 
