@@ -16,6 +16,7 @@ const slurmWords: Record<string, string> = {
   ReservationNotAllowed: refusals.reservationAccess,
   WallTimeTooLong: refusals.time,
   NodeConfigurationUnavailable: refusals.nodeConfiguration,
+  UnknownLicence: refusals.license,
   UnknownNode: refusals.nodeName,
   InvalidArray: refusals.array,
   UnknownDependency: refusals.dependency,

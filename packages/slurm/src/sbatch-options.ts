@@ -17,6 +17,7 @@ import {
   parseDependencies,
   parseGenericResources,
   parseGpus,
+  parseLicenses,
   parseMailTypes,
   parseNice,
   parseNodeCount,
@@ -68,6 +69,7 @@ export interface SbatchOptions {
   qos?: string;
   quiet?: boolean;
   requeue?: boolean;
+  licenses?: Record<string, number>;
   reservation?: string;
   spread?: boolean;
   tasks?: number;
@@ -297,6 +299,7 @@ const setters: Record<string, Setter> = {
   mincpus: (options, value) => put(options, "minimumCpus", parseCount(value, "mincpus")),
   nice: (options, value) => put(options, "nice", parseNice(value)),
   "no-requeue": (options) => put(options, "requeue", false),
+  licenses: (options, value) => put(options, "licenses", parseLicenses(value)),
   nodelist: (options, value) => put(options, "nodeNames", parseNodeNames(value, "nodelist")),
   nodes: (options, value) => put(options, "nodes", parseNodeCount(value)),
   ntasks: (options, value) => put(options, "tasks", parseCount(value, "ntasks")),

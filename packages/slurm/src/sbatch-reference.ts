@@ -38,6 +38,7 @@ export const sbatchSummaries: Record<string, readonly [form: string, summary: st
   input: ["FILE", "standard input; default /dev/null"],
   "job-name": ["NAME", "default: the script's name"],
   "kill-on-invalid-dep": ["yes|no", "cancel the job when its dependency can never come true"],
+  licenses: ["NAME[:N],…", "licences of the whole cluster, held while the job (each task of an array) runs"],
   mem: ["SIZE", "memory of each node, `4G`, `500M`; `0`: whole nodes with all they have"],
   "mem-per-cpu": ["SIZE", "memory for each CPU"],
   "mem-per-gpu": ["SIZE", "memory for each GPU"],

@@ -101,6 +101,7 @@ export function toSubmission(resolved: ResolvedSbatch, context: SubmissionContex
   if (options.account !== undefined) spec.account = options.account;
   if (options.qos !== undefined) spec.qos = options.qos;
   if (options.reservation !== undefined) spec.reservation = options.reservation;
+  if (options.licenses !== undefined) spec.licences = options.licenses;
   if (options.time !== undefined) spec.wallTimeSeconds = options.time;
   if (options.minimumTime !== undefined) spec.minWallTimeSeconds = options.minimumTime;
   if (options.array) spec.array = options.array;

@@ -13,7 +13,7 @@ import {
 import { compressHostlist, expandHostlist } from "./hostlist.ts";
 import { formatMemory, parseMemory } from "./memory.ts";
 import { formatMoment, parseMoment } from "./moments.ts";
-import { formatDependencies, parseDependencies, parseSignal, parseSignalName } from "./values.ts";
+import { formatDependencies, parseDependencies, parseLicenses, parseSignal, parseSignalName } from "./values.ts";
 
 before(() => {
   process.env["TZ"] = "UTC";
@@ -247,4 +247,10 @@ test("any word survives quoting in a directive", () => {
       assert.deepEqual(words(`#!/bin/sh\n#SBATCH ${list.map(quote).join(" ")} # end`), [list]);
     }),
   );
+});
+
+test("licences are names with counts; alternatives are refused", () => {
+  assert.deepEqual(parseLicenses("matlab:2,fluent"), { matlab: 2, fluent: 1 });
+  assert.deepEqual(parseLicenses("a=3,a"), { a: 4 });
+  for (const text of ["a|b", "a@db", "a:0", "a:x"]) assert.throws(() => parseLicenses(text), /Invalid license/);
 });

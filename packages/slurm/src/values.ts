@@ -221,6 +221,21 @@ export function parseGpus(text: string, option: string): GenericResource[] {
   });
 }
 
+/** `matlab:2,fluent` (also `matlab=2`): how many of each. @throws SlurmError 1 */
+export function parseLicenses(text: string): Record<string, number> {
+  const bad = (why: string): SlurmError => submissionFailed(refusals.license, `: ${why}`);
+  if (/[|;@]/.test(text))
+    throw bad("alternatives (|) and databases (@) are not supported; join what is needed by commas");
+  const licenses: Record<string, number> = {};
+  for (const entry of text.split(",").filter((part) => part !== "")) {
+    const match = /^([^:=]{1,316})(?:[:=](\d{1,9}))?$/.exec(entry.trim());
+    const count = Number(match?.[2] ?? 1);
+    if (match === null || count === 0) throw bad(`"${entry}" is not NAME or NAME:COUNT`);
+    licenses[match[1]!] = (licenses[match[1]!] ?? 0) + count;
+  }
+  return licenses;
+}
+
 function readCount(text: string, bad: () => SlurmError): number {
   const match = /^(\d{1,9})([kmg]?)$/i.exec(text);
   if (!match) throw bad();

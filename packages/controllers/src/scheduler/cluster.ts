@@ -258,6 +258,11 @@ export class LiveCluster {
     else if (found !== undefined && this.#isMade) this.putNode(found);
   }
 
+  /** A node of Berth's own, where no device plugin gives out devices. */
+  isEmbedded(nodeName: string): boolean {
+    return this.#stores.nodes.get(undefined, nodeName)?.metadata.labels?.["berth.dev/driver"] !== undefined;
+  }
+
   /** What Berth may use of a node; undefined where there is none of this name. */
   amountsOf(nodeName: string): Amounts | undefined {
     const node = this.#stores.nodes.get(undefined, nodeName);

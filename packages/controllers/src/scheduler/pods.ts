@@ -25,6 +25,8 @@ export interface AttemptPlan {
   nodes: readonly (readonly string[])[];
   /** Devices, NUMA domain and cores of each pod. */
   grants?: Grants;
+  /** Whether nobody but Berth gives out the node's devices, so that the job must be told which are its own. */
+  givesDevices?: (node: string) => boolean;
   wallTimeSeconds: number;
   graceSeconds: number;
   /** Several tasks of the array that the pod carries in turn, `task` the first; and what differs between them. */
@@ -95,6 +97,21 @@ export function attemptAnnotations({ wallTimeSeconds, lease }: AttemptPlan): Rec
   };
 }
 
+/** What programs read to use only the devices that are theirs. */
+function deviceEnvironment(grant: PodGrant | null | undefined): Record<string, string> {
+  const environment: Record<string, string> = {};
+  for (const { resource, ids } of grant?.devices ?? []) {
+    const name = visibleDevices[resource];
+    if (name !== undefined) environment[name] = ids.join(",");
+  }
+  return environment;
+}
+
+const visibleDevices: Record<string, string> = {
+  "nvidia.com/gpu": "CUDA_VISIBLE_DEVICES",
+  "amd.com/gpu": "ROCR_VISIBLE_DEVICES",
+};
+
 function podOf(
   plan: AttemptPlan,
   podSet: PodSet,
@@ -109,7 +126,8 @@ function podOf(
   const { identity } = workload.status ?? {};
   const spec: PodSpec = { ...defaults?.spec, ...template.spec };
   const image = defaults?.spec?.containers?.[0]?.image ?? hostImage;
-  const environment = Object.entries(plan.environment(podSet, index, node));
+  const devices = plan.givesDevices?.(node) === true ? deviceEnvironment(grant) : {};
+  const environment = Object.entries({ ...plan.environment(podSet, index, node), ...devices });
   const containers = spec.containers.map((container, at): Container => {
     const named = container.image === undefined ? Object.assign({}, container, { image }) : container;
     if (at > 0) return named;

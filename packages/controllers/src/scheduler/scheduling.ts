@@ -298,6 +298,7 @@ export class Scheduling implements LifeEvents {
       attempt,
       nodes: start.nodes,
       grants: start.grants,
+      givesDevices: (name) => this.#cluster.isEmbedded(name),
       wallTimeSeconds: start.wallTimeSeconds,
       graceSeconds: graceSecondsOf(workload, this.#cluster.site),
       wholeNode: (name) => this.#cluster.amountsOf(name),

@@ -25,7 +25,7 @@ import type { Identity } from "../context.ts";
 import { rulesProblem } from "../scheduler/pod-rules.ts";
 import { associationsOf } from "./associations.ts";
 import { oversize } from "./oversize.ts";
-import { type Refusal, refuse } from "./refusal.ts";
+import { listOf, type Refusal, refuse } from "./refusal.ts";
 
 export interface AdmissionInput {
   workload: Workload;
@@ -152,6 +152,17 @@ function unsupported(input: AdmissionInput): Refusal | undefined {
   return undefined;
 }
 
+/** As Slurm, which lets nobody wait for licences that there are not. */
+function impossibleLicence({ spec }: Workload, site: Site | undefined): string | undefined {
+  const all = site?.spec.licences ?? {};
+  for (const [name, needed] of Object.entries(spec.licences ?? {})) {
+    const total = all[name];
+    if (total === undefined) return `there is no licence ${name}; ${listOf(Object.keys(all))}`;
+    if (needed > total) return `needs ${needed} of licence ${name}; the cluster has ${total}`;
+  }
+  return undefined;
+}
+
 /** Parts of a GPU are of one, and not beside whole ones. */
 function partsProblem(spec: PodSpec): string | undefined {
   const { [partialGpu]: parts = 0, [partedGpu]: whole = 0 } = podRequests(spec);
@@ -207,6 +218,8 @@ export function admit(input: AdmissionInput): Admission | Refusal {
   const { nodes = [], excludedNodes = [] } = workload.spec.placement ?? {};
   const unknownNode = [...nodes, ...excludedNodes].find((name) => !input.hasNode(name));
   if (unknownNode !== undefined) return refuse("UnknownNode", `there is no node ${unknownNode}`);
+  const licence = impossibleLicence(workload, site);
+  if (licence !== undefined) return refuse("UnknownLicence", licence);
   const unknownJob = workload.spec.dependencies?.of.find(({ job }) => job !== undefined && !input.hasJob(job));
   if (unknownJob !== undefined) {
     return refuse("UnknownDependency", `depends on job ${unknownJob.job}, which there never was`);
