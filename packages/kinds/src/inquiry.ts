@@ -29,8 +29,8 @@ export interface InquirySpec {
 }
 
 export interface InquiryStatus {
-  /** Whole objects of the kind that was asked for; of a get the one. */
-  items?: KubernetesObject<object, object>[];
+  /** Whole objects of the kind that was asked for, each as JSON: the API server passes them on unread. Of a get the one. */
+  items?: string[];
   continue?: string;
   /** How many come after this page, where that is known. */
   remaining?: number;
@@ -60,13 +60,11 @@ export const inquiryDefinition: KindDefinition = {
     },
     ["resource", "verb", "limit", "asker"],
   ),
-  status: {
-    ...object({
-      continue: text(4096),
-      remaining: integer(0, Number.MAX_SAFE_INTEGER),
-      refusal: object({ code: integer(400, 599), reason: text(256), message: text(8192) }, ["code", "reason"]),
-    }),
-    "x-kubernetes-preserve-unknown-fields": true,
-  },
+  status: object({
+    items: list(text(16_777_216), 100_000),
+    continue: text(4096),
+    remaining: integer(0, Number.MAX_SAFE_INTEGER),
+    refusal: object({ code: integer(400, 599), reason: text(256), message: text(8192) }, ["code", "reason"]),
+  }),
   columns: [{ name: "Resource", type: "string", jsonPath: ".spec.resource" }],
 };

@@ -51,11 +51,11 @@ describe("a view", () => {
       const first = Number(token ?? 0);
       const next = Math.min(all, first + limit);
       const items = Array.from({ length: next - first }, (_, index) => ({
-        apiVersion: "",
-        kind: "",
+        apiVersion: "berth.dev/v1alpha1",
+        kind: "QueueView",
         metadata: { name: String(first + index) },
         spec: { queue: "standard", jobId: first + index },
-      }));
+      })).map((object) => JSON.stringify(object));
       return next === all ? { items } : { items, continue: String(next), remaining: all - next };
     };
 
@@ -87,7 +87,7 @@ describe("a view", () => {
       name === "lost"
         ? { refusal: { code: 410, reason: "Expired", message: "the list was begun before the controllers started" } }
         : name === "here"
-          ? { items: [{ apiVersion: "", kind: "", metadata: { name, namespace: namespace! } }] }
+          ? { items: [JSON.stringify({ kind: "Explanation", metadata: { name, namespace } })] }
           : { items: [] };
     const one = await client.call("GET", `${group}/namespaces/default/explanations/here`);
     assert.deepEqual([one.code, one.body.kind, one.body.metadata.namespace], [200, "Explanation", "default"]);

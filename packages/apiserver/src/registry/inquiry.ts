@@ -1,10 +1,9 @@
 /** Kinds that are read and never stored: each get or list is put as an inquiry to whoever answers it from memory. */
-import type { KubernetesObject } from "@berth/machinery";
 import { ApiError, badRequest } from "@berth/machinery";
 import { randomUUID } from "node:crypto";
 import type { Writable } from "node:stream";
 import type { Identity } from "../authentication/identity.ts";
-import { type Entry, entryOf, keyOf, parseEntry } from "../storage/entry.ts";
+import { type Entry, parseEntry } from "../storage/entry.ts";
 import type { Store } from "../storage/store.ts";
 import type { Kind } from "./kind.ts";
 import { apiVersion } from "./kind.ts";
@@ -14,7 +13,7 @@ import type { Selection } from "./selection.ts";
 import { create } from "./write.ts";
 
 /** So many objects are asked for at a time: few enough that neither side's event loop is held. */
-const portion = 250;
+const portion = 100;
 
 export interface Asker {
   identity: Identity;
@@ -26,7 +25,8 @@ export interface Asker {
 
 /** What a status says, as kinds.Inquiry does. */
 interface Answer {
-  items?: KubernetesObject[];
+  /** Each the JSON of a whole object. */
+  items?: string[];
   continue?: string;
   remaining?: number;
   refusal?: { code: number; reason: string; message: string };
@@ -56,8 +56,8 @@ export class Inquiries {
   /** @throws ApiError what the answer refuses; 504 when nobody answers */
   async get(kind: Kind, namespace: string, name: string, asker: Asker): Promise<Entry | undefined> {
     const answer = await this.#ask(kind, { verb: "get", name, limit: 1, ...inNamespace(namespace) }, asker);
-    const [object] = answer?.items ?? [];
-    return object === undefined ? undefined : entryOfAnswer(kind, object);
+    const [text] = answer?.items ?? [];
+    return text === undefined ? undefined : entryOfAnswer(text);
   }
 
   /** A list in portions, so that a long one holds nobody up. Undefined when whoever asked has gone. */
@@ -83,7 +83,7 @@ export class Inquiries {
       };
       const answer = await this.#ask(kind, asked, asker);
       if (answer === undefined) return undefined;
-      for (const object of answer.items ?? []) entries.push(entryOfAnswer(kind, object));
+      for (const text of answer.items ?? []) entries.push(entryOfAnswer(text));
       next = answer.continue;
       if (next === undefined || (limit > 0 && entries.length >= limit)) {
         return {
@@ -126,8 +126,18 @@ function fieldsOf(kind: Kind): string {
   return Object.keys(kind.selectable).join(", ");
 }
 
-function entryOfAnswer(kind: Kind, answer: KubernetesObject): Entry {
-  const { metadata, ...rest } = answer;
-  const object = { ...rest, apiVersion: apiVersion(kind), kind: kind.kind, metadata };
-  return entryOf(keyOf(metadata.namespace ?? "", metadata.name), object, JSON.stringify(object));
+/** As far as a list or a table needs it: what an object says of itself stands in its text. */
+function entryOfAnswer(text: string): Entry {
+  return {
+    key: "",
+    namespace: "",
+    name: "",
+    uid: "",
+    resourceVersion: 0,
+    labels: undefined,
+    owners: [],
+    deleting: false,
+    bytes: Buffer.from(text),
+    fields: undefined,
+  };
 }

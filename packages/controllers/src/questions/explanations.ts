@@ -1,5 +1,5 @@
 /** Answers Explanations: why a Workload waits, who holds it back, when it is expected to start. */
-import type { Blocker, ExpectedStart, ExplanationStatus, InquirySpec, InquiryStatus } from "@berth/kinds";
+import type { Blocker, ExpectedStart, ExplanationStatus, InquirySpec } from "@berth/kinds";
 import { amountOfParts, apiVersion, type Explanation as ExplanationObject, isFinal } from "@berth/kinds";
 import { type ClusterState, explain, type Explanation, forecast } from "@berth/scheduling";
 import { adviceFor, slurmReason } from "@berth/slurm";
@@ -11,6 +11,7 @@ import type { Scheduling } from "../scheduler/scheduling.ts";
 import type { Stores } from "../stores.ts";
 import { waitSeconds } from "../workload/rows.ts";
 import { phaseOf } from "../workload/status.ts";
+import type { Answer } from "./inquiries.ts";
 import { priorityOf } from "./priority.ts";
 import { type Privacy, privacyFor } from "./privacy.ts";
 import type { QueueOrders } from "./queue-order.ts";
@@ -49,7 +50,7 @@ export class Explanations {
   }
 
   /** Rights on the namespace are checked already: whoever asks may read all Workloads in it. */
-  answer(spec: InquirySpec): InquiryStatus {
+  answer(spec: InquirySpec): Answer {
     const { stores, ledger } = this.#parts;
     const privacy = privacyFor(spec.asker, stores);
     if (spec.verb === "get") {

@@ -1,8 +1,9 @@
 /** Answers lists of FairShares: the fair tree, as far as who asks may know it. */
-import { apiVersion, type FairShare, type InquirySpec, type InquiryStatus } from "@berth/kinds";
+import { apiVersion, type FairShare, type InquirySpec } from "@berth/kinds";
 import { type FairShareRow, fairShares } from "@berth/scheduling";
 import type { Scheduling } from "../scheduler/scheduling.ts";
 import type { Stores } from "../stores.ts";
+import type { Answer } from "./inquiries.ts";
 import { privacyFor } from "./privacy.ts";
 import { Readings } from "./readings.ts";
 
@@ -19,7 +20,7 @@ export class FairShares {
     this.#parts = parts;
   }
 
-  answer(spec: InquirySpec): InquiryStatus {
+  answer(spec: InquirySpec): Answer {
     const select = (): FairShare[] => this.#rows(spec);
     if (spec.verb === "get") return { items: select().filter(({ metadata }) => metadata.name === spec.name) };
     return this.#readings.page(spec, select, (view) => view);

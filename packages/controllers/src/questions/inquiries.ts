@@ -2,10 +2,16 @@
 import { Informer, isReason } from "@berth/client";
 import type { Inquiry, InquirySpec, InquiryStatus } from "@berth/kinds";
 import { inquiries } from "@berth/kinds";
+import type { KubernetesObject } from "@berth/machinery";
 import type { Context } from "../context.ts";
 
+/** What a status says, with the objects themselves. */
+export interface Answer extends Omit<InquiryStatus, "items"> {
+  items?: KubernetesObject<object, object>[];
+}
+
 /** By the name of the resource. */
-export type Answers = Readonly<Record<string, (spec: InquirySpec) => InquiryStatus>>;
+export type Answers = Readonly<Record<string, (spec: InquirySpec) => Answer>>;
 
 /** Answers each inquiry in a turn of its own, until the signal aborts. Those that were there before are answered first. */
 export function answerInquiries({ client, log, signal }: Context, answers: Answers): void {
@@ -61,7 +67,8 @@ function statusOf(spec: InquirySpec, answers: Answers, failed: (error: Error) =>
     return { refusal: { code: 501, reason: "NotImplemented", message } };
   }
   try {
-    return answer(spec);
+    const { items, ...rest } = answer(spec);
+    return items === undefined ? rest : { ...rest, items: items.map((item) => JSON.stringify(item)) };
   } catch (error) {
     failed(error as Error);
     return { refusal: { code: 500, reason: "InternalError", message: (error as Error).message } };

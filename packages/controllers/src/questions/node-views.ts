@@ -1,17 +1,10 @@
 /** Answers lists of NodeViews: what of each node is in use. */
-import {
-  apiVersion,
-  capacityOf,
-  effectiveRequests,
-  labels,
-  type InquirySpec,
-  type InquiryStatus,
-  type NodeView,
-} from "@berth/kinds";
+import { apiVersion, capacityOf, effectiveRequests, labels, type InquirySpec, type NodeView } from "@berth/kinds";
 import type { Ledger } from "../model/ledger.ts";
 import type { AttemptPod, WorkloadRecord } from "../model/record.ts";
 import type { Scheduling } from "../scheduler/scheduling.ts";
 import type { Stores } from "../stores.ts";
+import type { Answer } from "./inquiries.ts";
 import { queueOf } from "./queue-order.ts";
 import { Readings } from "./readings.ts";
 
@@ -39,7 +32,7 @@ export class NodeViews {
     this.#parts = parts;
   }
 
-  answer(spec: InquirySpec): InquiryStatus {
+  answer(spec: InquirySpec): Answer {
     if (spec.verb === "get") return { items: this.#current().filter(({ metadata }) => metadata.name === spec.name) };
     const select = (): NodeView[] =>
       this.#current().filter(({ metadata }) =>

@@ -1,5 +1,5 @@
 /** Answers lists of QueueViews: the jobs of all queues, as far as who asks may know them. */
-import type { InquirySpec, InquiryStatus, QueueView, Workload } from "@berth/kinds";
+import type { InquirySpec, QueueView, Workload } from "@berth/kinds";
 import { apiVersion } from "@berth/kinds";
 import { elementRow, jobRow, type JobRow, type JobState, jobStateOf, restRow, viewOfRow } from "@berth/slurm";
 import { seconds, timestamp } from "../context.ts";
@@ -7,6 +7,7 @@ import type { Ledger } from "../model/ledger.ts";
 import { type Attempt, noTask, taskJobId, type WorkloadRecord } from "../model/record.ts";
 import type { Scheduling } from "../scheduler/scheduling.ts";
 import type { Stores } from "../stores.ts";
+import type { Answer } from "./inquiries.ts";
 import { priorityOf } from "./priority.ts";
 import { type Privacy, privacyFor } from "./privacy.ts";
 import {
@@ -47,7 +48,7 @@ export class QueueViews {
     this.#parts = parts;
   }
 
-  answer(spec: InquirySpec): InquiryStatus {
+  answer(spec: InquirySpec): Answer {
     if (spec.verb === "get") return this.#get(spec);
     const privacy = privacyFor(spec.asker, this.#parts.stores);
     return this.#readings.page(
@@ -57,7 +58,7 @@ export class QueueViews {
     );
   }
 
-  #get({ name = "", asker }: InquirySpec): InquiryStatus {
+  #get({ name = "", asker }: InquirySpec): Answer {
     const match = /^(\d{1,15})(?:-(\d{1,7}))?$/.exec(name);
     const found = match === null ? undefined : this.#parts.ledger.byJobId(Number(match[1]));
     if (found === undefined || found.task !== undefined) return { items: [] };

@@ -1,6 +1,7 @@
 /** Lists that are read in pages: what was chosen for the first page is kept for the next ones. */
 import { randomUUID } from "node:crypto";
-import type { InquirySpec, InquiryStatus } from "@berth/kinds";
+import type { InquirySpec } from "@berth/kinds";
+import type { Answer } from "./inquiries.ts";
 
 /** So long after its last page; and of so many lists at one time. */
 const keptMs = 60_000;
@@ -22,8 +23,8 @@ export class Readings<Line> {
   page(
     { continue: token, asker, limit }: InquirySpec,
     select: () => readonly Line[],
-    show: (line: Line) => NonNullable<InquiryStatus["items"]>[number] | undefined,
-  ): InquiryStatus {
+    show: (line: Line) => NonNullable<Answer["items"]>[number] | undefined,
+  ): Answer {
     const [known = "", from = "0"] = token?.split(".") ?? [];
     const reading = this.#begun.get(known);
     if (token !== undefined && (reading?.asker !== asker.user || !/^\d+$/.test(from))) {

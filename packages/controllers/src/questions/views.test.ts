@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { isReason } from "@berth/client";
-import type { Explanation, Inquiry, InquiryStatus, QueueView, Workload } from "@berth/kinds";
+import type { Explanation, Inquiry, QueueView, Workload } from "@berth/kinds";
 import { explanations, inquiries, queueViews, sites, workloads } from "@berth/kinds";
+import type { Answer } from "./inquiries.ts";
 import { startTestCluster, type TestCluster, waitFor, workload } from "../test-cluster.test.ts";
 
 let cluster: TestCluster;
@@ -29,7 +30,7 @@ const listed = async (fieldSelector?: string): Promise<QueueView[]> =>
   (await cluster.client.listAll<QueueView>(queueViews, fieldSelector === undefined ? {} : { fieldSelector })).items;
 const names = (views: QueueView[]): (string | undefined)[] => views.map(({ spec }) => spec.jobName);
 /** Asks as somebody else would, past the API server's own words on who asks. */
-async function ask(user: string, spec: Partial<Inquiry["spec"]> = {}): Promise<InquiryStatus> {
+async function ask(user: string, spec: Partial<Inquiry["spec"]> = {}): Promise<Answer> {
   const asker = { user, groups: ["system:authenticated"], seesAll: false };
   const inquiry = { resource: "queueviews", verb: "list" as const, limit: 100, ...spec, asker };
   const answered = await cluster.client.create<Inquiry>(inquiries, {
@@ -38,7 +39,8 @@ async function ask(user: string, spec: Partial<Inquiry["spec"]> = {}): Promise<I
     metadata: { name: `test-${Math.random().toString(36).slice(2)}` },
     spec: inquiry,
   });
-  return answered.status!;
+  const { items, ...rest } = answered.status!;
+  return items === undefined ? rest : { ...rest, items: items.map((item) => JSON.parse(item) as QueueView) };
 }
 
 test("what runs and what waits, in order; of an array its elements and its rest; by queue, user and id", async () => {
