@@ -44,6 +44,8 @@ function podSet(count: number, runSeconds: number, failureRatio = 0): PodSet {
         },
       },
       spec: {
+        // The cluster's one real node takes no part.
+        nodeSelector: { "berth.dev/driver": "simulated" },
         restartPolicy: "Never",
         containers: [
           { name: "main", image: "host", command: ["true"], resources: { requests: { cpu: "1", memory: "64Mi" } } },
@@ -174,7 +176,9 @@ const shapes: Record<string, () => Promise<Figures>> = {
       nodes,
       tasks,
       async (client) => {
-        await client.create(workloads, workload("array", [podSet(1, Number(values.seconds), 0.3)], `0-${tasks - 1}`), { namespace });
+        await client.create(workloads, workload("array", [podSet(1, Number(values.seconds), 0.3)], `0-${tasks - 1}`), {
+          namespace,
+        });
         return async () => isFinal((await read(client, "array")).status?.phase);
       },
       async (client) => ({ objectBytes: JSON.stringify(await read(client, "array")).length }),

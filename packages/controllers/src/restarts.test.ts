@@ -5,11 +5,18 @@ import type { Pod, Workload } from "@berth/kinds";
 import { isFinal, workloads } from "@berth/kinds";
 import { startTestCluster, waitFor, workload } from "./test-cluster.test.ts";
 
-test("controllers that stop and begin again at any moment lose nothing, start nothing twice, account everything once", async () => {
+for (const leases of [false, true]) {
+  const how = leases ? ", with several tasks of an array in one pod" : "";
+  test(`controllers that stop and begin again at any moment lose nothing, start nothing twice, account everything once${how}`, () =>
+    restarts(leases));
+}
+
+async function restarts(leases: boolean): Promise<void> {
   const cluster = await startTestCluster();
   try {
     const node = await cluster.startNode({
-      cpus: 16,
+      leases,
+      cpus: leases ? 4 : 16,
       runMs: (pod) => (pod.metadata.name.length * 7) % 40,
       exitCode: (pod) => (/-t\d*3-/.test(pod.metadata.name) ? 1 : 0),
     });
@@ -26,6 +33,7 @@ test("controllers that stop and begin again at any moment lose nothing, start no
     const arrays = [
       workload("array-0", { array: { indices: "0-99" } }),
       workload("array-1", { array: { indices: "0-59" } }),
+      ...(leases ? [workload("array-2", { array: { indices: "0-399" } })] : []),
     ];
     const all: Workload[] = [...singles, ...gangs, ...arrays];
     const names = all.map(({ metadata }) => metadata.name);
@@ -66,7 +74,7 @@ test("controllers that stop and begin again at any moment lose nothing, start no
       const key = `${row.workload}/${row.task}`;
       tasks.set(key, [...(tasks.get(key) ?? []), `${row.attempt} ${row.state}`]);
     }
-    assert.equal(tasks.size, 40 + 6 + 100 + 60);
+    assert.equal(tasks.size, 40 + 6 + 100 + 60 + (leases ? 400 : 0));
     for (const [key, attempts] of tasks) {
       const expected = /^array-\d\/\d*3$/.test(key) ? "1 Failed" : "1 Succeeded";
       // A gang that was being put together when its leader died is put together anew, under another number.
@@ -85,4 +93,4 @@ test("controllers that stop and begin again at any moment lose nothing, start no
   } finally {
     await cluster.close();
   }
-});
+}

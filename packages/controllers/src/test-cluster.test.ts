@@ -9,10 +9,17 @@ import type { Pod, Workload } from "@berth/kinds";
 import {
   annotations,
   apiVersion,
+  attemptOf,
+  attemptPodName,
   customResourceDefinitions,
   defaultObjects,
+  formatLeaseReport,
   isFinal,
+  leaseCondition,
+  type LeasedEnd,
+  leaseOf,
   questionDefinitions,
+  takenReason,
   viewDefinitions,
   workloads,
 } from "@berth/kinds";
@@ -107,10 +114,12 @@ export interface TestNodeOptions {
   /** How long a pod runs, ms; and how it ends. */
   runMs?: (pod: Pod) => number;
   exitCode?: (pod: Pod) => number;
+  /** It carries several tasks of an array in one pod. */
+  leases?: boolean;
 }
 
 export interface TestNode {
-  /** Names of pods by how often each was begun. */
+  /** Names of pods by how often each was begun; of those with several tasks as each would be named alone. */
   begun: Map<string, number>;
   /** Most pods that ran at once. */
   mostAtOnce: number;
@@ -126,7 +135,7 @@ async function startTestNode(client: Client, signal: AbortSignal, options: TestN
     metadata: {
       name,
       labels: { "kubernetes.io/hostname": name, ...options.labels },
-      annotations: options.annotations,
+      annotations: { ...options.annotations, ...(options.leases === true ? { [annotations.leases]: "Any" } : {}) },
     },
   });
   await client.patchStatus(resources.nodes, name, {
@@ -146,8 +155,9 @@ async function startTestNode(client: Client, signal: AbortSignal, options: TestN
       });
   };
   const container = { name: "main", image: "host", imageID: "host", ready: true, restartCount: 0 };
-  const end = (pod: Pod, exitCode: number, startedAt: string, message?: unknown): Promise<void> =>
+  const end = (pod: Pod, exitCode: number, startedAt: string, message?: unknown, conditions?: unknown): Promise<void> =>
     write(pod, {
+      ...(conditions === undefined ? {} : { conditions }),
       phase: exitCode === 0 ? "Succeeded" : "Failed",
       containerStatuses: [
         {
@@ -159,7 +169,7 @@ async function startTestNode(client: Client, signal: AbortSignal, options: TestN
               reason: exitCode === 0 ? "Completed" : "Error",
               startedAt,
               finishedAt: timestamp(Date.now()),
-              message: JSON.stringify(message ?? { cpuMilliseconds: 5, peakMemoryBytes: 1 << 20 }),
+              message: JSON.stringify(message ?? { cpuMilliseconds: 5, peakMemoryBytes: 1 << 20, runMilliseconds: 5 }),
             },
           },
         },
@@ -192,10 +202,70 @@ async function startTestNode(client: Client, signal: AbortSignal, options: TestN
       begin(pod);
     } else if (pod.metadata.annotations?.[annotations.gate] === "open" && running.get(uid) === undefined) begin(pod);
   };
+  const taken = new Set<string>();
+  /** What a pod with several tasks has begun: those that no pod had before. */
+  const begun = (pod: Pod): void => {
+    node.begun.set(pod.metadata.name, (node.begun.get(pod.metadata.name) ?? 0) + 1);
+  };
+  const beginLease = (pod: Pod, tasks: readonly number[]): void => {
+    const uid = pod.metadata.uid!;
+    const alone = (task: number): Pod => {
+      const metadata = { ...pod.metadata, name: attemptPodName({ ...attemptOf(pod)!, task }) };
+      return { ...pod, metadata };
+    };
+    const own = tasks.filter((task) => !taken.has(alone(task).metadata.name));
+    const skipped = tasks.filter((task) => !own.includes(task));
+    for (const task of own) taken.add(alone(task).metadata.name);
+    const ended: LeasedEnd[] = [];
+    const condition = (left: number[]): object[] => {
+      const running = left.length > 0 || own.length === ended.length ? undefined : own[ended.length];
+      return [{ type: leaseCondition, status: "True", message: formatLeaseReport({ ended, running, left, skipped }) }];
+    };
+    const next = (): void => {
+      const task = own[ended.length];
+      // Half way through some give back what they have not begun.
+      const isLeft = task !== undefined && ended.length > 2 && task % 5 === 0;
+      if (task === undefined || isLeft) {
+        running.delete(uid);
+        const left = own.slice(ended.length);
+        for (const each of left) taken.delete(alone(each).metadata.name);
+        void end(pod, 0, startOf.get(uid)!, undefined, condition(left));
+        return;
+      }
+      begun(alone(task));
+      running.set(
+        uid,
+        setTimeout(
+          () => {
+            const exitCode = options.exitCode?.(alone(task)) ?? 0;
+            ended.push({ task, exitCode, startedAt: Date.now() - 5, milliseconds: 5 });
+            if (ended.length % 4 === 1) void write(pod, { phase: "Running", conditions: condition([]) });
+            next();
+          },
+          options.runMs?.(alone(task)) ?? 0,
+        ),
+      );
+    };
+    next();
+  };
   const begin = (pod: Pod): void => {
     const uid = pod.metadata.uid!;
     if (!running.has(uid)) return;
-    node.begun.set(pod.metadata.name, (node.begun.get(pod.metadata.name) ?? 0) + 1);
+    const lease = leaseOf(pod);
+    if (lease !== undefined) {
+      beginLease(pod, lease.tasks);
+      return;
+    }
+    if (options.leases === true && attemptOf(pod)?.task !== undefined) {
+      if (taken.has(pod.metadata.name)) {
+        running.delete(uid);
+        const status = { phase: "Failed", reason: takenReason };
+        void write(pod, status);
+        return;
+      }
+      taken.add(pod.metadata.name);
+    }
+    begun(pod);
     running.set(
       uid,
       setTimeout(

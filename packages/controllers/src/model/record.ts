@@ -172,8 +172,11 @@ export interface WorkloadRecord {
   signal: number;
   /** Set while pods of its template cannot be made; in words. */
   blocked: string | undefined;
+  /** Some of its tasks were found in a second pod: a leader before this one had died with the first under way. */
+  overlaps: boolean;
   /** Moving mean of how long its tasks ran, milliseconds; undefined until one ended. */
   runMilliseconds: number | undefined;
+  measuredRuns: number;
   /** Names of nodes of the current or last attempt. */
   nodes: string[];
 }
@@ -231,7 +234,9 @@ export function recordOf(workload: Workload, nowTimestamp: string): WorkloadReco
     exitCode: status.exitCode ?? 0,
     signal: status.signal ?? 0,
     blocked: undefined,
+    overlaps: false,
     runMilliseconds: undefined,
+    measuredRuns: 0,
     nodes: status.nodes ?? [],
   };
 }

@@ -31,8 +31,8 @@ const probeMs = 2000;
 /** So many pods at most are begun in the time of a lease, whatever room there is: a share is of that. */
 const mostPlaces = 500;
 const mostPods = 5000;
-/** Weight of one task in the moving mean. */
-const meanWeight = 1 / 32;
+/** The mean is about that of so many tasks that ended last. */
+const meanOver = 32;
 const placesMs = 10_000;
 
 interface Known {
@@ -137,7 +137,8 @@ export class Leasing {
     const ran = end.runMilliseconds;
     if (record.book === undefined || ran === undefined) return;
     const mean = record.runMilliseconds;
-    record.runMilliseconds = mean === undefined ? ran : mean + (ran - mean) * meanWeight;
+    record.measuredRuns = Math.min(meanOver, record.measuredRuns + 1);
+    record.runMilliseconds = mean === undefined ? ran : mean + (ran - mean) / record.measuredRuns;
     const { core } = this.#cluster;
     if (!core.has(record.jobId!)) return;
     const known = this.#look(record);

@@ -13,6 +13,7 @@ export interface EndingEvents {
 
 /** Whether another attempt than this carries the task too, which tells what becomes of it. */
 export function isHeldElsewhere(record: WorkloadRecord, attempt: Attempt, task: number): boolean {
+  if (!record.overlaps) return false;
   for (const other of record.live.values()) {
     if (other === attempt) continue;
     if (other.lease === undefined ? other.task === task : other.lease.open.has(task)) return true;

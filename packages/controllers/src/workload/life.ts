@@ -268,6 +268,7 @@ export class AttemptLife {
     if (record.book === undefined) record.phase = "Starting";
     const free = record.book === undefined ? tasks : tasks.filter((each) => record.book!.pending.has(each));
     for (const each of free) record.book?.start(each);
+    if (free.length < tasks.length) record.overlaps = true;
     record.nodes = attempt.pods.map(({ node }) => node);
     if (free.length > 0) this.#events.adopted(record, attempt, free);
     const driver = attempt.pods.find((entry) => entry.isDriver);
