@@ -34,7 +34,20 @@ export interface Context {
 
 /** RFC 3339 UTC in whole seconds, as Kubernetes writes times. */
 export function timestamp(milliseconds: number): string {
-  return new Date(Math.floor(milliseconds / 1000) * 1000).toISOString().replace(".000Z", "Z");
+  const second = Math.floor(milliseconds / 1000);
+  if (second !== lastSecond) {
+    lastTimestamp = timestampOf(second);
+    lastSecond = second;
+  }
+  return lastTimestamp;
+}
+
+/** Thousands of tasks end within one second. */
+let lastSecond = NaN;
+let lastTimestamp = "";
+
+function timestampOf(second: number): string {
+  return new Date(second * 1000).toISOString().replace(".000Z", "Z");
 }
 
 /** Whole seconds since 1970; undefined stays undefined. */

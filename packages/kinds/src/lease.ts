@@ -4,7 +4,6 @@
  */
 import { type AttemptName, attemptOf } from "./attempts.ts";
 import { annotations, leaseCondition } from "./constants.ts";
-import { formatIndexList, IndexSet, parseIndexList } from "./index-list.ts";
 import type { Pod, PodStatus } from "./pod.ts";
 
 export interface Lease {
@@ -46,7 +45,7 @@ export function leaseOf(pod: Pick<Pod, "metadata">): Lease | undefined {
   const tasks = pod.metadata.annotations?.[annotations.tasks];
   if (tasks === undefined) return undefined;
   return {
-    tasks: [...parseIndexList(tasks)],
+    tasks: parseTasks(tasks),
     seconds: Number(pod.metadata.annotations?.[annotations.leaseSeconds] ?? 1),
   };
 }
@@ -60,10 +59,35 @@ export function runningAttemptOf(pod: Pod): AttemptName | undefined {
   return task === undefined ? undefined : { ...name, task };
 }
 
+/** An index list of a few indices: sets are made for arrays as a whole, and cost with the largest index. */
 export function formatTasks(tasks: Iterable<number>): string {
-  const set = new IndexSet();
-  for (const task of tasks) set.add(task);
-  return formatIndexList(set);
+  const runs: string[] = [];
+  let first = -1;
+  let last = -2;
+  const close = (): void => {
+    if (first >= 0) runs.push(first === last ? `${first}` : `${first}-${last}`);
+  };
+  for (const task of [...tasks].sort((a, b) => a - b)) {
+    if (task === last) continue;
+    if (task !== last + 1) {
+      close();
+      first = task;
+    }
+    last = task;
+  }
+  close();
+  return runs.join(",");
+}
+
+/** What {@link formatTasks} wrote, ascending. */
+function parseTasks(text: string): number[] {
+  const tasks: number[] = [];
+  if (text === "") return tasks;
+  for (const run of text.split(",")) {
+    const [first, last = first] = run.split("-").map(Number) as [number, number?];
+    for (let task = first; task <= last!; task += 1) tasks.push(task);
+  }
+  return tasks;
 }
 
 /** The condition's message: small, for it is written about once a second and holds up to 256 tasks. */
@@ -112,8 +136,8 @@ export function leaseReportOf(status: PodStatus | undefined): LeaseReport | unde
     field === undefined || field === "" ? undefined : Number(field);
   return {
     running,
-    left: [...parseIndexList(left)],
-    skipped: [...parseIndexList(skipped)],
+    left: parseTasks(left),
+    skipped: parseTasks(skipped),
     ended:
       ended === ""
         ? []
