@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { createClusterState, decide, explain, forecast, SchedulingError } from "./index.ts";
 import type { AdvanceReservationInput, ClusterState, JobInput, Policy } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
-import { scenarios, World } from "./testing.ts";
+import { rebuild, scenarios, World } from "./testing.ts";
 import { withReservations } from "./testing-reservations.ts";
 import { overlapEver, windowAfter } from "./windows.ts";
 
@@ -340,5 +340,30 @@ law(
     };
     second.play();
     assert.equal(index, log.length);
+  }),
+);
+
+law(
+  "a state kept by change decides as one built anew",
+  fc.property(withReservations(scenarios()), fc.integer({ min: 0, max: 60 }), (scenario, stopAt) => {
+    const acts = scenario.acts.filter(({ act }) => act === "Drain" || act === "Down" || act === "Up");
+    const world = new World({ ...scenario, acts });
+    let steps = 0;
+    world.onDecide = (_, now) => {
+      steps += 1;
+      const store = world.state as ClusterStore;
+      if (steps !== stopAt) return;
+      const anew = rebuild(world, now);
+      const kept = store.copy();
+      // Both plan all reservations anew: which nodes one had before is history.
+      for (const state of [anew, kept]) state.setPolicy({});
+      const [a, b] = [decide(anew, now), decide(kept, now)];
+      assert.deepEqual(a.starts, b.starts);
+      assert.deepEqual(a.preemptions, b.preemptions);
+      assert.deepEqual(anew.reservations(), kept.reservations());
+      assert.deepEqual(anew.advanceReservations(now), kept.advanceReservations(now));
+      for (const id of world.inputs.keys()) assert.equal(anew.reason(id), kept.reason(id), `reason of ${id}`);
+    };
+    world.play();
   }),
 );

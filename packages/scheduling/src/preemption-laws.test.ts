@@ -6,7 +6,7 @@ import { applyCharges, place, refreshEmpty } from "./place.ts";
 import type { Run } from "./records.ts";
 import { obstacleOf } from "./obstacles.ts";
 import type { ClusterStore } from "./store.ts";
-import { scenarios, World } from "./testing.ts";
+import { rebuild, scenarios, World } from "./testing.ts";
 import { withPreemption } from "./testing-preemption.ts";
 import { withReservations } from "./testing-reservations.ts";
 import { CandidateSet, VictimSearch } from "./victims.ts";
@@ -134,6 +134,34 @@ law(
     };
     world.play();
     for (const [job, time] of expected!) assert.equal(world.startTimes.get(job), time, `job ${job}`);
+  }),
+);
+
+law(
+  "a state kept by change decides as one built anew",
+  fc.property(withPreemption(scenarios()), fc.integer({ min: 0, max: 60 }), (scenario, from) => {
+    let stopAt = from;
+    const acts = scenario.acts.filter(({ act }) => act === "Drain" || act === "Down" || act === "Up");
+    const world = new World({ ...scenario, acts });
+    let steps = 0;
+    world.onDecide = (_, now) => {
+      steps += 1;
+      const store = world.state as ClusterStore;
+      // What is about to change hands the new leader decides anew.
+      if (steps < stopAt || store.claims.size > 0 || [...store.charging.runs()].some((run) => run.preempted)) return;
+      stopAt = Infinity;
+      const anew = rebuild(world, now);
+      const kept = store.copy();
+      // Both plan all reservations anew: which nodes one had before is history.
+      for (const state of [anew, kept]) state.setPolicy({});
+      const [a, b] = [decide(anew, now), decide(kept, now)];
+      assert.deepEqual(a.starts, b.starts);
+      assert.deepEqual(a.preemptions, b.preemptions);
+      assert.deepEqual(anew.reservations(), kept.reservations());
+      assert.deepEqual(anew.advanceReservations(now), kept.advanceReservations(now));
+      for (const id of world.inputs.keys()) assert.equal(anew.reason(id), kept.reason(id), `reason of ${id}`);
+    };
+    world.play();
   }),
 );
 

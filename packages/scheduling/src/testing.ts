@@ -371,6 +371,14 @@ export function rebuild(world: World, now: number): ClusterStore {
   const original = world.state as ClusterStore;
   state.tick(now);
   for (const usage of original.usage(now)) state.setUsage(usage);
+  for (const { name, nodes } of original.advanceReservations(now)) {
+    const input = world.reservations.get(name)!;
+    state.putReservation({
+      ...input,
+      chosenNodes: input.nodeCount === undefined ? undefined : nodes,
+      ignoreJobs: true,
+    });
+  }
   for (const [id, input] of world.inputs) {
     const job = original.jobs.get(id);
     if (job === undefined) continue;
