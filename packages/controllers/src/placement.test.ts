@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { resources } from "@berth/client";
 import type { Pod, PodSet, Workload } from "@berth/kinds";
 import { annotations, sites, workloads } from "@berth/kinds";
-import { startTestCluster, type TestCluster, waitFor, workload } from "./test-cluster.test.ts";
+import { startTestCluster, type TestCluster, waitFor, waitUntil, workload } from "./test-cluster.test.ts";
 
 /** Two racks of two nodes; in rack b each has two GPUs and two NUMA domains. */
 let cluster: TestCluster;
@@ -249,4 +249,33 @@ test("what is not understood of rules is refused in words", async () => {
   }
   await submit("parts", { requests: { cpu: "1", "berth.dev/gpu-milli": "1500" } });
   assert.match((await waitFor(cluster.client, ["parts"]))[0]!.status!.message!, /at most 1000/);
+});
+
+test("a plain pod keeps to rules, and others keep to it", async () => {
+  const antiAffinity = {
+    podAntiAffinity: {
+      requiredDuringSchedulingIgnoredDuringExecution: [
+        { labelSelector: { matchLabels: { app: "plain" } }, topologyKey: rackLabel },
+      ],
+    },
+  };
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "plain", namespace: "ada", labels: { app: "plain" } },
+    spec: {
+      schedulerName: "berth",
+      restartPolicy: "Never",
+      affinity: antiAffinity,
+      containers: [{ name: "main", image: "host", resources: { requests: { cpu: "1" } } }],
+    },
+  };
+  await cluster.client.create(resources.pods, pod);
+  const place = await waitUntil(
+    async () => (await cluster.client.get<Pod>(resources.pods, "plain", { namespace: "ada" })).spec.nodeName,
+    (node) => node !== undefined,
+  );
+  await submit("away", { labels: { app: "plain" } });
+  assert.notEqual((await nodesOf("away"))[0]![0], place![0]);
+  await cancel("away");
 });

@@ -13,7 +13,7 @@ export interface NumaDomainInput {
 
 /** Pods on a node that the core does not place: they count for rules between pods (what they use is off the node's capacity). */
 export interface ForeignPodsInput {
-  podClass: string;
+  podClass?: string;
   /** For ever, as far as the core knows. */
   count: number;
   /** Theirs, which keep others away. */

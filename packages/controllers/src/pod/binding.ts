@@ -3,7 +3,7 @@ import { type Client, isReason, resourcePath, resources } from "@berth/client";
 import type { Pod } from "@berth/kinds";
 import { labels } from "@berth/kinds";
 import { wrappedPodOf } from "../model/wrapped-pod.ts";
-import { type AttemptPlan, attemptAnnotations, attemptLabels } from "../scheduler/pods.ts";
+import { type AttemptPlan, attemptAnnotations, attemptLabels, grantAnnotation } from "../scheduler/pods.ts";
 import type { PlannedPod } from "../workload/life.ts";
 
 /** The pod is gone, or another has given it a node: nothing can be started. */
@@ -24,7 +24,7 @@ export function plannedBinding(plan: AttemptPlan): PlannedPod[] | undefined {
       namespace: workload.metadata.namespace,
       uid,
       labels: attemptLabels(plan, workload.spec.podSets[0]!, 0),
-      annotations: attemptAnnotations(plan),
+      annotations: { ...attemptAnnotations(plan), ...grantAnnotation(plan.grants?.[0]?.[0]) },
     },
     spec: { nodeName: node, containers: [] },
   });

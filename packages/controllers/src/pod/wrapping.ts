@@ -46,6 +46,11 @@ function templateSpecOf(pod: Pod): PodSpec {
   return spec;
 }
 
+/** By which rules between pods know it. */
+function labelsOf({ metadata }: Pod): { metadata?: { labels: Record<string, string> } } {
+  return metadata.labels === undefined ? {} : { metadata: { labels: metadata.labels } };
+}
+
 /**
  * The Workload that stands for a pod: owned by it, of the namespace's owner, and never tried twice, because a pod is bound once.
  * @throws WrappingError
@@ -68,7 +73,7 @@ export function workloadOf(pod: Pod): Workload {
       account: has[labels.account],
       wallTimeSeconds: wallTimeSecondsOf(pod),
       graceSeconds: graceSeconds === undefined ? undefined : Math.min(longestGraceSeconds, graceSeconds),
-      podSets: [{ name: "main", role: "Driver", count: 1, template: { spec: templateSpecOf(pod) } }],
+      podSets: [{ name: "main", role: "Driver", count: 1, template: { ...labelsOf(pod), spec: templateSpecOf(pod) } }],
       requeue: { onNodeFailure: false, onPreemption: false, limit: 0 },
     },
   };

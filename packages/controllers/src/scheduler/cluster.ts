@@ -157,9 +157,9 @@ export class LiveCluster {
     for (const { node: on, pod } of this.#foreignPods.values()) {
       if (on !== node) continue;
       const { labels: has, namespace = "" } = pod.metadata;
-      const podClass = classOfPod(has, namespace, this.mentioned) ?? "";
+      const podClass = classOfPod(has, namespace, this.mentioned);
       const { antiAffinity = [] } = rulesOf(pod.spec, namespace, {}) ?? {};
-      if (podClass === "" && antiAffinity.length === 0) continue;
+      if (podClass === undefined && antiAffinity.length === 0) continue;
       const key = JSON.stringify([podClass, antiAffinity]);
       const same = found.get(key);
       if (same === undefined) found.set(key, { podClass, count: 1, antiAffinity });

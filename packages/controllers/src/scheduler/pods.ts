@@ -97,6 +97,11 @@ export function attemptAnnotations({ wallTimeSeconds, lease }: AttemptPlan): Rec
   };
 }
 
+/** Tells a pod's node, and the next leader, what the pod was given. */
+export function grantAnnotation(grant: PodGrant | null | undefined): Record<string, string> {
+  return grant === null || grant === undefined ? {} : { [annotations.grant]: JSON.stringify(grant) };
+}
+
 /** What programs read to use only the devices that are theirs. */
 function deviceEnvironment(grant: PodGrant | null | undefined): Record<string, string> {
   const environment: Record<string, string> = {};
@@ -154,7 +159,7 @@ function podOf(
         ...template.metadata?.annotations,
         ...attemptAnnotations(plan),
         ...(gangSize > 1 ? { [annotations.gate]: "closed", [annotations.gangSize]: String(gangSize) } : {}),
-        ...(grant === null || grant === undefined ? {} : { [annotations.grant]: JSON.stringify(grant) }),
+        ...grantAnnotation(grant),
       },
       ownerReferences: [
         {
