@@ -256,9 +256,12 @@ export function reservationInput(reservation: Reservation): {
   ignoreJobs?: boolean;
   chosenNodes?: readonly string[];
 } {
-  const { spec, status } = reservation;
+  const { spec, status, metadata } = reservation;
+  // What was accepted as it stands is not refused because a job has outlived its slot since.
+  const accepted = status?.conditions?.find(({ type }) => type === "Accepted");
+  const isAccepted = accepted?.status === "True" && accepted.observedGeneration === metadata.generation;
   return {
-    name: reservation.metadata.name,
+    name: metadata.name,
     startTime: Math.floor(Date.parse(spec.startTime) / 1000),
     durationSeconds: spec.durationSeconds,
     everySeconds: spec.everySeconds,
@@ -268,7 +271,7 @@ export function reservationInput(reservation: Reservation): {
     users: spec.users,
     accounts: spec.accounts,
     maintenance: spec.maintenance,
-    ignoreJobs: spec.ignoreJobs,
+    ignoreJobs: spec.ignoreJobs === true || isAccepted,
     chosenNodes: spec.nodeCount === undefined ? undefined : status?.nodes,
   };
 }

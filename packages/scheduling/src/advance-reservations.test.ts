@@ -203,6 +203,25 @@ test("so many nodes are chosen where least runs, stay chosen, and are replaced w
   assert.deepEqual(started(state, 110), [4]);
 });
 
+test("members of an account and of those below it may use what is for the account; told again nothing changes", () => {
+  const state = cluster(2);
+  state.putAccount({ name: "bio" });
+  state.putAccount({ name: "genes", parent: "bio" });
+  const course = { name: "course", startTime: 0, durationSeconds: 100, nodeCount: 1, accounts: ["bio"] };
+  state.putReservation(course);
+  const { version } = state as ClusterStore;
+  state.putReservation({ ...course, chosenNodes: ["n1"], ignoreJobs: true });
+  assert.equal((state as ClusterStore).version, version);
+  state.addJob(job(1, 1, 50, { reservation: "course", account: "genes" }));
+  state.addJob(job(2, 1, 50, { reservation: "course", account: "chem" }));
+  state.addJob(job(3, 1, 50, { reservation: "course" }));
+  assert.deepEqual(started(state, 0), [1]);
+  assert.deepEqual(
+    [2, 3].map((id) => state.reason(id)),
+    ["ReservationNotAllowed", "ReservationNotAllowed"],
+  );
+});
+
 test("what cannot be meant is refused in words", () => {
   const state = cluster(2);
   const refused = (input: AdvanceReservationInput, pattern: RegExp): void =>

@@ -51,7 +51,7 @@ export class AdvanceReservations {
     checkReservation(given);
     const input = withoutGaps(given);
     const before = this.entries.get(input.name);
-    if (before !== undefined && JSON.stringify(before.input) === JSON.stringify(input)) return;
+    if (before !== undefined && isSame(before.input, input)) return;
     const first = windowAfter(input, this.#store.now);
     const keep = [...(input.chosenNodes ?? []), ...(before?.nodes.map(({ name }) => name) ?? [])];
     const entry: ReservationEntry = {
@@ -341,6 +341,13 @@ export class AdvanceReservations {
       this.boundary = Math.min(this.boundary, entry.boundary);
     }
   }
+}
+
+/** What is said of the first time that it is put changes nothing later. */
+function isSame(a: AdvanceReservationInput, b: AdvanceReservationInput): boolean {
+  const meant = (input: AdvanceReservationInput): string =>
+    JSON.stringify({ ...input, chosenNodes: undefined, ignoreJobs: undefined });
+  return meant(a) === meant(b);
 }
 
 /** Windows without a gap are one that is never over. */
