@@ -69,7 +69,7 @@ class VirtualTimer {
 export class VirtualClock implements Disposable {
   #now: number;
   #order = 0;
-  #requests = 0;
+  readonly #requests = new Set<IncomingMessage>();
   #turnsWithoutRequest = 0;
   #queue: Entry[] = [];
   readonly #undo: (() => void)[] = [];
@@ -139,9 +139,9 @@ export class VirtualClock implements Disposable {
     this.#turnsWithoutRequest = 0;
     for (let turn = 0; this.#turnsWithoutRequest < quietTurns; turn += 1) {
       // While the disk is waited for, the machine is somebody else's.
-      if (this.#requests > 0 && turn > 50) await new Promise<void>((resolve) => this.#realTimeout(resolve, 1));
+      if (this.#requests.size > 0 && turn > 50) await new Promise<void>((resolve) => this.#realTimeout(resolve, 1));
       else await new Promise<void>((resolve) => this.#immediate(resolve));
-      if (this.#requests > 0) this.#turnsWithoutRequest = 0;
+      if (this.#requests.size > 0) this.#turnsWithoutRequest = 0;
       else this.#turnsWithoutRequest += 1;
     }
   }
@@ -203,16 +203,14 @@ export class VirtualClock implements Disposable {
 
   /** Requests that are under way, watches left out: they never end. */
   #countRequests(): void {
-    const counted = new Set<IncomingMessage>();
     const began = ({ request }: { request: IncomingMessage }): void => {
       this.#turnsWithoutRequest = 0;
       if (/[?&]watch=(?:1|true)/.test(request.url ?? "")) return;
-      counted.add(request);
-      this.#requests += 1;
+      this.#requests.add(request);
     };
     const ended = ({ request }: { request: IncomingMessage }): void => {
       this.#turnsWithoutRequest = 0;
-      if (counted.delete(request)) this.#requests -= 1;
+      this.#requests.delete(request);
     };
     const on = (name: string, listener: (message: { request: IncomingMessage }) => void): void => {
       const subscriber = listener as (message: unknown) => void;

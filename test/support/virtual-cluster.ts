@@ -22,6 +22,8 @@ export interface VirtualClusterOptions {
   nodes: Omit<NodeSpec, "driver">[];
   /** Site, queues, accounts …: made, or laid over what an empty cluster has. */
   objects?: readonly AnyObject[];
+  /** Milliseconds since 1970 at which the clock begins; default: now. */
+  start?: number;
   /** Takes the journal of decisions. */
   journal?: (line: string) => void;
 }
@@ -32,7 +34,7 @@ const patienceMs = 20;
 
 export async function startVirtualCluster(options: VirtualClusterOptions): Promise<VirtualCluster> {
   const data = mkdtempSync(join(tmpdir(), "berth-virtual-"));
-  const clock = new VirtualClock(Math.ceil(Date.now() / minuteMs) * minuteMs);
+  const clock = new VirtualClock(Math.ceil((options.start ?? Date.now()) / minuteMs) * minuteMs);
   const ending = new AbortController();
   const logs: string[] = [];
   const log = (level: string, message: string, fields?: object): void => {
@@ -50,7 +52,7 @@ export async function startVirtualCluster(options: VirtualClusterOptions): Promi
   const { createClient, loadKubeconfig } = await import("@berth/client");
   const settings = { data, version: "test", port: 0, nodes: [] };
   let isReady = false;
-  const failed = (error: unknown): void => void logs.push(`error ${String(error)}`);
+  let failure: unknown;
 
   const api = await drive(clock, runApiserver(settings, log, ending.signal));
   const admin = loadKubeconfig({ path: join(data, "admin.kubeconfig") }).connection;
@@ -74,8 +76,9 @@ export async function startVirtualCluster(options: VirtualClusterOptions): Promi
     journal: options.journal,
     onReady: () => (isReady = true),
     signal: ending.signal,
-  }).catch(failed);
-  await clock.runUntil(() => isReady, patienceMs);
+  }).catch((error: unknown) => (failure = error));
+  await clock.runUntil(() => isReady || failure !== undefined, patienceMs);
+  if (failure !== undefined) throw failure;
   const node = partClient(data, holders.node);
   const agent = await drive(
     clock,

@@ -99,6 +99,58 @@ export function spreadPlot(rows: readonly WaitSpread[], options: { title: string
   return frame(options.title, height, parts);
 }
 
+/** A time that somebody had a node, or a part of it. */
+export interface Placed {
+  node: string;
+  /** Seconds of the trace. */
+  start: number;
+  end: number;
+  /** What its colour goes by. */
+  name: string;
+  /** In words, for who points at it. */
+  label: string;
+  /** Of the node, up to 1. */
+  part: number;
+  wasCutShort?: boolean;
+}
+
+/** Nodes from top to bottom, time from left to right; a bar is as high as its part of the node. */
+export function placementPlot(
+  placed: readonly Placed[],
+  options: { title: string; nodes: readonly string[]; colours: ReadonlyMap<string, number>; startTime: number },
+): string {
+  const rowHeight = Math.max(4, Math.min(18, 620 / options.nodes.length));
+  const height = top + options.nodes.length * rowHeight + bottom;
+  const from = Math.min(...placed.map(({ start }) => start), 0);
+  const to = Math.max(...placed.map(({ end }) => end), from + 1);
+  const x = (time: number): number => left + ((time - from) / (to - from)) * (width - left - right);
+  const parts = timeAxis(from, to, options.startTime, x, height);
+  for (const [index, node] of options.nodes.entries()) {
+    const y = top + index * rowHeight;
+    if (index % Math.ceil(options.nodes.length / 12) === 0) {
+      parts.push(
+        `<text class="tick" text-anchor="end" x="${left - 8}" y="${round(y + rowHeight / 2 + 4)}">${escapeText(shortened(node, 9))}</text>`,
+      );
+    }
+    // Beside each other at the same time, from the top: as much of the node as each has.
+    const until: { end: number; from: number; to: number }[] = [];
+    const own = placed.filter((one) => one.node === node).sort((a, b) => a.start - b.start);
+    for (const { start, end, name, label, part, wasCutShort } of own) {
+      const taken = until.filter((one) => one.end > start).sort((a, b) => a.from - b.from);
+      let at = 0;
+      for (const one of taken) if (at + part > one.from + 1e-9) at = Math.max(at, one.to);
+      at = Math.max(0, Math.min(at, 1 - part));
+      until.push({ end, from: at, to: at + part });
+      const inset = Math.min(0.6, rowHeight / 8);
+      const attributes = `x="${round(x(start))}" y="${round(y + at * (rowHeight - inset))}" width="${round(Math.max(0.5, x(end) - x(start) - 0.4))}" height="${round(part * (rowHeight - inset))}"`;
+      parts.push(
+        `<rect class="bar c${options.colours.get(name) ?? 0}${wasCutShort === true ? " cut" : ""}" ${attributes}><title>${escapeText(label)}</title></rect>`,
+      );
+    }
+  }
+  return frame(options.title, height, parts);
+}
+
 function shortened(text: string, length: number): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }

@@ -1,6 +1,7 @@
 /** A simulation as one HTML page that needs nothing else: no script, no request. */
-import { escapeText, formatSeconds, linePlot, spreadPlot } from "./plot.ts";
-import type { FairnessLine, ReportSeries } from "./series.ts";
+import { escapeText, formatSeconds, linePlot, placementPlot, spreadPlot } from "./plot.ts";
+import type { Placed } from "./plot.ts";
+import type { ReportSeries } from "./series.ts";
 import type { Simulation } from "./simulate.ts";
 
 export interface ReportOptions {
@@ -9,6 +10,18 @@ export interface ReportOptions {
   notes?: readonly string[];
   /** Unix time of second 0; 0: axes count from the start. */
   startTime?: number;
+  /** Before the others: {@link placementSection}. */
+  sections?: readonly string[];
+}
+
+/** Who had which node when, as a section of a page; colours by `Placed.name`, in this order. */
+export function placementSection(
+  placed: readonly Placed[],
+  options: { title: string; words: string; nodes: readonly string[]; order: readonly string[]; startTime: number },
+): string {
+  const colours = new Map(options.order.map((name, index) => [name, index]));
+  const plot = placementPlot(placed, { ...options, colours });
+  return section(options.title, options.words, plot, legend(options.order));
 }
 
 const percent = (value: number): string => `${Math.round(value * 100)} %`;
@@ -16,7 +29,7 @@ const number = (value: number): string =>
   value >= 1000 ? Math.round(value).toLocaleString("en") : String(Math.round(value * 10) / 10);
 
 export function reportPage(simulation: Simulation, series: ReportSeries, options: ReportOptions): string {
-  const { title, notes = [], startTime = 0 } = options;
+  const { title, notes = [], startTime = 0, sections: more = [] } = options;
   const single = (
     name: string,
     line: ReportSeries["utilization"],
@@ -24,6 +37,7 @@ export function reportPage(simulation: Simulation, series: ReportSeries, options
     { name, series: line, colour: 0, filled: true },
   ];
   const sections = [
+    ...more,
     section(
       "Utilisation",
       "Part of the processors in use.",
@@ -96,15 +110,19 @@ function fairnessSection(series: ReportSeries, startTime: number): string {
     "Fairness over time",
     `Part of each ${series.by} in what was used, which counts half after a week.${hasLevels ? " Dashed: what its shares entitle it to." : ""}`,
     linePlot(lines, { title: "Shares of usage over time", startTime, height: 280, format: percent }),
-    legend(series.fairness),
+    legend(
+      series.fairness.map(({ name, entitled }) =>
+        entitled === undefined ? name : `${name} (entitled to ${percent(entitled)})`,
+      ),
+    ),
   );
 }
 
-function legend(lines: readonly FairnessLine[]): string {
-  const items = lines.map(({ name, entitled }, colour) => {
-    const words = entitled === undefined ? name : `${name} (entitled to ${percent(entitled)})`;
-    return `<li><svg viewBox="0 0 14 14" aria-hidden="true"><rect class="key c${colour}" width="14" height="14" rx="3"/></svg>${escapeText(words)}</li>`;
-  });
+function legend(names: readonly string[]): string {
+  const items = names.map(
+    (words, colour) =>
+      `<li><svg viewBox="0 0 14 14" aria-hidden="true"><rect class="key c${colour}" width="14" height="14" rx="3"/></svg>${escapeText(words)}</li>`,
+  );
   return `<ul class="legend">${items.join("")}</ul>`;
 }
 
@@ -175,6 +193,8 @@ text{fill:var(--ink);font:12px system-ui,-apple-system,"Segoe UI","DejaVu Sans",
 .box{fill:var(--c);opacity:.45}
 .median{stroke:var(--ink);stroke-width:2}
 .key{fill:var(--c)}
+.bar{fill:var(--c);opacity:.8}
+.cut{fill:var(--page);stroke:var(--c);stroke-width:1;stroke-dasharray:3 2;opacity:1}
 ${classes}
 @media print{main{max-width:none}}
 `.trim();
