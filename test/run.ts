@@ -13,7 +13,7 @@ const suites: Record<string, { patterns: string[]; concurrency: number }> = {
   e2e: { patterns: ["test/e2e/*.test.ts"], concurrency: 1 },
   kubectl: { patterns: ["test/kubectl/*.test.ts"], concurrency: 1 },
   "client-go": { patterns: ["test/client-go/*.test.ts"], concurrency: 1 },
-  replay: { patterns: ["test/replay/*.test.ts"], concurrency: 1 },
+  replay: { patterns: ["test/replay/*.test.ts", "test/day/*.test.ts"], concurrency: 1 },
   slurm: { patterns: ["test/slurm/*.test.ts"], concurrency: 1 },
   faults: { patterns: ["test/faults/*.test.ts"], concurrency: 1 },
   science: { patterns: ["test/science/*.test.ts"], concurrency: 1 },

@@ -33,8 +33,7 @@ export interface Day {
 const questions: { minute: number; user: string; name: string }[] = [
   { minute: 125, user: "emmy", name: "gang" },
   { minute: 140, user: "emmy", name: "gang" },
-  { minute: 301, user: "emmy", name: "long" },
-  { minute: 320, user: "emmy", name: "long" },
+  { minute: 355, user: "emmy", name: "calibration" },
 ];
 
 export async function playDay(seed = 1): Promise<Day> {
@@ -63,15 +62,19 @@ export async function playDay(seed = 1): Promise<Day> {
   for (const { at, workload } of submissions) {
     later(at, async () => void (await client.create(workloads, workload)));
   }
-  for (const { minute, user, name } of questions) {
-    later(dayBegin + minute * 60_000, async () => {
+  const ask = (at: number, user: string, name: string): void =>
+    later(at, async () => {
       const explanation = await client.get<Explanation>(explanations, name, { namespace: user });
       explained.push({ at: clock.now(), name, lines: waitingLines(explanation), explanation });
     });
-  }
+  for (const { minute, user, name } of questions) ask(dayBegin + minute * 60_000, user, name);
   const record = accounting.record.bind(accounting);
   accounting.record = async (some) => {
     await record(some);
+    // The first who had to give way asks as well.
+    const preempted = some.find(({ state }) => state === "Preempted");
+    if (preempted !== undefined && !rows.some(({ state }) => state === "Preempted"))
+      ask(clock.now() + 60_000, preempted.user, preempted.workload);
     rows.push(...some);
   };
   const wanted = submissions.reduce((sum, { workload }) => sum + tasksOf(workload.spec.array?.indices), 0);

@@ -52,8 +52,7 @@ export function dayPage(day: Day): string {
 }
 
 /** What ended, in the shape of the simulator's own results. */
-function simulationOf({ rows, submissions }: Day): Simulation {
-  void submissions;
+function simulationOf({ rows }: Day): Simulation {
   const byJob = Map.groupBy(
     rows.filter(({ startTime }) => startTime !== null),
     ({ jobId }) => jobId,

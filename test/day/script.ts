@@ -35,9 +35,11 @@ interface Shape {
   runSeconds: number;
   /** Elements of an array. */
   tasks?: number;
+  /** The only nodes that will do. */
+  nodes?: string[];
 }
 
-function workload({ user, name, pods = 1, cpus, wallSeconds, runSeconds, tasks }: Shape): Workload {
+function workload({ user, name, pods = 1, cpus, wallSeconds, runSeconds, tasks, nodes }: Shape): Workload {
   const podSet = (set: string, role: "Driver" | "Worker", count: number): PodSet => ({
     name: set,
     role,
@@ -71,6 +73,7 @@ function workload({ user, name, pods = 1, cpus, wallSeconds, runSeconds, tasks }
           ? [podSet("main", "Driver", 1)]
           : [podSet("main", "Driver", 1), podSet("worker", "Worker", pods - 1)],
       ...(pods === 1 ? {} : { placement: { podsPerNode: 1 } }),
+      ...(nodes === undefined ? {} : { placement: { nodes } }),
       ...(tasks === undefined ? {} : { array: { indices: `0-${tasks - 1}` } }),
     },
   };
@@ -114,6 +117,15 @@ export function script(seed: number): Submission[] {
     cpus: 8,
     wallSeconds: 1.5 * hour,
     runSeconds: 75 * minute,
+  });
+  // Bound to a node on which work begins before it could end.
+  submit(4.25 * hour, {
+    user: "emmy",
+    name: "calibration",
+    cpus: 8,
+    wallSeconds: 2.5 * hour,
+    runSeconds: 2 * hour,
+    nodes: ["node-3"],
   });
   submit(5 * hour, { user: "emmy", name: "long", pods: 20, cpus: 8, wallSeconds: 3 * hour, runSeconds: 2.5 * hour });
   // Students: small jobs all day, which fill what is left.
