@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Accounting, openAccounting } from "@berth/accounting";
 import { type ApiServer, startApiServer } from "@berth/apiserver";
-import { type Client, createClient, Informer, loadKubeconfig, resources } from "@berth/client";
+import { type Client, createClient, Informer, type Lease, loadKubeconfig, microTime, resources } from "@berth/client";
 import type { Pod, Workload } from "@berth/kinds";
 import {
   annotations,
@@ -42,11 +42,14 @@ export async function startTestCluster(): Promise<TestCluster> {
   const folder = mkdtempSync(join(tmpdir(), "berth-controllers-"));
   const api = await startApiServer({
     dataDirectory: folder,
+    socketPath: join(folder, "socket"),
     bootstrapObjects: [...customResourceDefinitions, ...defaultObjects],
     questionDefinitions,
     views: viewDefinitions,
   });
-  const connection = loadKubeconfig({ path: api.adminKubeconfig }).connection;
+  // As the parts of an embedded cluster: without TLS, which would be most of what a start of the controllers costs.
+  const { token } = loadKubeconfig({ path: api.adminKubeconfig }).connection;
+  const connection = { server: "http://localhost", socketPath: join(folder, "socket"), token };
   const client = createClient(connection);
   const accounting = openAccounting(join(folder, "accounting.db"));
   const logs: string[] = [];
@@ -145,6 +148,7 @@ async function startTestNode(client: Client, signal: AbortSignal, options: TestN
       conditions: [{ type: "Ready", status: "True", reason: "x", message: "" }],
     },
   });
+  await keepLease(client, name, signal);
   const node: TestNode = { begun: new Map(), mostAtOnce: 0 };
   const running = new Map<string, NodeJS.Timeout | undefined>();
   const write = async (pod: Pod, status: unknown): Promise<void> => {
@@ -289,6 +293,24 @@ async function startTestNode(client: Client, signal: AbortSignal, options: TestN
   });
   await informer.synced;
   return node;
+}
+
+/** As a kubelet: a node that is silent for 40 seconds is not taken for up, however long a busy machine takes over a test. */
+async function keepLease(client: Client, name: string, signal: AbortSignal): Promise<void> {
+  const namespace = "kube-node-lease";
+  const spec = () => ({ holderIdentity: name, leaseDurationSeconds: 40, renewTime: microTime(Date.now()) });
+  await client.create<Lease>(resources.leases, {
+    apiVersion: "coordination.k8s.io/v1",
+    kind: "Lease",
+    metadata: { name, namespace },
+    spec: spec(),
+  });
+  const timer = setInterval(() => {
+    client.patch<Lease>(resources.leases, name, { spec: spec() }, { namespace }).catch((error: unknown) => {
+      if (!signal.aborted) throw error;
+    });
+  }, 10_000).unref();
+  signal.addEventListener("abort", () => clearInterval(timer), { once: true });
 }
 
 export function workload(name: string, spec: Partial<Workload["spec"]> = {}): Workload {
