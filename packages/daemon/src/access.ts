@@ -67,6 +67,16 @@ export const accessObjects: readonly KubernetesObject[] = [
     { apiGroups: [""], resources: ["nodes"], verbs: read },
   ]),
   bindingOf("berth-reader", usersGroup),
+  // Who runs the cluster without being its admin: bind people to it, or give their tokens the group.
+  clusterRole("berth-operator", [
+    {
+      apiGroups: [group],
+      resources: ["queues", "accounts", "memberships", "qualitiesofservice", "reservations", "sites", "workloads"],
+      verbs: write,
+    },
+    { apiGroups: [""], resources: ["nodes"], verbs: [...read, "patch"] },
+  ]),
+  bindingOf("berth-operator", "berth:operators"),
   clusterRole(userRole, [
     { apiGroups: [group], resources: ["workloads"], verbs: write },
     { apiGroups: [group], resources: ["startestimates"], verbs: ["create"] },

@@ -104,8 +104,8 @@ export const membershipDefinition: KindDefinition = {
   spec: {
     ...object(
       {
-        user: userName,
-        account: name,
+        user: { ...userName, description: "Name of the user." },
+        account: { ...name, description: "Name of the account." },
         shares,
         default: { ...boolean, description: "The account of this user's jobs that name none." },
         operator: { ...boolean, description: "May act on the jobs of the account's other users." },

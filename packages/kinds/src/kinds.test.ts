@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import fc from "fast-check";
 import { attemptOf, attemptPodName } from "./attempts.ts";
@@ -7,6 +8,7 @@ import { customResourceDefinitions, kindDefinitions } from "./custom-resource-de
 import { defaultObjects } from "./defaults.ts";
 import type { Schema } from "./definition.ts";
 import type { Pod } from "./pod.ts";
+import { kindsDocument } from "./reference.ts";
 import { workloadDefinition } from "./workload-definition.ts";
 
 function* schemas(schema: Schema, path: string): Generator<[string, Schema]> {
@@ -102,4 +104,9 @@ test("pods of different attempts have different names, and labels lead back to t
       assert.deepEqual({ ...attemptOf(pod) }, task === undefined ? { ...rest } : { ...one });
     }),
   );
+});
+
+test("the reference of the kinds is what is made of their definitions", () => {
+  const page = readFileSync(new URL("../../../docs/reference/kinds.md", import.meta.url), "utf8");
+  assert.equal(page, kindsDocument(), "write the output of kindsDocument() to docs/reference/kinds.md");
 });

@@ -9,7 +9,7 @@ import { integer, mapOf, object, quantities } from "./schema.ts";
  */
 export interface Limits {
   runningJobs?: number;
-  /** Pending and running. */
+  /** Pending and running, tasks of arrays each. */
   submittedJobs?: number;
   /** In use at once, by resource: `{cpu: 64, memory: 1Ti, nvidia.com/gpu: 4}`. */
   resources?: ResourceList;
@@ -36,7 +36,7 @@ const resources = (description: string): Schema => ({ ...quantities(32), descrip
 
 export const limits: Schema = object({
   runningJobs: jobs("Jobs (tasks of arrays) that run at once; more wait."),
-  submittedJobs: jobs("Jobs that wait or run, an array once; more are refused."),
+  submittedJobs: jobs("Jobs (tasks of arrays) that wait or run; more are refused."),
   resources: resources("In use at once: cpu, memory, devices by their name; more waits."),
   resourceMinutes: minutes(
     "Used so far, fading as usage does, and to be used by what runs: minutes of a cpu, a GiB of memory, a device; more waits.",

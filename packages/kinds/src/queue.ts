@@ -82,8 +82,8 @@ export const queueDefinition: KindDefinition = {
   description: "Where work waits; Slurm's partition.",
   spec: {
     ...object({
-      nodeSelector: mapOf(text(63), 64),
-      tolerations: list(toleration, 64),
+      nodeSelector: { ...mapOf(text(63), 64), description: "Labels of its nodes; absent: all nodes." },
+      tolerations: { ...list(toleration, 64), description: "Of all its pods." },
       defaultWallTimeSeconds: seconds("Of jobs that ask for none; default 3600."),
       maxWallTimeSeconds: seconds("Longest wall time; default 21 days."),
       tier: {
@@ -91,17 +91,23 @@ export const queueDefinition: KindDefinition = {
         default: 1,
       },
       priorityFactor: integer(0, 65_533, "Of the priority's factor queue, beside the largest of any queue. Default 1."),
-      placement: { ...oneOf(["Pack", "Spread"]), default: "Pack" },
-      state: { ...oneOf(["Up", "Down", "Drained", "Inactive"]), default: "Up" },
-      default: boolean,
-      maxNodesPerJob: integer(1, 1_000_000),
-      allow: list(userName, 1024),
+      placement: { ...oneOf(["Pack", "Spread"], "Onto few nodes, or over many."), default: "Pack" },
+      state: {
+        ...oneOf(
+          ["Up", "Down", "Drained", "Inactive"],
+          "Down: jobs wait. Drained: takes no more. Inactive: neither takes nor starts any.",
+        ),
+        default: "Up",
+      },
+      default: { ...boolean, description: "The queue of jobs that name none." },
+      maxNodesPerJob: integer(1, 1_000_000, "Jobs that need more wait."),
+      allow: { ...list(userName, 1024), description: "Users, or groups as @group, who may use it; absent: all." },
       services: boolean,
       podDefaults: open({}),
       assumeLostAfterSeconds: seconds(
         "An attempt on a node unheard of for this long is taken as ended. It may then run twice. Off when absent.",
       ),
-      defaultMemoryPerCpuBytes: integer(1, Number.MAX_SAFE_INTEGER),
+      defaultMemoryPerCpuBytes: integer(1, Number.MAX_SAFE_INTEGER, "Of jobs that ask for no memory."),
       limits,
       qos: { ...name, description: "Quality of service of its jobs that name none." },
       preemption,

@@ -68,9 +68,12 @@ export const reservationDefinition: KindDefinition = {
         nodes: { ...list(name, 10_000), description: "These nodes." },
         nodeCount: integer(1, 1_000_000, "So many of the nodes that nodeSelector takes."),
         nodeSelector: { ...mapOf(text(63), 64), description: "Without nodeCount: all nodes with these labels." },
-        users: list(userName, 10_000),
-        accounts: { ...list(name, 10_000), description: "With the accounts under them." },
-        maintenance: { ...boolean, description: "It is for nobody: jobs end before it begins." },
+        users: { ...list(userName, 10_000), description: "Who may use it, by naming it." },
+        accounts: {
+          ...list(name, 10_000),
+          description: "Their jobs may use it, and those of the accounts under them.",
+        },
+        maintenance: { ...boolean, description: "May lie over other reservations, whose jobs then wait too." },
         ignoreJobs: {
           ...boolean,
           description: "Taken although jobs run there beyond its start: they go on.",

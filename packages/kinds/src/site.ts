@@ -66,7 +66,7 @@ export const siteDefinition: KindDefinition = {
   spec: object({
     reservationDepth: integer(-1, 1_000_000, "Jobs that hold a reservation: 0 none, 1 EASY, n, -1 all. Default 1."),
     backfill: oneOf(backfillOrders, "In which order jobs behind the reserved ones are tried. Default Arrival."),
-    clusterName: text(253),
+    clusterName: text(253, "What Slurm's commands call the cluster. Default berth."),
     finishedWorkloads: object({
       keepSeconds: integer(0, 10 * 365 * 86_400, "Finished Workloads are removed after this; default one day."),
       keepCount: integer(0, 10_000_000, "No more finished Workloads than this are kept; default 10,000."),

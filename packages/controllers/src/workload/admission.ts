@@ -23,7 +23,7 @@ import {
 } from "@berth/kinds";
 import type { Identity } from "../context.ts";
 import { rulesProblem } from "../scheduler/pod-rules.ts";
-import { associationsOf } from "./associations.ts";
+import { associationsOf, type NamedObjects } from "./associations.ts";
 import { oversize } from "./oversize.ts";
 import { listOf, type Refusal, refuse } from "./refusal.ts";
 
@@ -34,12 +34,12 @@ export interface AdmissionInput {
   identity: Identity | undefined;
   /** Names of the user's groups. */
   groupNames: readonly string[];
-  queues: ReadonlyMap<string, Queue>;
-  accounts: ReadonlyMap<string, Account>;
+  queues: NamedObjects<Queue>;
+  accounts: NamedObjects<Account>;
   /** Those of the user. */
   memberships: readonly Membership[];
-  qualitiesOfService: ReadonlyMap<string, QualityOfService>;
-  reservations: ReadonlyMap<string, Reservation>;
+  qualitiesOfService: NamedObjects<QualityOfService>;
+  reservations: NamedObjects<Reservation>;
   site: Site | undefined;
   /** Seconds since 1970. */
   now: number;

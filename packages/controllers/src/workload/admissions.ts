@@ -1,17 +1,13 @@
 /** Workloads as they come, change and go: admission, cancellation, and what deletion must not skip. */
 import { type AnyObject, isReason, resources } from "@berth/client";
-import type { Queue, Workload } from "@berth/kinds";
+import type { Workload } from "@berth/kinds";
 import {
   accountingFinalizer,
   annotations,
   cancelRequest,
-  capacityOf,
   isFinal,
   labels,
-  matchesClass,
-  nodeClassOf,
   parseIndexList,
-  queueSelectorOf,
   workloads,
 } from "@berth/kinds";
 import { type Context, type Identity, timestamp } from "../context.ts";
@@ -22,8 +18,9 @@ import type { Scheduling } from "../scheduler/scheduling.ts";
 import { wallTimeOf } from "../scheduler/snapshot.ts";
 import type { Stores } from "../stores.ts";
 import type { Writer } from "../writer.ts";
-import { admit, type Admission, type NodeKind, userOf } from "./admission.ts";
+import type { Admission } from "./admission.ts";
 import type { JobIds } from "./job-ids.ts";
+import { Judge } from "./judge.ts";
 import type { AttemptLife } from "./life.ts";
 import type { Refusal } from "./refusal.ts";
 import { condition, phaseOf } from "./status.ts";
@@ -43,10 +40,11 @@ export class Admissions {
   /** Workloads whose turn has not come, in order of arrival; each gets its id in that order. */
   readonly #waiting: WorkloadRecord[] = [];
   #isAdmitting = false;
-  #nodeKinds: NodeKind[] | undefined;
+  readonly #judge: Judge;
 
   constructor(parts: AdmissionsParts) {
     this.#parts = parts;
+    this.#judge = new Judge(parts);
   }
 
   /** A Workload that was not known. */
@@ -113,7 +111,7 @@ export class Admissions {
   }
 
   nodesChanged(): void {
-    this.#nodeKinds = undefined;
+    this.#judge.nodesChanged();
   }
 
   // Admission
@@ -170,12 +168,17 @@ export class Admissions {
     else void written;
   }
 
+  /** See {@link Judge.judge}. */
+  judge(record: WorkloadRecord): ReturnType<Judge["judge"]> {
+    return this.#judge.judge(record);
+  }
+
   /** Its owner put it into another queue or account while it waits: what holds for it is found out anew. */
   async #move(record: WorkloadRecord): Promise<void> {
     const { context, scheduling, writer } = this.#parts;
     const { generation } = record.workload.metadata;
     try {
-      const { verdict } = await this.judge(record, true);
+      const { verdict } = await this.#judge.judge(record, true);
       if (record.workload.metadata.generation !== generation || record.isGone || isFinal(record.phase)) return;
       const now = timestamp(context.now());
       const isRefused = "reason" in verdict;
@@ -201,74 +204,6 @@ export class Admissions {
       if (context.signal.aborted || isReason(error, "NotFound", "Conflict")) return;
       context.log("error", `moving job ${record.jobId} failed: ${(error as Error).message}`);
     }
-  }
-
-  /**
-   * Whether a Workload may in, and as what and whose. Nothing is changed by it, but for the record's
-   * history.
-   * @param isCounted it is one of its user's jobs already
-   */
-  async judge(
-    record: WorkloadRecord,
-    isCounted = false,
-  ): Promise<{ verdict: Admission | Refusal; identity: Identity | undefined }> {
-    const { context, ledger, stores, scheduling } = this.#parts;
-    const { workload } = record;
-    const owner =
-      stores.namespaces.get(undefined, record.namespace)?.metadata.annotations?.[annotations.owner] ??
-      context.defaultUser;
-    const user = userOf(workload, owner);
-    const identity = user === undefined ? undefined : await context.users.byName(user);
-    const groupNames = identity === undefined ? [] : await this.#groupNames(identity);
-    await fetchHistory(record, ledger, context.accounting);
-    const verdict = admit({
-      workload,
-      owner,
-      identity,
-      groupNames,
-      queues: byName(stores.queues.values()),
-      accounts: byName(stores.accounts.values()),
-      memberships: user === undefined ? [] : stores.memberships.byIndex("user", user),
-      qualitiesOfService: byName(stores.qualitiesOfService.values()),
-      reservations: byName(stores.reservations.values()),
-      site: stores.sites.get(undefined, "site"),
-      now: Math.floor(context.now() / 1000),
-      jobsOfUser: user === undefined ? 0 : ledger.jobsOf(user) - (isCounted ? 1 : 0),
-      nodeKinds: (queue) => this.#kindsOf(queue),
-      hasNode: (name) => stores.nodes.get(undefined, name) !== undefined,
-      hasJob: (jobId) => ledger.byJobId(jobId) !== undefined || record.history?.has(jobId) === true,
-      accountProblem: (account) => scheduling.accountProblem(account),
-      // One that stays in its account is counted there already.
-      limit: (admission) =>
-        isCounted && admission.account === workload.status?.account
-          ? undefined
-          : this.#limitReached(record, identity!, admission),
-    });
-    return { verdict, identity };
-  }
-
-  /** A limit of submitted jobs, or of one job, that speaks against what would be admitted. */
-  #limitReached(record: WorkloadRecord, identity: Identity, admission: Admission): string | undefined {
-    const { context, scheduling } = this.#parts;
-    if (!scheduling.hasLimits) return undefined;
-    const { workload } = record;
-    const { name: user, uid, gid, groups } = identity;
-    // Behind all others, as every new job is; the id is not looked at.
-    const status = { ...admission, jobId: Number.MAX_SAFE_INTEGER, identity: { user, uid, gid, groups } };
-    const asked = recordOf({ ...workload, status }, timestamp(context.now()));
-    return scheduling.submissionLimit({ ...asked, history: record.history });
-  }
-
-  /** To look up groups may start a program: only where something asks for them. */
-  async #groupNames(identity: Identity): Promise<readonly string[]> {
-    const { stores, context } = this.#parts;
-    for (const kind of [stores.queues, stores.qualitiesOfService]) {
-      for (const { spec } of kind.values()) {
-        if (spec.allow?.some((entry) => entry.startsWith("@")) !== true) continue;
-        return (await context.users.groupNames?.(identity)) ?? [];
-      }
-    }
-    return [];
   }
 
   async #write(
@@ -359,24 +294,6 @@ export class Admissions {
         if (context.signal.aborted || isReason(error, "NotFound", "Conflict")) return;
         context.log("error", `refusing ${record.namespace}/${record.name} failed: ${(error as Error).message}`);
       });
-  }
-
-  #kindsOf(queue: Queue): NodeKind[] {
-    if (this.#nodeKinds === undefined) {
-      const kinds = new Map<string, NodeKind & { names: Set<string> }>();
-      for (const node of this.#parts.stores.nodes.values()) {
-        const nodeClass = nodeClassOf(node.metadata.labels, node.spec?.taints);
-        const capacity = capacityOf(node);
-        const key = `${nodeClass} ${JSON.stringify(capacity)}`;
-        const kind = kinds.get(key);
-        if (kind === undefined) kinds.set(key, { nodeClass, capacity, names: new Set([node.metadata.name]) });
-        else kind.names.add(node.metadata.name);
-      }
-      this.#nodeKinds = [...kinds.values()];
-    }
-    const selector = queueSelectorOf(queue.spec);
-    if (selector === undefined) return this.#nodeKinds;
-    return this.#nodeKinds.filter(({ nodeClass }) => matchesClass(selector, nodeClass));
   }
 
   /** What admission leaves on other objects: the label and finalizer of the Workload, the owner of its Secret. */
@@ -496,10 +413,4 @@ export class Admissions {
       context.log("warn", `${what} failed: ${(error as Error).message}`, { jobId: record.jobId });
     });
   }
-}
-
-function byName<T extends AnyObject>(objects: Iterable<T>): Map<string, T> {
-  const map = new Map<string, T>();
-  for (const object of objects) map.set(object.metadata.name, object);
-  return map;
 }

@@ -4,17 +4,25 @@ import { defaultAccountName, defaultQos } from "@berth/kinds";
 import type { Identity } from "../context.ts";
 import { listOf, type Refusal, refuse } from "./refusal.ts";
 
+/** Objects of one kind, by name. */
+export interface NamedObjects<T> {
+  get(name: string): T | undefined;
+  has(name: string): boolean;
+  keys(): Iterable<string>;
+  values(): Iterable<T>;
+}
+
 export interface AssociationInput {
   workload: Workload;
   identity: Identity;
   /** Names of the user's groups. */
   groupNames: readonly string[];
-  queues: ReadonlyMap<string, Queue>;
-  accounts: ReadonlyMap<string, Account>;
+  queues: NamedObjects<Queue>;
+  accounts: NamedObjects<Account>;
   /** Those of the user. */
   memberships: readonly Membership[];
-  qualitiesOfService: ReadonlyMap<string, QualityOfService>;
-  reservations: ReadonlyMap<string, Reservation>;
+  qualitiesOfService: NamedObjects<QualityOfService>;
+  reservations: NamedObjects<Reservation>;
   site: Site | undefined;
   /** Seconds since 1970. */
   now: number;
@@ -36,7 +44,7 @@ function isListed(allow: readonly string[], { identity, groupNames }: Associatio
 }
 
 /** The account and those above it, nearest first; a cycle ends it. */
-function* lineage(name: string, accounts: ReadonlyMap<string, Account>): Generator<string> {
+function* lineage(name: string, accounts: NamedObjects<Account>): Generator<string> {
   const seen = new Set<string>();
   for (let at: string | undefined = name; at !== undefined && !seen.has(at); at = accounts.get(at)?.spec.parent) {
     seen.add(at);
@@ -44,7 +52,7 @@ function* lineage(name: string, accounts: ReadonlyMap<string, Account>): Generat
   }
 }
 
-function isUnder(account: string, allowed: readonly string[], accounts: ReadonlyMap<string, Account>): boolean {
+function isUnder(account: string, allowed: readonly string[], accounts: NamedObjects<Account>): boolean {
   for (const name of lineage(account, accounts)) if (allowed.includes(name)) return true;
   return false;
 }
