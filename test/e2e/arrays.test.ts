@@ -84,7 +84,7 @@ test(
     assert.equal(await squeueField(cluster, never, "%r"), "Dependency");
     assert.match(
       (await cluster.berth(["explain", String(never)])).stdout,
-      new RegExp(`reason Dependency[\\s\\S]*depends on: afterok:${bad}`),
+      new RegExp(`why +Dependency[\\s\\S]*depends on +afterok:${bad}`),
     );
     writeFileSync(go, "");
     for (const row of await ended(cluster, run, ["State"])) assert.equal(row.State, "COMPLETED");

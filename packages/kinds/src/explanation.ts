@@ -91,6 +91,12 @@ export interface ExplanationStatus {
   };
   /** Limits that hold it. Amounts of cpu are thousandths, of memory bytes. */
   limits?: { name: string; of?: string; resource?: string; limit: number; used?: number; asked?: number }[];
+  /** The window of an advance reservation that it waits for, or that is in its way. */
+  window?: { reservation: string; startTime: string; endTime: string };
+  /** Running jobs that make room for it. */
+  preempts?: { job: number; task?: number }[];
+  /** By whom it was preempted last. */
+  preempted?: { by: number; time: string };
   /** Of a job that runs. */
   startTime?: string;
   endTime?: string;
@@ -172,6 +178,9 @@ export const explanationDefinition: KindDefinition = {
       object({ name: text(253), of: text(253), resource: text(253), limit: number, used: number, asked: number }),
       1000,
     ),
+    window: object({ reservation: name, startTime: time, endTime: time }),
+    preempts: list(object({ job: whole, task: whole }), 10_000),
+    preempted: object({ by: whole, time }),
     startTime: time,
     endTime: time,
     nodes: list(name, 100_000),

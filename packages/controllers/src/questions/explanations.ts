@@ -139,6 +139,7 @@ export class Explanations {
       priority: priorityOf(core, record.jobId, now),
       needs: explanation && { ...needsOf(explanation, resources), wholeNodes: spec.placement?.exclusive },
       limits: explanation && limitsOf(explanation, resources),
+      ...(explanation && roomOf(explanation)),
     };
   }
 
@@ -229,6 +230,24 @@ function needsOf(
       const of = (parts: number): number => amountOfParts(resource, parts);
       return [{ resource, asked: of(asked), mostFree: of(most), largest: of(largest) }];
     }),
+  };
+}
+
+/** What advance reservations and preemption have to do with it. */
+function roomOf({
+  window,
+  preempts,
+  preempted,
+}: Explanation): Pick<ExplanationStatus, "window" | "preempts" | "preempted"> {
+  const time = (seconds: number): string => timestamp(seconds * 1000);
+  return {
+    window: window && {
+      reservation: window.reservation,
+      startTime: time(window.startTime),
+      endTime: time(window.endTime),
+    },
+    preempts,
+    preempted: preempted && { by: preempted.by, time: time(preempted.time) },
   };
 }
 
