@@ -1,5 +1,5 @@
 /**
- * The full sizes: `npm run prove -- NAME [--seed N]`. What CI runs small, this runs whole, with the same code, and writes the
+ * The full sizes: `npm run prove -- NAME [--seed N] [--cases N]`. What CI runs small, this runs whole, with the same code, and writes the
  * figures with date and commit to test/results/NAME.json.
  */
 import { execFileSync } from "node:child_process";
@@ -9,10 +9,14 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { repository } from "./support/berth.ts";
 
-const proofs: Record<string, { about: string; run: (seed: number) => Promise<object> }> = {
+const proofs: Record<string, { about: string; run: (seed: number, cases?: number) => Promise<object> }> = {
   kills: {
     about: "200 kills of Berth's Node.js processes under a mixed load of 500 jobs",
     run: async (seed) => (await import("./faults/kills.ts")).killUnderLoad({ kills: 200, jobs: 500, seed }),
+  },
+  laws: {
+    about: "every law of scheduling, of accounts, placement, reservations and preemption, on random clusters and loads",
+    run: async (seed, cases) => (await import("./laws/prove-laws.ts")).proveLaws(cases ?? 2500, seed),
   },
   replay: {
     about: "2,000 jobs of KTH-SP2 through the whole embedded cluster in virtual time, beside the simulator",
@@ -21,7 +25,8 @@ const proofs: Record<string, { about: string; run: (seed: number) => Promise<obj
 };
 
 const { values, positionals } = parseArgs({
-  options: { seed: { type: "string", default: "1" } },
+  // Cases: of laws, how many of each.
+  options: { seed: { type: "string", default: "1" }, cases: { type: "string" } },
   allowPositionals: true,
 });
 const name = positionals[0] ?? "";
@@ -31,14 +36,14 @@ if (!proof) {
   for (const [known, { about }] of Object.entries(proofs)) console.error(`  ${known.padEnd(12)} ${about}`);
   process.exit(2);
 }
-const figures = await proof.run(Number(values.seed));
+const figures = await proof.run(Number(values.seed), values.cases === undefined ? undefined : Number(values.cases));
 const result = {
   proof: name,
   about: proof.about,
   date: new Date().toISOString(),
   commit: execFileSync("git", ["rev-parse", "--short", "HEAD"], { cwd: repository, encoding: "utf8" }).trim(),
   machine: `${cpus().length} cores, ${Math.round(totalmem() / 2 ** 30)} GiB`,
-  command: `npm run prove -- ${name} --seed ${values.seed}`,
+  command: `npm run prove -- ${name} --seed ${values.seed}${values.cases === undefined ? "" : ` --cases ${values.cases}`}`,
   figures,
 };
 writeFileSync(join(repository, "test", "results", `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
