@@ -156,5 +156,11 @@ test("begin time and hold", { timeout: 60_000 }, async () => {
   const explained = await cluster.berth(["explain", String(id)]);
   assert.match(explained.stdout, /why +BeginTime/);
   assert.match(explained.stdout, / starts +\S/);
+  assert.equal((await cluster.berth(["hold", String(id)])).stdout, `job ${id} is held\n`);
+  await waitFor("the hold", async () => ((await squeueField(cluster, id, "%r")) === "JobHeldUser" ? true : undefined));
+  assert.match((await cluster.berth(["explain", String(id)])).stdout, new RegExp(`berth release ${id}\\.`));
+  assert.equal((await cluster.berth(["release", String(id)])).stdout, `job ${id} is released\n`);
+  await waitFor("the release", async () => ((await squeueField(cluster, id, "%r")) === "BeginTime" ? true : undefined));
+  assert.match((await cluster.berth(["hold", "999"])).stderr, /job 999: there is no such job/);
   await cluster.berth(["scancel", String(id)]);
 });

@@ -115,6 +115,12 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .option("--estimates", "how far jobs began from when they were told: of the last day, or since --since")
     .addOption(output())
     .action(async (options) => done(await (await import("./commands/history.ts")).history(options)));
+  command("hold", "keep jobs that wait from starting", "  berth hold 42")
+    .argument("<jobs...>", "ids")
+    .action(async (jobs: string[]) => done(await (await import("./commands/hold.ts")).hold(jobs)));
+  command("release", "let jobs start that are held (also those of sbatch --hold)", "  berth release 42 43")
+    .argument("<jobs...>", "ids")
+    .action(async (jobs: string[]) => done(await (await import("./commands/hold.ts")).release(jobs)));
   command("cancel", "end jobs, running or waiting", "  berth cancel 42\n  berth cancel 42_7 43_[1-5]")
     .argument("<jobs...>", "ids, ID_TASK or ID_[TASKS]")
     .action(async (jobs: string[]) => done(await (await import("./commands/cancel.ts")).cancel(jobs)));

@@ -10,7 +10,7 @@ const advice: Partial<Record<PendingReason, string>> = {
   Dependency: "Nothing: it goes on by itself when the other job ends as asked.",
   DependencyNeverSatisfied: "Cancel it with scancel and submit it again, once the other job has been repeated.",
   BeginTime: "Nothing: it starts after that time.",
-  HeldByUser: 'Release it: kubectl patch workload NAME --type merge -p \'{"spec":{"hold":null}}\'.',
+  HeldByUser: "Release it: berth release JOB.",
   HeldByAdmin: "Ask your operators why it is held.",
   ArrayTaskLimit:
     "Nothing: the next element starts when one ends. The number behind % of --array says how many run at once.",

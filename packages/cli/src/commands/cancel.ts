@@ -4,6 +4,7 @@ import { cancelWorkload } from "../cancellation.ts";
 import { CommandError } from "../command-error.ts";
 import { connect } from "../connect.ts";
 import { findJob, parseJobReference } from "../jobs.ts";
+import { queuedJobs } from "../queued-jobs.ts";
 
 export async function cancel(jobs: string[]): Promise<number> {
   const references = jobs.map((text) => ({ text, ...parseJobReference(text) }));
@@ -12,7 +13,12 @@ export async function cancel(jobs: string[]): Promise<number> {
   for (const { text, job, tasks } of references) {
     const found = await findJob(cluster, job);
     if (found === undefined) {
-      process.stderr.write(`berth: there is no job ${job}, or it ended long ago; berth history shows what ended\n`);
+      const [other] = (await queuedJobs(cluster, Math.floor(Date.now() / 1000), { jobs: [job] })) ?? [];
+      process.stderr.write(
+        other === undefined
+          ? `berth: there is no job ${job}, or it ended long ago; berth history shows what ended\n`
+          : `berth: job ${text} belongs to ${other.user}: only they or an operator can cancel it\n`,
+      );
       failed = true;
       continue;
     }

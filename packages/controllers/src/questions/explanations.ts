@@ -131,7 +131,7 @@ export class Explanations {
       reason,
       slurmReason: slurmReason(reason, spec.placement?.nodes?.join(",")),
       message,
-      advice: adviceFor(reason).replace("NAME", `${record.name} -n ${record.namespace}`),
+      advice: adviceFor(reason).replace("JOB", String(record.jobId)),
       waitedSecondsByReason: waitSeconds(record, asOf),
       position: this.#parts.orders.current().positionOf(record),
       expectedStart: expectedStartOf(record, core, explanation, now, isAlone),
