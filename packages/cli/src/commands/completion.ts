@@ -22,40 +22,85 @@ const slurmOptions: Record<string, readonly OptionDefinition[]> = {
   sshare: sshareOptions,
 };
 
+interface CompletedOption {
+  /** `-o` and `--output`, or one of them. */
+  flags: string[];
+  /** What its value may be; undefined where nothing can be offered. */
+  values?: readonly string[] | "files";
+}
+
 interface Entry {
   name: string;
   description: string;
-  options: string[];
-  takesFile: boolean;
+  options: CompletedOption[];
+  /** What words that are no options may be. */
+  words?: readonly string[] | "files";
 }
 
+const shells = ["bash", "zsh", "fish"];
+const filesOfSbatch = ["output", "error", "input", "chdir"];
+
 export function completion(shell: string, program: Command): number {
-  const entries: Entry[] = [
-    ...program.commands.map((command) => ({
-      name: command.name(),
-      description: command.description(),
-      options: [...command.options.flatMap(({ short, long }) => [short, long]), "--help"].flatMap((flag) => flag ?? []),
-      takesFile: ["run", "simulate"].includes(command.name()),
-    })),
-    ...Object.entries(slurmOptions).map(([name, options]) => ({
+  const slurm = Object.entries(slurmOptions).map(([name, options]): Entry => ({
+    name,
+    description: `Slurm's ${name}`,
+    options: options
+      .filter(({ status }) => status === "honoured")
+      .map((option) => ({
+        flags: [`--${option.name}`],
+        ...(name === "sbatch" && filesOfSbatch.includes(option.name) && { values: "files" as const }),
+      })),
+    ...(name === "sbatch" && { words: "files" as const }),
+  }));
+  const sbatch = slurm.find(({ name }) => name === "sbatch")!;
+  const own = program.commands.map((command): Entry => {
+    const name = command.name();
+    const options = command.options.map((option): CompletedOption => ({
+      flags: [option.short, option.long].filter((flag) => flag !== undefined),
+      ...(option.argChoices !== undefined && { values: option.argChoices }),
+      ...(/<(folder|file|context)>/.test(option.flags) && { values: "files" as const }),
+    }));
+    const words = name === "completion" ? shells : ["run", "simulate", "apply"].includes(name) ? "files" : undefined;
+    return {
       name,
-      description: `Slurm's ${name}`,
-      options: options.filter(({ status }) => status === "honoured").map((option) => `--${option.name}`),
-      takesFile: name === "sbatch",
-    })),
-  ];
+      description: command.description(),
+      // What stands before its script are options of sbatch.
+      options: [...options, { flags: ["--help"] }, ...(name === "run" ? sbatch.options : [])],
+      ...(words !== undefined && { words }),
+    };
+  });
   const scripts: Record<string, (entries: Entry[]) => string> = { bash, zsh, fish };
   const script = scripts[shell];
   if (script === undefined) throw new CommandError(`completion ${shell}: there are bash, zsh and fish`);
-  process.stdout.write(script(entries));
+  process.stdout.write(script([...own, ...slurm]));
   return 0;
 }
 
+const flagsOf = ({ options }: Entry): string => [...new Set(options.flatMap(({ flags }) => flags))].join(" ");
+
+/** Branches of a `case` on the command and the word before: what an option's value may be. */
+function valueCases(entries: Entry[], offer: (values: readonly string[] | "files") => string): string {
+  return entries
+    .flatMap(({ name, options }) =>
+      options.flatMap(({ flags, values }) =>
+        values === undefined
+          ? []
+          : [`    ${flags.map((flag) => `"${name} ${flag}"`).join(" | ")}) ${offer(values)}; return ;;`],
+      ),
+    )
+    .join("\n");
+}
+
 function bash(entries: Entry[]): string {
+  const offer = (values: readonly string[] | "files"): string =>
+    values === "files"
+      ? `COMPREPLY=($(compgen -f -- "$word"))`
+      : `COMPREPLY=($(compgen -W '${values.join(" ")}' -- "$word"))`;
   const cases = entries
-    .map(({ name, options, takesFile }) => {
-      const words = `COMPREPLY=($(compgen -W '${options.join(" ")}' -- "$word"))`;
-      return `    ${name}) ${takesFile ? `if [[ $word == -* ]]; then ${words}; else COMPREPLY=($(compgen -f -- "$word")); fi` : words} ;;`;
+    .map((entry) => {
+      const flags = `COMPREPLY=($(compgen -W '${flagsOf(entry)}' -- "$word"))`;
+      const { name, words } = entry;
+      return `    ${name}) ${words === undefined ? flags : `if [[ $word == -* ]]; then ${flags}; else ${offer(words)}; fi`} ;;`;
     })
     .join("\n");
   return `_berth() {
@@ -64,9 +109,11 @@ function bash(entries: Entry[]): string {
     COMPREPLY=($(compgen -W '${entries.map(({ name }) => name).join(" ")} --context --help' -- "$word"))
     return
   fi
+  case "\${COMP_WORDS[1]} \${COMP_WORDS[COMP_CWORD - 1]}" in
+${valueCases(entries, offer)}
+  esac
   case \${COMP_WORDS[1]} in
-    completion) COMPREPLY=($(compgen -W 'bash zsh fish' -- "$word")) ;;
-${cases.replace(/^ {4}completion\).*\n/m, "")}
+${cases}
   esac
 }
 complete -o filenames -F _berth berth
@@ -75,11 +122,13 @@ complete -o filenames -F _berth berth
 
 function zsh(entries: Entry[]): string {
   const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+  const offer = (values: readonly string[] | "files"): string =>
+    values === "files" ? "_files" : `compadd -- ${values.join(" ")}`;
   const cases = entries
-    .map(({ name, options, takesFile }) => {
-      const words = `compadd -- ${options.join(" ")}`;
-      if (name === "completion") return "    completion) compadd -- bash zsh fish ;;";
-      return `    ${name}) ${takesFile ? `if [[ $PREFIX == -* ]]; then ${words}; else _files; fi` : words} ;;`;
+    .map((entry) => {
+      const flags = `compadd -- ${flagsOf(entry)}`;
+      const { name, words } = entry;
+      return `    ${name}) ${words === undefined ? flags : `if [[ $PREFIX == -* ]]; then ${flags}; else ${offer(words)}; fi`} ;;`;
     })
     .join("\n");
   return `#compdef berth
@@ -89,6 +138,9 @@ _berth() {
     _describe command commands
     return
   fi
+  case "$words[2] $words[CURRENT-1]" in
+${valueCases(entries, offer)}
+  esac
   case $words[2] in
 ${cases}
   esac
@@ -99,16 +151,18 @@ compdef _berth berth
 
 function fish(entries: Entry[]): string {
   const quoted = (text: string): string => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+  const offer = (values: readonly string[] | "files"): string =>
+    values === "files" ? "-r -F" : `-x -a ${quoted(values.join(" "))}`;
   const lines = ["complete -c berth -f"];
-  for (const { name, description, options, takesFile } of entries) {
+  for (const { name, description, options, words } of entries) {
     lines.push(`complete -c berth -n __fish_use_subcommand -a ${name} -d ${quoted(description)}`);
-    const here = `-n '__fish_seen_subcommand_from ${name}'`;
-    for (const option of options)
-      lines.push(
-        `complete -c berth ${here} ${option.startsWith("--") ? `-l ${option.slice(2)}` : `-s ${option.slice(1)}`}`,
-      );
-    if (takesFile) lines.push(`complete -c berth ${here} -F`);
-    if (name === "completion") lines.push(`complete -c berth ${here} -a 'bash zsh fish'`);
+    const here = `complete -c berth -n '__fish_seen_subcommand_from ${name}'`;
+    for (const { flags, values } of options) {
+      const names = flags.map((flag) => (flag.startsWith("--") ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`));
+      lines.push(`${here} ${names.join(" ")}${values === undefined ? "" : ` ${offer(values)}`}`);
+    }
+    if (words === "files") lines.push(`${here} -F`);
+    else if (words !== undefined) lines.push(`${here} -a ${quoted(words.join(" "))}`);
   }
   return `${lines.join("\n")}\n`;
 }
