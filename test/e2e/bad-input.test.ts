@@ -33,12 +33,7 @@ const cases: [name: string, words: string[], code: number, words: RegExp][] = [
   ["an unknown quality of service", ["-q", "nope"], 1, /Invalid qos specification/],
   ["an unknown node", ["-w", "nowhere"], 1, /Invalid node name specified/],
   ["a begin that is none", ["--begin=foo"], 255, /Invalid --begin specification/],
-  [
-    "an option not honoured yet",
-    ["--licenses=foo:1"],
-    255,
-    /--licenses is known to Slurm but not yet honoured by Berth/,
-  ],
+  ["an option not honoured yet", ["--bbf=foo"], 255, /--bbf is known to Slurm but not yet honoured by Berth/],
 ];
 
 for (const [name, words, code, expected] of cases) {

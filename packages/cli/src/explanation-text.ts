@@ -70,12 +70,17 @@ function blockerWords({ job, task, how, user, jobName, until, node }: Blocker, n
   return `${who} holds what it is to get${node === undefined ? "" : ` on ${node}`}${end}`;
 }
 
+/** `1:40 for Resources` */
+export function waitedFor(reason: string, seconds: number): string {
+  return `${formatDuration(seconds)} for ${reason === "None" ? "the scheduler's first look" : reason}`;
+}
+
 function waitedWords({ submitTime, waitedSecondsByReason = {} }: ExplanationStatus, now: number): string {
   const whole = submitTime === undefined ? 0 : (now - Date.parse(submitTime)) / 1000;
   const parts = Object.entries(waitedSecondsByReason)
     .filter(([, seconds]) => seconds > 0)
     .sort(([, a], [, b]) => b - a)
-    .map(([reason, seconds]) => `${formatDuration(seconds)} for ${reason}`);
+    .map(([reason, seconds]) => waitedFor(reason, seconds));
   return `${formatDuration(whole)} so far${parts.length < 2 ? "" : `: ${parts.join(", ")}`}`;
 }
 
@@ -119,14 +124,25 @@ function priorityWords({ value, factors }: { value: number; factors: PriorityFac
   return `${round(value)}${parts.length === 0 ? "" : ` = ${parts.join(" + ").replaceAll("+ nice -", "- nice ")}`}`;
 }
 
+/** `; began 10:20 earlier than first told`; nothing where it was told no start, or began when it was told. */
+export function beganWords(startTime: string | null | undefined, told: string | null | undefined): string {
+  if (!startTime || !told) return "";
+  const seconds = Math.round((Date.parse(startTime) - Date.parse(told)) / 1000);
+  if (Math.abs(seconds) <= 60) return "; began when it was told";
+  return `; began ${formatDuration(Math.abs(seconds))} ${seconds > 0 ? "later" : "earlier"} than first told`;
+}
+
 /** What runs: where, since when, until when. */
 export function runningLines({ spec, status = {} }: Explanation, now = Date.now()): string[] {
-  const { startTime, endTime, nodes = [] } = status;
+  const { startTime, endTime, nodes = [], firstExpectedStart: told } = status;
   const lines: string[] = [];
   if (nodes.length > 0) lines.push(...labelled("on", compressHostlist(nodes)));
   if (startTime !== undefined)
     lines.push(
-      ...labelled("since", `${formatTime(startTime)} (${formatDuration((now - Date.parse(startTime)) / 1000)})`),
+      ...labelled(
+        "since",
+        `${formatTime(startTime)} (${formatDuration((now - Date.parse(startTime)) / 1000)})${beganWords(startTime, told)}`,
+      ),
     );
   if (endTime !== undefined) {
     const limit = spec.wallTimeSeconds === undefined ? "" : ` of ${formatDuration(spec.wallTimeSeconds)}`;

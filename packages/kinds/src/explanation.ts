@@ -97,6 +97,8 @@ export interface ExplanationStatus {
   preempts?: { job: number; task?: number }[];
   /** By whom it was preempted last. */
   preempted?: { by: number; time: string };
+  /** The first start that it was told, of a job that runs. */
+  firstExpectedStart?: string;
   /** Of a job that runs. */
   startTime?: string;
   endTime?: string;
@@ -181,6 +183,7 @@ export const explanationDefinition: KindDefinition = {
     window: object({ reservation: name, startTime: time, endTime: time }),
     preempts: list(object({ job: whole, task: whole }), 10_000),
     preempted: object({ by: whole, time }),
+    firstExpectedStart: time,
     startTime: time,
     endTime: time,
     nodes: list(name, 100_000),

@@ -6,7 +6,7 @@ import { compressHostlist, formatDependencies, formatJobId, type JobRow } from "
 import { attemptName, readAttempts } from "../accounting.ts";
 import { CommandError } from "../command-error.ts";
 import { connect, type Cluster } from "../connect.ts";
-import { runningLines, titleOf, waitingLines } from "../explanation-text.ts";
+import { beganWords, runningLines, titleOf, waitedFor, waitingLines } from "../explanation-text.ts";
 import { hasEnded, nameOf, parseJobReference, requireJob, taskStateOf, type FoundJob } from "../jobs.ts";
 import { labelled } from "../labelled-lines.ts";
 import { queuedJobs } from "../queued-jobs.ts";
@@ -162,13 +162,13 @@ function attemptLines(row: AttemptRow, withTitle: boolean): string[] {
   const how = row.signal > 0 ? `signal ${row.signal}` : `exit code ${row.exitCode}`;
   const waits = Object.entries(row.waitSecondsByReason).filter(([, seconds]) => seconds > 0);
   const waited =
-    waits.length === 0
-      ? ""
-      : `; waited ${waits.map(([reason, seconds]) => `${formatDuration(seconds)} for ${reason}`).join(", ")}`;
+    waits.length === 0 ? "" : `; waited ${waits.map(([reason, seconds]) => waitedFor(reason, seconds)).join(", ")}`;
+  // Elements of arrays are told nothing of their own.
+  const told = row.arrayJobId === null && row.attempt === 1 ? beganWords(row.startTime, row.firstExpectedStart) : "";
   const peak = row.peakMemoryBytes === null ? "" : `; most memory ${formatBytes(row.peakMemoryBytes)}`;
   const cpu = row.cpuMilliseconds === null ? "" : `; ${(row.cpuMilliseconds / 1000).toFixed(2)} s of cpu`;
   return [
     ...title,
-    `  ${row.arrayJobId === null ? `attempt ${row.attempt}` : `${attemptName(row)}, attempt ${row.attempt}`}: ${row.state}, ${how}, ${ran}${waited}${peak}${cpu}`,
+    `  ${row.arrayJobId === null ? `attempt ${row.attempt}` : `${attemptName(row)}, attempt ${row.attempt}`}: ${row.state}, ${how}, ${ran}${waited}${told}${peak}${cpu}`,
   ];
 }

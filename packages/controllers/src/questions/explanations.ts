@@ -178,11 +178,13 @@ function arrayOf({ book, workload }: WorkloadRecord): ExplanationStatus["array"]
   return present({ pending, running, ended, maxRunning: workload.spec.array?.maxRunning });
 }
 
-function runningOf(record: WorkloadRecord): Pick<ExplanationStatus, "startTime" | "endTime" | "nodes"> {
+function runningOf(
+  record: WorkloadRecord,
+): Pick<ExplanationStatus, "startTime" | "endTime" | "nodes" | "firstExpectedStart"> {
   const attempt = record.live.get(noTask)!;
   const { startTime, wallTimeSeconds } = attempt;
   const end = startTime === undefined ? undefined : timestamp(Date.parse(startTime) + wallTimeSeconds * 1000);
-  return { startTime, endTime: end, nodes: record.nodes };
+  return { startTime, endTime: end, nodes: record.nodes, firstExpectedStart: record.waiting.firstEstimatedStart };
 }
 
 function expectedStartOf(
