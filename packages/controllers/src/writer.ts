@@ -34,6 +34,8 @@ export class Writer {
   #underWay = 0;
   /** A ring would be faster than shifting; the head index is one. */
   #waiting: (() => void)[] = [];
+  /** Those that go before all others. */
+  #urgent: (() => void)[] = [];
   #head = 0;
 
   constructor(options: WriterOptions) {
@@ -52,13 +54,15 @@ export class Writer {
 
   /**
    * Runs one write when its turn comes, and again after growing pauses for as long as there is no connection.
+   * @param isUrgent before what waits already: what makes room, and tells what happened, is not to wait for what begins
    * @param write makes the request; asked anew for each try, so that it can send what is then true
    * @throws what the API answered otherwise; the signal's reason when that aborts
    */
-  async run<T>(write: () => Promise<T>): Promise<T> {
+  async run<T>(write: () => Promise<T>, isUrgent = false): Promise<T> {
     const { signal } = this.#options;
-    if (this.#underWay >= this.#concurrency) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#underWay++;
+    if (this.#underWay >= this.#concurrency) {
+      await new Promise<void>((resolve) => (isUrgent ? this.#urgent : this.#waiting).push(resolve));
+    } else this.#underWay++;
     try {
       for (let failures = 0; ; failures++) {
         signal.throwIfAborted();
@@ -77,6 +81,11 @@ export class Writer {
   }
 
   #release(): void {
+    const urgent = this.#urgent.shift();
+    if (urgent !== undefined) {
+      urgent();
+      return;
+    }
     const next = this.#waiting[this.#head];
     if (next === undefined) {
       this.#underWay--;

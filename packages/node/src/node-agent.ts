@@ -11,6 +11,7 @@ import { capabilitiesOf, chooseDriver, type Capabilities, type Driver, type Driv
 import { startEndpoint, type EndpointOptions } from "./endpoint.ts";
 import { EventRecorder } from "./events.ts";
 import { usableCores } from "./host.ts";
+import { LeaseRun } from "./lease-run.ts";
 import { Leftovers } from "./leftovers.ts";
 import { MemorySampler } from "./memory-sampler.ts";
 import { nodeObject, registerNode, renewLease, type NodeSpec } from "./node-objects.ts";
@@ -276,8 +277,15 @@ function endOrphans(
       const run = `${uid}/${container}`;
       if (tasks.state(run) === undefined) return Promise.resolve();
       const { promise, resolve } = Promise.withResolvers<void>();
-      tasks.takeBack(run, () => resolve());
-      tasks.end(run, 0, "deleted");
+      const leased = tasks.leased(run);
+      const lease = leased && new LeaseRun(tasks, run, { tasks: leased, seconds: 0 }, leased);
+      tasks.takeBack(run, () => {
+        lease?.close();
+        resolve();
+      });
+      lease?.begun();
+      if (lease === undefined) tasks.end(run, 0, "deleted");
+      else lease.end("deleted", 0);
       return promise;
     });
     void Promise.all(ends).then(() => {

@@ -198,6 +198,16 @@ export class Tasks {
     this.#options.watchdog.wake();
   }
 
+  /** The tasks of a lease, also of one that an earlier agent began; undefined of other runs. */
+  leased(run: string): number[] | undefined {
+    try {
+      const text = readFileSync(join(this.#pods, run, "lease"), "utf8");
+      return /'([\d ]*)'/.exec(text)![1]!.split(" ").map(Number);
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Follows what the launcher tells of the tasks of a lease. */
   follow(run: string): LeaseState {
     return new LeaseState(join(this.#pods, run, "state"), this.#readRecord(run)?.baseline);

@@ -25,9 +25,11 @@ const longestTaskMs = 500;
 const leaseMs = 1000;
 const longestLeaseMs = 5000;
 const manyPods = 5000;
-/** How many pods of an array are begun before it is known how long its tasks run, and how long the others wait for that. */
+/** How many pods of an array are begun before it is known how long its tasks run. */
 const probes = 64;
+/** The others wait for that until one has run for so long, and not longer than the second. */
 const probeMs = 2000;
+const longestProbeMs = 30_000;
 /** So many pods at most are begun in the time of a lease, whatever room there is: a share is of that. */
 const mostPlaces = 500;
 const mostPods = 5000;
@@ -78,10 +80,12 @@ export class Leasing {
     const held = this.#held.get(record);
     if (held !== undefined) held.starts.push(start);
     else {
-      const timer = setTimeout(() => {
+      const begun = performance.now();
+      const timer = setInterval(() => {
+        if (!isRunningLong(record) && performance.now() < begun + longestProbeMs) return;
         this.#long.add(record);
         this.#release(record);
-      }, probeMs);
+      }, probeMs / 4);
       this.#held.set(record, { starts: [start], timer });
     }
     return true;
@@ -92,13 +96,13 @@ export class Leasing {
     if (leasedTasks(record.runMilliseconds ?? Infinity, 0) !== undefined) this.giveBack(record);
     const held = this.#held.get(record);
     this.#held.delete(record);
-    clearTimeout(held?.timer);
+    clearInterval(held?.timer);
     for (const start of held?.starts ?? []) this.#parts.begin(start);
   }
 
   /** The state is made anew: what was held waits in it. */
   forgetHeld(): void {
-    for (const { timer } of this.#held.values()) clearTimeout(timer);
+    for (const { timer } of this.#held.values()) clearInterval(timer);
     this.#held.clear();
   }
 
@@ -107,7 +111,7 @@ export class Leasing {
     const held = this.#held.get(record);
     if (held === undefined) return;
     this.#held.delete(record);
-    clearTimeout(held.timer);
+    clearInterval(held.timer);
     this.#parts.giveBack(
       record,
       held.starts.flatMap(({ task, tasks }) => tasks ?? [task!]),
@@ -207,6 +211,16 @@ export function leasedTasks(meanMs: number, pending: number): number | undefined
 /** After this a node begins no further task of a lease: they may turn out longer than those before. */
 function leaseSeconds(milliseconds: number): number {
   return Math.ceil(Math.max(leaseMs, milliseconds) / 1000) + 1;
+}
+
+/** Whether a task of the array is known to have run for longer than is waited for. */
+function isRunningLong(record: WorkloadRecord): boolean {
+  const since = Date.now() - probeMs;
+  for (const { state, startTime } of record.live.values()) {
+    // Times of starts are whole seconds.
+    if (state === "Running" && startTime !== undefined && Date.parse(startTime) + 1000 < since) return true;
+  }
+  return false;
 }
 
 function isNear(tasks: number | undefined, known: number | undefined): boolean {

@@ -110,7 +110,7 @@ export class Flushes {
       } catch (error) {
         if (!isReason(error, "NotFound", "Conflict")) throw error;
       }
-    });
+    }, record.book !== undefined);
     removal.accounted(record, taken!.over);
     return taken!.isLast;
   }

@@ -4,18 +4,9 @@
  */
 import { isReason, resources } from "@berth/client";
 import type { FinalPhase, IndexSet, Lease, Pod } from "@berth/kinds";
-import {
-  annotations,
-  attemptOf,
-  formatTasks,
-  isFinal,
-  leaseOf,
-  leaseReportOf,
-  preemptionModes,
-  takenReason,
-} from "@berth/kinds";
+import { annotations, attemptOf, isFinal, leaseOf, preemptionModes, takenReason } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
-import { type AttemptEnd, endOfPod, endOfTask, isTerminal, startOf, worseEnd } from "../model/ends.ts";
+import { type AttemptEnd, endOfPod, isTerminal, startOf, worseEnd } from "../model/ends.ts";
 import type { Ledger } from "../model/ledger.ts";
 import {
   type Attempt,
@@ -36,6 +27,7 @@ import type { Writer } from "../writer.ts";
 import { endTask, type EndingEvents, isHeldElsewhere, leaveTasks } from "./ending.ts";
 import { Flushes } from "./flushes.ts";
 import { Gates } from "./gates.ts";
+import { LeaseLife } from "./lease-life.ts";
 import { PodRemoval } from "./pod-removal.ts";
 import { attemptRow } from "./rows.ts";
 
@@ -73,6 +65,7 @@ export class AttemptLife {
   readonly #removal: PodRemoval;
   readonly #flushes: Flushes;
   readonly #gates: Gates;
+  readonly #leases: LeaseLife;
 
   constructor(context: Context, ledger: Ledger, writer: Writer, events: LifeEvents) {
     this.#context = context;
@@ -81,6 +74,7 @@ export class AttemptLife {
     this.#events = events;
     this.#removal = new PodRemoval(context, writer);
     this.#gates = new Gates(context, writer);
+    this.#leases = new LeaseLife(context, writer, events);
     this.#flushes = new Flushes({
       context,
       ledger,
@@ -330,7 +324,7 @@ export class AttemptLife {
     if (attempt.lease !== undefined) record.book?.lease(attempt.lease.open);
     else if (attempt.creating === 0 && attempt.pods.length === 1) record.book?.created(attempt.task);
     if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal") void this.#removal.stop(pod);
-    if (wasCreating && attempt.lease?.cancelled !== undefined) this.#tellCancelled(record, attempt, entry);
+    if (wasCreating && attempt.lease !== undefined) this.#leases.tellCancelled(record, attempt.lease, entry);
     this.#evaluate(record, attempt, entry);
   }
 
@@ -384,7 +378,6 @@ export class AttemptLife {
     if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
   }
 
-  /** Takes what a pod tells of the tasks that it carries in turn. */
   #evaluateLease(
     record: WorkloadRecord,
     attempt: Attempt,
@@ -392,54 +385,14 @@ export class AttemptLife {
     entry: AttemptPod,
     isStill: boolean,
   ): void {
-    const { pod } = entry;
-    if (pod !== undefined && (entry.state === "Running" || entry.state === "Terminal"))
-      this.#begun(record, attempt, pod);
-    const report = leaseReportOf(pod?.status);
+    if (entry.pod !== undefined && (entry.state === "Running" || entry.state === "Terminal"))
+      this.#begun(record, attempt, entry.pod);
     const open = lease.open.size;
-    for (const told of report?.ended ?? []) {
-      if (lease.open.delete(told.task)) {
-        endTask(this.#events, record, attempt, told.task, endOfTask(told, attempt.stopped));
-      }
-    }
-    lease.running = report?.running;
-    if (report?.running !== undefined && lease.open.has(report.running)) record.book!.created(report.running);
-    // The first is begun, or there is a cause that the next pod of its name would meet as well.
-    const mayLeave = (task: number): boolean =>
-      task !== attempt.task || attempt.stopped !== undefined || lease.cancelled?.has(task) === true;
-    const left = report?.left.filter((task) => lease.open.has(task) && mayLeave(task)) ?? [];
-    for (const task of left) lease.open.delete(task);
+    const left = this.#leases.take(record, attempt, lease, entry);
     if (isStill) this.#close(record, attempt);
     leaveTasks(this.#events, record, attempt, left);
-    if (isStill) this.#endOpen(record, attempt, lease, entry);
+    if (isStill) this.#leases.endOpen(record, attempt, lease, entry);
     if (isStill || lease.open.size < open) this.flushSoon(record);
-  }
-
-  /** Nothing of a lease runs any more, and of these tasks it did not tell what became of them. */
-  #endOpen(record: WorkloadRecord, attempt: Attempt, lease: LeasedTasks, { pod, state }: AttemptPod): void {
-    if (lease.open.size === 0) return;
-    const report = leaseReportOf(pod?.status);
-    const skipped = new Set(report?.skipped);
-    const lost: AttemptEnd = { phase: attempt.stopped ?? "NodeFailed", exitCode: 0, signal: 0 };
-    const end = pod === undefined ? lost : endOfPod(pod, attempt.stopped);
-    const rest: number[] = [];
-    for (const task of lease.open) {
-      lease.open.delete(task);
-      if (!skipped.has(task)) rest.push(task);
-      // Another pod had it, and that is gone without a word.
-      else if (!isHeldElsewhere(record, attempt, task)) endTask(this.#events, record, attempt, task, lost);
-    }
-    const isSetup = report === undefined && state === "Terminal" && end.phase === "Failed";
-    if (isSetup) {
-      // Nothing of it began: the first has this end, the others are tried again.
-      endTask(this.#events, record, attempt, attempt.task, end);
-      leaveTasks(
-        this.#events,
-        record,
-        attempt,
-        rest.filter((task) => task !== attempt.task),
-      );
-    } else for (const task of rest) endTask(this.#events, record, attempt, task, report === undefined ? end : lost);
   }
 
   /** The attempt is over; its pods go when what there is to account is written. */
@@ -522,29 +475,8 @@ export class AttemptLife {
 
   /** Ends those of these tasks that the attempt carries, as {@link stop} does: the others of a lease go on. */
   stopTasks(record: WorkloadRecord, attempt: Attempt, wanted: IndexSet): void {
-    const { lease } = attempt;
-    if (lease === undefined) {
-      if (attempt.task !== noTask && wanted.has(attempt.task)) this.stop(record, attempt, "Cancelled");
-      return;
-    }
-    const asked = openTasks(attempt).filter((task) => wanted.has(task) && lease.cancelled?.has(task) !== true);
-    if (asked.length === 0 || attempt.stopped !== undefined) return;
-    lease.cancelled ??= new Set();
-    for (const task of asked) lease.cancelled.add(task);
-    const [entry] = attempt.pods;
-    if (entry?.pod !== undefined) this.#tellCancelled(record, attempt, entry);
-  }
-
-  /** The node ends the one of them that runs, and does not begin the others. */
-  #tellCancelled(record: WorkloadRecord, { lease }: Attempt, entry: AttemptPod): void {
-    const { client } = this.#context;
-    const value = formatTasks(lease!.cancelled!);
-    const patch = { metadata: { annotations: { [annotations.cancelTasks]: value } } };
-    this.#writer
-      .run(() => client.patch(resources.pods, entry.name, patch, { namespace: record.namespace }))
-      .catch((error: unknown) => {
-        if (!isReason(error, "NotFound", "Conflict")) this.#failed("cancelling tasks", record, error);
-      });
+    if (attempt.lease !== undefined) this.#leases.cancel(record, attempt, attempt.lease, wanted);
+    else if (attempt.task !== noTask && wanted.has(attempt.task)) this.stop(record, attempt, "Cancelled");
   }
 
   #stopOthers(attempt: Attempt): void {

@@ -55,7 +55,7 @@ export class PodRemoval {
           // 0 would be a removal that asks no node.
           ...(how.graceSeconds === undefined ? {} : { gracePeriodSeconds: Math.max(1, how.graceSeconds) }),
         });
-      });
+      }, true);
     } catch (error) {
       if (!isReason(error, "NotFound", "Conflict")) this.#failed(`stopping pod ${name}`, error);
     }
@@ -98,14 +98,16 @@ export class PodRemoval {
     const tasks = attempts.map(({ task }) => task).join(",");
     const labelSelector = `${labels.workload}=${record.name},${labels.attempt}=${number},${labels.task} in (${tasks})`;
     this.#writer
-      .run(() =>
-        client.request({
-          method: "DELETE",
-          path: resourcePath(resources.pods, namespace),
-          query: { labelSelector },
-          body: { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 },
-          accept: namesOnly,
-        }),
+      .run(
+        () =>
+          client.request({
+            method: "DELETE",
+            path: resourcePath(resources.pods, namespace),
+            query: { labelSelector },
+            body: { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 },
+            accept: namesOnly,
+          }),
+        true,
       )
       .catch((error: unknown) => {
         for (const key of keys) this.#discarding.delete(key);
@@ -134,7 +136,7 @@ export class PodRemoval {
       if (isUsers) return;
       await client.delete(resources.pods, name, { namespace, gracePeriodSeconds: 0, preconditions: { uid } });
     };
-    this.#writer.run(remove).catch((error: unknown) => {
+    this.#writer.run(remove, true).catch((error: unknown) => {
       this.#discarding.delete(key);
       if (!isReason(error, "NotFound", "Conflict")) this.#failed(`removing pod ${name}`, error);
     });
