@@ -88,6 +88,6 @@ export function kindsDocument(): string {
     "[reservations](../how-to/reservations.md). (This page is made from the definitions in `packages/kinds`.)",
     "",
   ];
-  const sections = documented.flatMap((definition) => [...kindSection(definition)]);
+  const sections = documented.flatMap((definition) => Array.from(kindSection(definition)));
   return [...head, ...sections, ...limitsSection()].join("\n");
 }

@@ -73,7 +73,7 @@ export class Flushes {
     }
     record.isFlushing = true;
     record.flushAgain = false;
-    this.#write(record)
+    void this.#write(record)
       .catch((error: unknown) => {
         const { log, signal } = this.#parts.context;
         if (signal.aborted) return false;
