@@ -286,9 +286,19 @@ function traces(): object[] {
     }
     const { jobs } = parseTrace(gunzipSync(readFileSync(path)).toString(), { processors });
     for (const policy of policies) {
+      const before = process.cpuUsage();
       const { metrics } = simulate({ jobs, processors, policy });
-      const jobsPerSecond = Math.round(jobs.length / metrics.seconds);
-      rows.push({ trace: name, policy, jobs: jobs.length, seconds: round(metrics.seconds), jobsPerSecond });
+      const { user, system } = process.cpuUsage(before);
+      const cpuSeconds = (user + system) / 1e6;
+      rows.push({
+        trace: name,
+        policy,
+        jobs: jobs.length,
+        seconds: round(metrics.seconds),
+        jobsPerSecond: Math.round(jobs.length / metrics.seconds),
+        cpuSeconds: round(cpuSeconds),
+        jobsPerCpuSecond: Math.round(jobs.length / cpuSeconds),
+      });
     }
   }
   return rows;
