@@ -141,7 +141,7 @@ test("shares and what was used make the order, also after a restart; each ended 
   const usageOf = async (name: string): Promise<number> =>
     (await cluster.client.get<Account>(accounts, name)).status?.usage?.users["ada"]?.billingSeconds ?? 0;
   const [greedy, modest] = [await usageOf("greedy"), await usageOf("modest")];
-  assert.ok(greedy >= 8 && greedy <= 24, `two seconds and more of four cpus, not ${greedy}`);
+  assert.ok(greedy > 7.9 && greedy <= 24, `two seconds and more of four cpus, not ${greedy}`);
   assert.ok(modest < greedy);
   controllers = await cluster.startControllers();
   runMs.set("a2", 300).set("b2", 300);

@@ -62,7 +62,7 @@ export function nodeInput(
     capacity: vectorOf(amounts, resources).map((amount, index) => Math.max(0, amount - used[index]!)),
     nodeClass: nodeClassOf(node.metadata.labels, node.spec?.taints),
     state: !isReady(node) || isOut ? "Down" : node.spec?.unschedulable === true ? "Drained" : "Up",
-    domains: node.metadata.labels,
+    ...(node.metadata.labels === undefined ? {} : { domains: node.metadata.labels }),
     ...(numa === undefined ? {} : { numa }),
   };
 }

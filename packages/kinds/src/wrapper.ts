@@ -211,6 +211,8 @@ fi
 exec 5<&0
 berth_odd "$berth_script" "$@" <&5 5<&- 3>&- 4>&- &
 berth_child=$!
+# Some shells say there whom a signal killed; that is no word of the job.
+{
 exec 5<&-
 for berth_signal in HUP INT QUIT USR1 USR2 CONT; do
   trap "kill -$berth_signal $berth_child 2>/dev/null" "$berth_signal"
@@ -222,5 +224,6 @@ while :; do
   berth_status=$?
   kill -0 "$berth_child" 2>/dev/null || break
 done
+} 2>/dev/null
 berth_end "$berth_status"
 `;

@@ -159,6 +159,8 @@ berth_signal() {
   fi
   # Without a pid namespace some may have left the tree; the mark in their environment stays.
   if [ "$4" = environ ]; then
+    # Who is stopped makes no more of them while they are sought.
+    [ "$1" != KILL ] || [ -z "$berth_tree" ] || kill -s STOP $berth_tree 2>/dev/null
     for berth_file in $(grep -slF "BERTH_POD_UID=\${5%%/*}" /proc/[0-9]*/environ); do
       berth_pid=\${berth_file#/proc/}
       berth_pid=\${berth_pid%/environ}

@@ -120,15 +120,18 @@ function suite(driver: Driver): void {
   });
 
   test("ends with all that it left behind", { skip: !sandboxed && "the agent's work without a sandbox" }, async () => {
-    await sh("setsid sleep 4244 >/dev/null 2>&1 & exit 0");
-    assert.ok(!commandLines().includes("sleep\u00004244\u0000"));
+    await sh(`setsid sleep 4244.${process.pid} >/dev/null 2>&1 & exit 0`);
+    assert.ok(!commandLines().includes(`sleep\u00004244.${process.pid}\u0000`));
   });
 
   test("its time ends it, TERM ignored and processes gone astray", async () => {
     const deadline = { uptimeSeconds: uptimeSeconds() + 1, stage: "timelimit" };
-    const end = await sh(`trap '' TERM; (setsid sleep 4245 &); while :; do sleep 0.2; done`, { deadline });
+    const end = await sh(`trap '' TERM; (setsid sleep 4245.${process.pid} &); while :; do sleep 0.2; done`, {
+      deadline,
+    });
     assert.deepEqual([end.ending, end.signal], ["timelimit", 9]);
-    assert.ok(!commandLines().includes("sleep\u00004245\u0000"));
+    // Who was killed may take a moment to die.
+    await until(() => !commandLines().includes(`sleep\u00004245.${process.pid}\u0000`));
   });
 
   test("TERM ends what does not ignore it, with its own exit code", async () => {
@@ -215,11 +218,11 @@ function suite(driver: Driver): void {
   });
 
   test("one task of a lease is cancelled before it begins, one while it runs, the others go on", async () => {
-    const script = `[ $SLURM_ARRAY_TASK_ID != 2 ] || sleep 30; [ $SLURM_ARRAY_TASK_ID != 3 ] || echo ran >${outside}/three; exit 0`;
+    const script = `[ $SLURM_ARRAY_TASK_ID != 2 ] || { echo >${outside}/two; sleep 30; }; [ $SLURM_ARRAY_TASK_ID != 3 ] || echo ran >${outside}/three; exit 0`;
     const { ended, left } = await lease([1, 2, 3, 4], script, { seconds: 60 }, async (leaseRun) => {
       await until(() => {
         leaseRun.look();
-        return leaseRun.state?.running === 2;
+        return leaseRun.state?.running === 2 && existsSync(join(outside, "two"));
       });
       const pod = { metadata: { annotations: { "berth.dev/cancel-tasks": "2-3" } } } as unknown as Pod;
       leaseRun.update(pod, 5);
