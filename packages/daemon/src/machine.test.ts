@@ -74,6 +74,12 @@ test("simulated nodes like those of a file", () => {
       allocatable: { "nvidia.com/gpu": "4" },
     });
     assert.equal(second?.name, "b");
+    const many = { metadata: { name: "m", annotations: { "berth.dev/simulated-replicas": "3" } } };
+    writeFileSync(path, JSON.stringify([many]));
+    assert.deepEqual(
+      simulatedNodes(path).map(({ name, cpus }) => `${name} ${cpus}`),
+      ["m-0 32", "m-1 32", "m-2 32"],
+    );
     writeFileSync(path, JSON.stringify([node("a"), node("a")]));
     assert.throws(() => simulatedNodes(path), /two Nodes are called a/);
     assert.throws(() => simulatedNodes(join(folder, "absent")), /neither a number nor a JSON file of Nodes/);

@@ -1,6 +1,6 @@
 /** What `--simulated-nodes` names: how many of a common size, or a file of Nodes like those to be tried out. */
 import { readFileSync } from "node:fs";
-import { capacityOf, type Node } from "@berth/kinds";
+import { annotations, capacityOf, type Node } from "@berth/kinds";
 import { quantityToInteger } from "@berth/machinery";
 import type { NodeDescription } from "./machine.ts";
 import { Refusal } from "./refusal.ts";
@@ -11,7 +11,7 @@ const commonMemoryBytes = 128 * 2 ** 30;
 
 /**
  * @param text a whole number, or the path of a JSON file with Nodes (an array, or a List as `kubectl get nodes -o json` prints):
- *   of each its name, labels, annotations and allocatable (or capacity) are taken
+ *   of each its name, labels, annotations and allocatable (or capacity) are taken, as often as `berth.dev/simulated-replicas` says
  */
 export function simulatedNodes(text: string): NodeDescription[] {
   if (!/^\d+$/.test(text)) return nodesOfFile(text);
@@ -33,8 +33,16 @@ function nodesOfFile(path: string): NodeDescription[] {
   const items = Array.isArray(read) ? (read as unknown[]) : (read as { items?: unknown[] } | null)?.items;
   if (!Array.isArray(items)) throw wrong("this must be an array of Nodes, or a List of them");
   const names = new Set<string>();
-  return items.map((item, index): NodeDescription => {
-    const node = item as Node;
+  const all = (items as Node[]).flatMap((node) => {
+    const replicas = Number(node.metadata?.annotations?.[annotations.simulatedReplicas] ?? NaN);
+    if (!Number.isInteger(replicas) || replicas < 0 || replicas > most) return [node];
+    return Array.from({ length: replicas }, (_, index): Node => {
+      const metadata = { ...node.metadata, name: `${node.metadata.name}-${index}` };
+      return { ...node, metadata };
+    });
+  });
+  if (all.length > most) throw wrong(`${all.length} Nodes; at most ${most}`);
+  return all.map((node, index): NodeDescription => {
     const name = node.metadata?.name;
     if (typeof name !== "string" || !/^[a-z0-9][-a-z0-9.]{0,62}$/.test(name)) {
       throw wrong(`entry ${index + 1} has no metadata.name that a Node can have`);

@@ -47,6 +47,8 @@ class Pass {
   readonly #preemption: PreemptionPass;
   /** Classes whose affinity asks for pods that are not there. */
   readonly #lacking: JobClass[] = [];
+  /** Some affinity asks for more or other pods than there are. */
+  #stuck = false;
 
   constructor(store: ClusterStore, now: Time) {
     this.#store = store;
@@ -76,7 +78,7 @@ class Pass {
     const soon = this.#now + 1;
     const came = this.#starts.some(({ job }) => store.jobs.get(job)?.class.shape.concernsPods === true);
     const mayGo =
-      (came && [...this.#heads].some(({ input }) => wantsPods(input.podSets))) ||
+      (came && (this.#stuck || [...this.#heads].some(({ input }) => wantsPods(input.podSets)))) ||
       this.#lacking.some(({ shape }) => !lacksPods(store, shape));
     if (mayGo && !(told.nextWake !== undefined && told.nextWake < soon)) told.nextWake = soon;
     if (retryAt < (told.nextWake ?? Infinity)) told.nextWake = retryAt;
@@ -206,6 +208,12 @@ class Pass {
         continue;
       }
       const reservation = store.policy.reservationDepth === 0 ? undefined : reserve(store, job, kept, where);
+      if (reservation === undefined && store.policy.reservationDepth !== 0 && ruled && wantsPods(job.input.podSets)) {
+        // Where such pods are there will be no room as things stand: it waits for others to come, and holds nobody back.
+        jobClass.found = "PodAffinity";
+        this.#stuck = true;
+        continue;
+      }
       this.#hold(job, reservation?.queue ?? jobClass.shape.open[0]!.queue);
       jobClass.cursor += 1;
       if (jobClass.cursor < jobClass.end) order.push(jobClass);

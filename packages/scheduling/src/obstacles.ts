@@ -1,6 +1,7 @@
 import type { Shape, Variant } from "./shape.ts";
 import { missingLicence } from "./licences.ts";
 import { nodesWhenEmpty } from "./place.ts";
+import { keepsRulesWhenEmpty } from "./rules-when-empty.ts";
 import type { ClusterStore } from "./store.ts";
 import type { WaitReason } from "./types.ts";
 
@@ -45,6 +46,7 @@ function obstacleIn(
   if (licence !== undefined) return { reason: "Licenses", limit: licence.total };
   const fewest = nodesWhenEmpty(store, shape, variant);
   if (fewest === undefined) return { reason: "NodesUnavailable" };
+  if (!keepsRulesWhenEmpty(store, shape, variant)) return { reason: "NodesUnavailable" };
   if (queue.maxNodesPerJob !== undefined && fewest > queue.maxNodesPerJob) {
     return { reason: "QueueNodeLimit", limit: queue.maxNodesPerJob };
   }

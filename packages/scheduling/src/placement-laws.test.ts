@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createClusterState, decide, explain } from "./index.ts";
+import { createClusterState, decide, explain, forecast } from "./index.ts";
 import type { ClusterState, Decisions, JobInput, NodeInput, PodGrant, PodTerm, Start } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
 
@@ -315,6 +315,25 @@ for (const kind of ["Topology", "Devices", "Apart"] as const) {
   );
 }
 
+for (const kind of ["Topology", "Devices", "Apart"] as const) {
+  law(
+    `${kind}: an expected start without later arrivals or early ends is exact`,
+    fc.property(cases(kind), (any) => {
+      const jobs = any.jobs.map(({ input }) => ({ runShare: 1, input: { ...input, submitTime: 0 } }));
+      let expected: Map<number, number> | undefined;
+      const started = new Map<number, number>();
+      play({ ...any, jobs }, ({ state, decisions, now }) => {
+        for (const { job } of decisions.starts) started.set(job, now);
+        if (expected !== undefined) return;
+        const { starts, complete } = forecast(state, now);
+        assert.ok(complete);
+        expected = new Map(starts.map(({ job, time }) => [job, time]));
+      });
+      for (const [job, time] of expected!) assert.equal(started.get(job), time, `job ${job}`);
+    }),
+  );
+}
+
 law(
   "no whole device is broken where what is left of shared ones would do",
   fc.property(
@@ -392,6 +411,14 @@ for (const kind of ["Topology", "Devices", "Rules", "All"] as const) {
         checkRules(all, running, decisions.starts);
         for (const { input } of all.jobs) explain(at, input.id, now);
       });
+      for (const { input } of all.jobs) {
+        const reason = state.reason(input.id);
+        const known = [undefined, "NodesUnavailable", "Licenses", "PodAffinity"];
+        // Without reservations nobody asks when there might be room beside the pods that it wants.
+        const wants = all.jobs.some((job) => job.input.podSets[0]!.rules?.affinity !== undefined);
+        if (all.depth === 0 && wants) known.push("Resources", "Priority");
+        assert.ok(known.includes(reason), `at rest job ${input.id} waits for ${reason}`);
+      }
       for (const node of (state as ClusterStore).table.nodes) {
         assert.deepEqual(node.timeline.free.slice(-node.timeline.width), node.capacity, "all is given back");
       }

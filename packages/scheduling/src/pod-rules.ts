@@ -32,7 +32,7 @@ export function wantsPods(podSets: readonly PodSetInput[]): boolean {
   return podSets.some(({ rules }) => (rules?.affinity?.length ?? 0) > 0);
 }
 
-export function keepsOff(podSets: readonly PodSetInput[]): boolean {
+function keepsOff(podSets: readonly PodSetInput[]): boolean {
   return podSets.some(({ rules }) => (rules?.antiAffinity?.length ?? 0) > 0);
 }
 
@@ -81,6 +81,12 @@ export class PodIndex {
       if (reservation.end <= start || reservation.start >= end) continue;
       yield* bySet(input.podSets, reservation.nodes, reservation.start, reservation.end);
     }
+    yield* this.foreign(table);
+  }
+
+  /** Pods of others, which are there for ever as far as the core knows. */
+  *foreign(table: NodeTable): IterableIterator<Occupant> {
+    this.#refresh(table);
     for (const node of this.#foreignNodes) {
       for (const { podClass, count, antiAffinity } of node.input.foreignPods!) {
         const nodes = Array.from({ length: count }, () => node);

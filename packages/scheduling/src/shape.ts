@@ -176,7 +176,7 @@ export function mayUse(node: NodeRecord, shape: Shape, variant: Variant, group: 
 }
 
 /** How many pods of the group a free vector holds, at most `most`. */
-export function podsIn(free: readonly number[], offset: number, group: Group, most: number): number {
+function podsIn(free: readonly number[], offset: number, group: Group, most: number): number {
   let count = most;
   const { asked, request } = group;
   for (let index = 0; index < asked.length; index += 1) {

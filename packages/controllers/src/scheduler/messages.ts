@@ -127,13 +127,15 @@ export function waitMessage(
       `needs more nodes than queue ${queue} gives to one job${limit === undefined ? "" : ` (${limit})`}; ask for fewer`,
     NodeUnavailable: () => "a node that it names is down or drained",
     NodesUnavailable: () =>
-      explanation.topology !== undefined && nodes.usable > 0
-        ? `no domain of ${explanation.topology.level} could hold its ${plural(explanation.pods.needed, "pod")} even if empty`
-        : explanation.numa === true && nodes.usable > 0
-          ? `of the ${plural(nodes.usable, "node")} that it may use none tells a NUMA domain that could hold a pod of it`
-          : nodes.usable === 0
-            ? "no node that it may use is up"
-            : `the ${plural(nodes.usable, "node")} that it may use and that ${nodes.usable === 1 ? "is" : "are"} up could not hold it even if empty`,
+      explanation.rules === true
+        ? "rules between its pods (anti-affinity, spread), or of others for ever there, leave too few nodes even if all were empty"
+        : explanation.topology !== undefined && nodes.usable > 0
+          ? `no domain of ${explanation.topology.level} could hold its ${plural(explanation.pods.needed, "pod")} even if empty`
+          : explanation.numa === true && nodes.usable > 0
+            ? `of the ${plural(nodes.usable, "node")} that it may use none tells a NUMA domain that could hold a pod of it`
+            : nodes.usable === 0
+              ? "no node that it may use is up"
+              : `the ${plural(nodes.usable, "node")} that it may use and that ${nodes.usable === 1 ? "is" : "are"} up could not hold it even if empty`,
     Reservation: () =>
       `reservation ${window?.reservation ?? "that it names"} ${window === undefined ? "has not begun" : `begins at ${formatTime(window.startTime, now)}`}`,
     ReservationDeleted: () => "the reservation that it names is over or was deleted",

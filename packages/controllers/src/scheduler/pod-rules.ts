@@ -53,7 +53,7 @@ function isSeen(key: string): boolean {
   return !unseenLabels.has(key) && prefix !== ownLabels.workload.split("/")[0] && prefix !== "batch.kubernetes.io";
 }
 
-export function hasRules(spec: Placed): boolean {
+function hasRules(spec: Placed): boolean {
   return spec.affinity !== undefined || spec.topologySpreadConstraints !== undefined;
 }
 
