@@ -116,8 +116,10 @@ export class QueueViews {
       }
       const priority = core.has(id) ? priorityOf(core, id, now) : undefined;
       if (priority !== undefined) {
-        row.priority = priority.value;
-        row.priorityFactors = priority.factors;
+        // As in Slurm, what is held has none until it is released.
+        const isHeld = record.workload.spec.hold !== undefined;
+        row.priority = isHeld ? 0 : priority.value;
+        if (!isHeld) row.priorityFactors = priority.factors;
       }
     }
     const position = line.position || (waits ? this.#parts.orders.current().positionOf(record)?.queue : undefined);
