@@ -26,7 +26,7 @@ interface CompletedOption {
   /** `-o` and `--output`, or one of them. */
   flags: string[];
   /** What its value may be; undefined where nothing can be offered. */
-  values?: readonly string[] | "files";
+  values?: readonly string[] | "files" | undefined;
 }
 
 interface Entry {
@@ -34,31 +34,33 @@ interface Entry {
   description: string;
   options: CompletedOption[];
   /** What words that are no options may be. */
-  words?: readonly string[] | "files";
+  words?: readonly string[] | "files" | undefined;
 }
 
 const shells = ["bash", "zsh", "fish"];
-const filesOfSbatch = ["output", "error", "input", "chdir"];
+const filesOfSbatch = new Set(["output", "error", "input", "chdir"]);
 
 export function completion(shell: string, program: Command): number {
-  const slurm = Object.entries(slurmOptions).map(([name, options]): Entry => ({
-    name,
-    description: `Slurm's ${name}`,
-    options: options
-      .filter(({ status }) => status === "honoured")
-      .map((option) => ({
-        flags: [`--${option.name}`],
-        ...(name === "sbatch" && filesOfSbatch.includes(option.name) && { values: "files" as const }),
-      })),
-    ...(name === "sbatch" && { words: "files" as const }),
-  }));
+  const slurm = Object.entries(slurmOptions).map(([name, options]): Entry => {
+    const isSbatch = name === "sbatch";
+    return {
+      name,
+      description: `Slurm's ${name}`,
+      options: options
+        .filter(({ status }) => status === "honoured")
+        .map((option): CompletedOption => {
+          const flags = [`--${option.name}`];
+          return isSbatch && filesOfSbatch.has(option.name) ? { flags, values: "files" } : { flags };
+        }),
+      words: isSbatch ? "files" : undefined,
+    };
+  });
   const sbatch = slurm.find(({ name }) => name === "sbatch")!;
   const own = program.commands.map((command): Entry => {
     const name = command.name();
     const options = command.options.map((option): CompletedOption => ({
       flags: [option.short, option.long].filter((flag) => flag !== undefined),
-      ...(option.argChoices !== undefined && { values: option.argChoices }),
-      ...(/<(folder|file|context)>/.test(option.flags) && { values: "files" as const }),
+      values: option.argChoices ?? (/<(folder|file|context)>/.test(option.flags) ? "files" : undefined),
     }));
     const words = name === "completion" ? shells : ["run", "simulate", "apply"].includes(name) ? "files" : undefined;
     return {
@@ -66,7 +68,7 @@ export function completion(shell: string, program: Command): number {
       description: command.description(),
       // What stands before its script are options of sbatch.
       options: [...options, { flags: ["--help"] }, ...(name === "run" ? sbatch.options : [])],
-      ...(words !== undefined && { words }),
+      words,
     };
   });
   const scripts: Record<string, (entries: Entry[]) => string> = { bash, zsh, fish };
