@@ -354,6 +354,7 @@ export class Scheduling implements LifeEvents {
 
   /** When a job would start that is not there: of a record that has an id and is in no ledger. Costs about a forecast. */
   foresee(record: WorkloadRecord): Foresight & { message: string | undefined; cpus: number } {
+    if (this.#cluster.learnRules(record.workload)) this.#rebuild();
     return this.#forecasts.foresee(record);
   }
 
