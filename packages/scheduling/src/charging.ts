@@ -56,6 +56,10 @@ export class Charging {
     const { version } = this.#accounts;
     if (this.#counted === version) return;
     this.#counted = version;
+    this.recount(now);
+  }
+
+  recount(now: Time): void {
     this.#accounts.recount(this.runs(), (run) => this.#ofRun(run), now);
     for (const job of this.#jobs.values()) {
       if (job.counted === 0) continue;

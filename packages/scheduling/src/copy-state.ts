@@ -1,5 +1,6 @@
+import type { JobClass } from "./classes.ts";
 import { applyCharges } from "./place.ts";
-import type { Placement, Run } from "./records.ts";
+import type { JobRecord, Placement, Run } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
 
 /** Gives an empty store the same future as another, sharing nothing that changes. */
@@ -21,16 +22,29 @@ export function copyState(from: ClusterStore, copy: ClusterStore): void {
     charges: placement.charges.map(({ node, amounts }) => ({ node: copy.table.twin(node), amounts })),
     nodes: placement.nodes.map((set) => set.map((node) => copy.table.twin(node))),
   });
+  const classes = new Map<JobClass, JobClass>();
   for (const job of from.jobs.values()) {
-    copy.addJob({ ...job.input, dependencies: undefined });
-    const twin = copy.jobs.get(job.id)!;
-    twin.input = job.input;
+    let jobClass = classes.get(job.class);
+    if (jobClass === undefined) classes.set(job.class, (jobClass = copy.classTable.join(job.input)));
+    else jobClass.members += 1;
+    // As it waits: what it has and holds follows below.
+    const twin: JobRecord = {
+      ...job,
+      class: jobClass,
+      listed: false,
+      runs: undefined,
+      sharing: 0,
+      reservation: undefined,
+      lifted: undefined,
+      claims: undefined,
+      block: undefined,
+      reported: undefined,
+      preemptedBy: job.preemptedBy && new Set(job.preemptedBy),
+    };
+    copy.jobs.set(job.id, twin);
+    copy.watch(twin);
+    copy.links.enroll(twin);
     copy.links.copy(twin, job);
-    twin.lastStart = job.lastStart;
-    twin.expired = job.expired;
-    twin.preempted = job.preempted;
-    twin.preemptedBy = job.preemptedBy && new Set(job.preemptedBy);
-    twin.reason = job.reason;
     if (job.array !== undefined) {
       const { pending, blocked, never, maxRunning, ok, notOk } = job.array;
       twin.array = {
@@ -74,7 +88,11 @@ export function copyState(from: ClusterStore, copy: ClusterStore): void {
     copy.plan.set(twin, reservation);
     if (job.lifted !== undefined) copy.plan.lift(twin);
   }
-  copy.charging.settle(copy.now);
+  for (const job of from.heads) if (copy.jobs.has(job.id)) copy.heads.add(copy.jobs.get(job.id)!);
+  // As told by the last pass of the other.
+  copy.touched.clear();
+  for (const job of from.touched) if (copy.jobs.has(job.id)) copy.touched.add(copy.jobs.get(job.id)!);
+  copy.charging.recount(copy.now);
   copy.accounts.copyMeters(from.accounts);
   copy.plan.gained = from.plan.gained;
   copy.plan.unsure = true;

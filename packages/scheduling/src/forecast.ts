@@ -1,45 +1,98 @@
 import { decide } from "./decide.ts";
 import { pendingTasks } from "./records.ts";
 import { storeOf } from "./store.ts";
+import type { ClusterStore } from "./store.ts";
 import type { ClusterState, ExpectedStart, Forecast, ForecastOptions, Time } from "./types.ts";
 
 const defaultStarts = 100_000;
 const defaultHorizonSeconds = 365 * 86_400;
 /** So many windows of reservations that come and go, with nobody running or starting: nobody ever will. */
 export const mostIdleWakes = 300;
+/** Where time goes on in steps, a step is this part of the time ahead. */
+const stepShare = 0.02;
 
 /**
  * When each waiting job is expected to start: plays the policy onwards on a copy of the state by the same {@link decide}, as if
- * nobody came later, every job lasted its whole slot and ended well. Without later arrivals and early ends it is exact. The cost
- * is that of the decisions played, so call it off the critical path.
+ * nobody came later, every job lasted its whole slot and ended well. Without later arrivals and early ends it is exact, as far as
+ * `exactStarts`. The cost is that of the decisions played, so call it off the critical path, or use {@link beginForecast}.
  */
 export function forecast(state: ClusterState, now: Time, options: ForecastOptions = {}): Forecast {
-  const { maxStarts = defaultStarts, horizonSeconds = defaultHorizonSeconds, isOver } = options;
-  const original = storeOf(state);
-  const copy = original.copy();
-  const waiting = new Set<number>();
-  for (const job of copy.jobs.values()) if (pendingTasks(job) > 0) waiting.add(job.id);
-  const starts: ExpectedStart[] = [];
-  let played = 0;
-  let complete = true;
-  let idle = 0;
-  let time: Time | undefined = Math.max(now, original.now);
-  const asOf = time;
-  while (time !== undefined && waiting.size > 0) {
-    if (time > asOf + horizonSeconds || played >= maxStarts || isOver?.() === true) {
-      complete = false;
-      break;
-    }
-    if (time > asOf) copy.endAllUntil(time);
-    const decisions = decide(copy, time);
-    played += decisions.starts.length;
-    for (const { job, startTime } of decisions.starts) {
-      if (!waiting.delete(job)) continue;
-      const reserved = original.reservation(job) !== undefined;
-      starts.push({ job, time: startTime, basis: reserved ? "Reserved" : "Forecast" });
-    }
-    idle = copy.running > 0 || decisions.starts.length > 0 ? 0 : idle + 1;
-    time = idle > mostIdleWakes ? undefined : decisions.nextWake;
+  const run = beginForecast(state, now, options);
+  run.advance(options.isOver);
+  return run.forecast();
+}
+
+/** A forecast that is made a piece at a time, on a copy of the state as it was when it was begun. */
+export interface ForecastRun {
+  /** Plays on until `isOver`, asked before each decision, says true. True: there is nothing left to play. */
+  advance(isOver?: () => boolean): boolean;
+  /** What is known so far. */
+  forecast(): Forecast;
+}
+
+/** As {@link forecast}, for callers that have other things to do meanwhile: the beginning costs a copy of the state. */
+export function beginForecast(state: ClusterState, now: Time, options: ForecastOptions = {}): ForecastRun {
+  return new Play(storeOf(state), now, options);
+}
+
+class Play implements ForecastRun {
+  readonly #copy: ClusterStore;
+  readonly #reserved: ReadonlySet<number>;
+  readonly #options: Required<Pick<ForecastOptions, "maxStarts" | "horizonSeconds" | "exactStarts">>;
+  readonly #waiting = new Set<number>();
+  readonly #starts: ExpectedStart[] = [];
+  readonly #asOf: Time;
+  #time: Time | undefined;
+  #played = 0;
+  #idle = 0;
+  #isCutShort = false;
+  /** Told starts that are no exact ones. */
+  #isStepping = false;
+
+  constructor(original: ClusterStore, now: Time, options: ForecastOptions) {
+    const { maxStarts = defaultStarts, horizonSeconds = defaultHorizonSeconds, exactStarts = Infinity } = options;
+    this.#options = { maxStarts, horizonSeconds, exactStarts };
+    this.#copy = original.copy();
+    this.#reserved = new Set([...original.plan.reserved].map(({ id }) => id));
+    for (const job of this.#copy.jobs.values()) if (pendingTasks(job) > 0) this.#waiting.add(job.id);
+    this.#asOf = Math.max(now, original.now);
+    this.#time = this.#asOf;
   }
-  return { asOf, starts, complete };
+
+  advance(isOver?: () => boolean): boolean {
+    const { maxStarts, horizonSeconds } = this.#options;
+    while (this.#time !== undefined && this.#waiting.size > 0) {
+      if (this.#time > this.#asOf + horizonSeconds || this.#played >= maxStarts) {
+        this.#isCutShort = true;
+        return true;
+      }
+      if (isOver?.() === true) return false;
+      this.#time = this.#playAt(this.#time);
+    }
+    return true;
+  }
+
+  /** One decision; returns the time of the next. */
+  #playAt(time: Time): Time | undefined {
+    const copy = this.#copy;
+    if (time > this.#asOf) copy.endAllUntil(time);
+    const { starts, nextWake } = decide(copy, time);
+    this.#played += starts.length;
+    for (const { job, startTime } of starts) {
+      if (!this.#waiting.delete(job)) continue;
+      const basis = this.#reserved.has(job) ? "Reserved" : this.#isStepping ? "Estimate" : "Forecast";
+      this.#starts.push({ job, time: startTime, basis });
+    }
+    this.#idle = copy.running > 0 || starts.length > 0 ? 0 : this.#idle + 1;
+    if (this.#idle > mostIdleWakes || nextWake === undefined) return undefined;
+    if (this.#played < this.#options.exactStarts) return nextWake;
+    if (!this.#isStepping && copy.policy.reservationDepth !== 0) copy.setPolicy({ reservationDepth: 1 });
+    this.#isStepping = true;
+    return Math.max(nextWake, Math.ceil(time + (time - this.#asOf) * stepShare));
+  }
+
+  forecast(): Forecast {
+    const isComplete = !this.#isCutShort && (this.#waiting.size === 0 || this.#time === undefined);
+    return { asOf: this.#asOf, starts: this.#starts.slice(), complete: isComplete };
+  }
 }

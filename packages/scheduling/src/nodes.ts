@@ -108,8 +108,8 @@ interface Bar {
 interface Changes {
   /** The most that is free of each resource on any of the nodes. */
   roof: readonly number[];
-  /** The nodes, those with most of the first resource free first; made for the second reader. */
-  sorted: readonly number[] | undefined;
+  /** The nodes, those with most of the first resource free first, and how much that was; made for the second reader. */
+  sorted: { nodes: readonly number[]; free: readonly number[] } | undefined;
   readers: number;
 }
 
@@ -192,8 +192,9 @@ export class FitCache {
       return;
     }
     const least = bar.request[0]!;
-    for (const node of sorted) {
-      if (bar.free[node * bar.width]! < least) return;
+    for (let position = 0; position < sorted.nodes.length; position += 1) {
+      if (sorted.free[position]! < least) return;
+      const node = sorted.nodes[position]!;
       const count = isBarred(bar, node) ? 0 : fit(nodes[node]!);
       if (count !== this.counts[node]) this.set(node, count);
     }
@@ -204,14 +205,14 @@ export class FitCache {
    * looked at.
    */
   passOver(table: NodeTable, { asked, request }: { asked: readonly number[]; request: readonly number[] }): boolean {
-    const { changes } = table;
-    if (this.#epoch !== changes.epoch || this.counts.length < table.nodes.length) return false;
-    if (this.#read === changes.entries.length) return true;
+    const { risen } = table;
+    if (this.#epoch !== risen.epoch || this.counts.length < table.nodes.length) return false;
+    if (this.#read === risen.entries.length) return true;
     const { roof } = table.changesSince(this.#read);
     for (let index = 0; index < asked.length; index += 1) {
       const resource = asked[index]!;
       if (roof[resource]! >= request[resource]!) continue;
-      this.#read = changes.entries.length;
+      this.#read = risen.entries.length;
       return true;
     }
     return false;
@@ -300,6 +301,8 @@ export class NodeTable {
   readonly licenceColumns = new Map<string, number>();
   /** Nodes whose timeline changed, and nodes of which more than that changed (capacity, class, state). */
   readonly changes = new ChangeLog();
+  /** Of the changes those that may let more pods fit than before: upper bounds need no others. */
+  readonly risen = new ChangeLog();
   readonly shapes = new ChangeLog();
   readonly gains = new GainLog();
   readonly width: number;
@@ -425,7 +428,7 @@ export class NodeTable {
     this.invalidate();
     for (let index = 0; index < this.#isStale.length; index += 1) this.#isStale[index] = 0;
     this.#stale.length = 0;
-    for (const node of nodes) this.#touch(node);
+    for (const node of nodes) this.#touch(node, false);
   }
 
   #unusedView(like: NodeRecord, index: number): NodeRecord {
@@ -482,7 +485,7 @@ export class NodeTable {
   /** For the readers of the log of changes; most ask for the same position. {@link freeNow} must be fresh. */
   changesSince(position: number): Changes {
     const { width, freeNow } = this;
-    const { entries, epoch, last } = this.changes;
+    const { entries, epoch, last } = this.risen;
     const known = this.#changesSince;
     if (known.end !== entries.length || known.epoch !== epoch) {
       known.epoch = epoch;
@@ -507,32 +510,34 @@ export class NodeTable {
       for (let index = position; index < entries.length; index += 1) {
         if (last[entries[index]!] === index) nodes.push(entries[index]!);
       }
-      changes.sorted = nodes.sort((a, b) => freeNow[b * width]! - freeNow[a * width]! || a - b);
+      nodes.sort((a, b) => freeNow[b * width]! - freeNow[a * width]! || a - b);
+      changes.sorted = { nodes, free: nodes.map((node) => freeNow[node * width]!) };
     }
     return changes;
   }
 
   /** Every reader looks at every node again. */
   invalidate(): void {
-    for (const log of [this.changes, this.shapes]) log.cut();
+    for (const log of [this.changes, this.risen, this.shapes]) log.cut();
   }
 
-  /** With all views of the node. */
-  touch(node: NodeRecord): void {
-    if (node.views === undefined) this.#touch(node);
-    else for (const view of node.views.all) this.#touch(view);
+  /** With all views of the node. `isLoss`: it has less than before, at no time more. */
+  touch(node: NodeRecord, isLoss = false): void {
+    if (node.views === undefined) this.#touch(node, isLoss);
+    else for (const view of node.views.all) this.#touch(view, isLoss);
   }
 
-  #touch(node: NodeRecord): void {
+  #touch(node: NodeRecord, isLoss: boolean): void {
     if (this.#isStale[node.index] === 0) {
       this.#isStale[node.index] = 1;
       this.#stale.push(node.index);
     }
     this.changes.push(node.index, this.nodes.length);
+    if (!isLoss) this.risen.push(node.index, this.nodes.length);
   }
 
   touchShape(node: NodeRecord): void {
-    this.#touch(node);
+    this.#touch(node, false);
     this.shapes.push(node.index, this.nodes.length);
   }
 }

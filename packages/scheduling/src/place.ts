@@ -34,7 +34,7 @@ export function applyCharges(table: NodeTable, charges: readonly Charge[], start
     if (node.views === undefined) {
       if (sign === 1) table.gains.record(node);
       node.timeline.add(start, end, amounts, sign);
-      table.touch(node);
+      table.touch(node, sign === -1);
       continue;
     }
     node.views.open.add(start, end, amounts, sign);
@@ -42,18 +42,19 @@ export function applyCharges(table: NodeTable, charges: readonly Charge[], start
       if (sign === 1) table.gains.record(view);
       view.timeline.add(start, end, amounts, sign);
     }
-    table.touch(node);
+    table.touch(node, sign === -1);
   }
 }
 
 /** Brings the cache of pods that fit from now throughout the shortest slot up to date. */
 function refreshWindow(context: PlacementContext, shape: Shape, variant: Variant, group: Group): void {
   const { table, now } = context;
+  if (group.window.unread(table.risen) === 0 && group.empty.unread(table.shapes) === 0) return;
   refreshEmpty(context, shape, variant, group);
   table.freshen(now);
   const { asked, request } = group;
   group.window.refresh(
-    table.changes,
+    table.risen,
     table.nodes,
     (node) => {
       node.timeline.advance(now);
@@ -91,7 +92,7 @@ function mayGroupFitNow(context: PlacementContext, shape: Shape, variant: Varian
     if (window.passOver(table, group)) return false;
   }
   // If all that changed had room for as many pods as ever go on one node, would it do?
-  if (window.total + window.unread(table.changes) * group.perNode < minPods) return false;
+  if (window.total + window.unread(table.risen) * group.perNode < minPods) return false;
   refreshWindow(context, shape, variant, group);
   return window.total >= minPods && mayFitInDomain(context, shape, group);
 }

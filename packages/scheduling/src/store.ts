@@ -317,11 +317,16 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.jobs.set(job.id, job);
     this.links.enroll(job);
     this.links.link(job);
-    this.#wakeAt(job, input.beginTime);
-    this.#watchDeadline(job);
+    this.watch(job);
     this.touched.add(job);
     this.charging.count(job, this.now);
     this.refresh(job);
+  }
+
+  /** What the passing of time does to a job. */
+  watch(job: JobRecord): void {
+    this.#wakeAt(job, job.input.beginTime);
+    this.#watchDeadline(job);
   }
 
   updateJob(id: number, changes: Partial<Omit<JobInput, "id">>, now: Time): void {

@@ -397,6 +397,11 @@ export interface Explanation {
 export interface ForecastOptions {
   /** At most so many starts are played; default 100,000. */
   maxStarts?: number;
+  /**
+   * After so many starts time goes on in steps of a fiftieth of the time ahead, with one reservation a queue, which costs far less;
+   * what starts then has the basis `Estimate`. Default: never.
+   */
+  exactStarts?: number;
   /** Not farther than this many seconds ahead; default one year. */
   horizonSeconds?: number;
   /** Asked before each decision that is played: true cuts it short, for callers with a budget of time. */
@@ -406,8 +411,11 @@ export interface ForecastOptions {
 export interface ExpectedStart {
   job: number;
   time: Time;
-  /** `Reserved`: holds a reservation now. `Forecast`: by playing the policy onwards, no later arrivals, no early ends. */
-  basis: "Reserved" | "Forecast";
+  /**
+   * `Reserved`: holds a reservation now. `Forecast`: by playing the policy onwards, no later arrivals, no early ends. `Estimate`: so
+   * too, in steps of time; as a rule a little late.
+   */
+  basis: "Reserved" | "Forecast" | "Estimate";
 }
 
 export interface Forecast {
