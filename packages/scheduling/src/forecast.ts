@@ -8,7 +8,7 @@ const defaultStarts = 100_000;
 const defaultHorizonSeconds = 365 * 86_400;
 /** So many windows of reservations that come and go, with nobody running or starting: nobody ever will. */
 export const mostIdleWakes = 300;
-/** Where time goes on in steps, a step is this part of the time ahead. */
+/** Where time goes on in steps, a step is this part of the time ahead, and of the mean slot: so much later is each start. */
 const stepShare = 0.02;
 
 /**
@@ -44,6 +44,8 @@ class Play implements ForecastRun {
   readonly #asOf: Time;
   #time: Time | undefined;
   #played = 0;
+  /** Of all that was played. */
+  #slotSeconds = 0;
   #idle = 0;
   #isCutShort = false;
   /** Told starts that are no exact ones. */
@@ -78,7 +80,8 @@ class Play implements ForecastRun {
     if (time > this.#asOf) copy.endAllUntil(time);
     const { starts, nextWake } = decide(copy, time);
     this.#played += starts.length;
-    for (const { job, startTime } of starts) {
+    for (const { job, startTime, endTime } of starts) {
+      this.#slotSeconds += endTime - startTime;
       if (!this.#waiting.delete(job)) continue;
       const basis = this.#reserved.has(job) ? "Reserved" : this.#isStepping ? "Estimate" : "Forecast";
       this.#starts.push({ job, time: startTime, basis });
@@ -88,7 +91,8 @@ class Play implements ForecastRun {
     if (this.#played < this.#options.exactStarts) return nextWake;
     if (!this.#isStepping && copy.policy.reservationDepth !== 0) copy.setPolicy({ reservationDepth: 1 });
     this.#isStepping = true;
-    return Math.max(nextWake, Math.ceil(time + (time - this.#asOf) * stepShare));
+    const step = Math.min(time - this.#asOf, this.#slotSeconds / Math.max(1, this.#played)) * stepShare;
+    return Math.max(nextWake, Math.ceil(time + step));
   }
 
   forecast(): Forecast {

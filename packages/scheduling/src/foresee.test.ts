@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
-import { createClusterState, decide, foresee, forecast } from "./index.ts";
+import { createClusterState, beginForecast, decide, foresee, forecast } from "./index.ts";
 import type { ClusterState, JobInput } from "./index.ts";
 
 function cluster(nodes: number): ClusterState {
@@ -65,4 +65,38 @@ test("what waits for somebody has a reason and no start; a large state is not pl
   assert.deepEqual([starts, waiting, reservations], [[], [], []]);
   const dependent = foresee(state, job(1000, 1, 10, { dependencies: { of: [{ type: "AfterOk", job: 2 }] } }), 0);
   assert.deepEqual([dependent.start?.time, dependent.explanation?.reason], [2000, "Dependency"]);
+});
+
+test("a forecast in pieces is the forecast; from a number of starts on it goes in steps, and says so", () => {
+  const state = createClusterState({ resources: ["cpu"] });
+  state.putNode({ name: "n", capacity: [4], nodeClass: "", state: "Up" });
+  state.putQueue({ name: "q" });
+  for (let id = 0; id < 400; id += 1) {
+    state.addJob({
+      id,
+      user: "ada",
+      queues: ["q"],
+      submitTime: 0,
+      podSets: [{ count: 1, request: [1 + (id % 3)] }],
+      wallTimeSeconds: 100 + 7 * (id % 50),
+    });
+  }
+  decide(state, 0);
+  const exact = forecast(state, 0);
+  const run = beginForecast(state, 0);
+  let pieces = 0;
+  while (!run.advance(() => pieces++ % 7 === 6));
+  assert.deepEqual(run.forecast(), exact);
+  assert.ok(pieces > 7);
+  const stepped = forecast(state, 0, { exactStarts: 50 });
+  assert.ok(stepped.complete);
+  assert.equal(stepped.starts.length, exact.starts.length);
+  const times = new Map(exact.starts.map(({ job, time }) => [job, time]));
+  let error = 0;
+  for (const { job, time, basis } of stepped.starts) {
+    if (basis === "Estimate") error += Math.abs(time - times.get(job)!) / times.get(job)!;
+    else assert.equal(time, times.get(job));
+  }
+  assert.ok(error / stepped.starts.length < 0.1, `${error / stepped.starts.length}`);
+  assert.ok(stepped.starts.filter(({ basis }) => basis !== "Estimate").length >= 50);
 });

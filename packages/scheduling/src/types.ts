@@ -398,8 +398,8 @@ export interface ForecastOptions {
   /** At most so many starts are played; default 100,000. */
   maxStarts?: number;
   /**
-   * After so many starts time goes on in steps of a fiftieth of the time ahead, with one reservation a queue, which costs far less;
-   * what starts then has the basis `Estimate`. Default: never.
+   * After so many starts time goes on in steps of a fiftieth of the time ahead or of the mean slot, with one reservation a queue, which
+   * costs less; what starts then has the basis `Estimate`. Default: never.
    */
   exactStarts?: number;
   /** Not farther than this many seconds ahead; default one year. */
