@@ -152,7 +152,8 @@ export class SimulatedPod {
 
   #finish(exitCode: number, signal?: number): void {
     const now = timestamp(Date.now());
-    const message = JSON.stringify({ runMilliseconds: Date.now() - this.facts.startedAt });
+    // What it would have taken: this process may be late.
+    const message = JSON.stringify({ runMilliseconds: Math.min(this.#taskMs, Date.now() - this.facts.startedAt) });
     for (const state of this.facts.main) {
       const startedAt = timestamp(state.running?.startedAt ?? this.facts.startedAt);
       const terminated: ContainerTerminated = {
