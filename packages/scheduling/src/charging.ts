@@ -54,12 +54,13 @@ export class Charging {
   /** Counts anew where accounts, limits or usage changed since. */
   settle(now: Time): void {
     const { version } = this.#accounts;
-    if (this.#counted === version) return;
-    this.#counted = version;
-    this.recount(now);
+    if (this.#counted !== version) this.recount(now);
   }
 
   recount(now: Time): void {
+    // Users among parties are made anew: what classes know of them is forgotten.
+    this.#accounts.version += 1;
+    this.#counted = this.#accounts.version;
     this.#accounts.recount(this.runs(), (run) => this.#ofRun(run), now);
     for (const job of this.#jobs.values()) {
       if (job.counted === 0) continue;
