@@ -195,7 +195,7 @@ export function placementOf(table: NodeTable, job: JobRecord, allocation: Alloca
   const licences = job.input.licences === undefined ? undefined : licenceCharge(table, job.input.licences);
   if (licences !== undefined) charges.push(licences);
   const needs = groups.some((group) => group.needs !== undefined);
-  return { charges, nodes, ...(needs ? { grants } : {}), queue: job.input.queues[0] ?? "" };
+  return { charges, nodes, ...(needs ? { grants } : {}), queue: allocation.queue ?? job.input.queues[0] ?? "" };
 }
 
 /** `before`: the array as it was, whose ended tasks stay known where the input does not tell them. */

@@ -397,7 +397,7 @@ export function rebuild(world: World, now: number): ClusterStore {
   for (const { start } of world.running.values()) {
     const run = original.jobs.get(start.job)!.runs!.get(start.task ?? -1)!;
     const more = [...(run.tasks ?? [])].filter((task) => task !== start.task);
-    const slot = { nodes: start.nodes, startTime: start.startTime, endTime: run.slotEnd };
+    const slot = { nodes: start.nodes, queue: start.queue, startTime: start.startTime, endTime: run.slotEnd };
     state.startJob(start.job, slot, start.task, more);
     // An extension of an overdue job is counted from when it was made.
     state.moveEnd(state.jobs.get(start.job)!.runs!.get(start.task ?? -1)!, run.end);

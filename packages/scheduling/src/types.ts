@@ -295,6 +295,8 @@ export type WaitReason = (typeof waitReasons)[number];
 /** Where and how long. `nodes[s][p]` is the name of the node of pod p of pod set s. */
 export interface Allocation {
   nodes: string[][];
+  /** In which of its queues it runs, which counts and charges it; absent: its first. */
+  queue?: string;
   /** Devices, NUMA domains and cores of the pods; absent where no pod of the job asks for any. */
   grants?: Grants;
   startTime: Time;
