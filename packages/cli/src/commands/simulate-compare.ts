@@ -46,7 +46,7 @@ const figures: { name: Figure; title: string; digits: number; largest?: true; wi
 export async function compareSettings(path: string, options: CompareOptions): Promise<number> {
   const settings: (Setting & { name: string })[] = [
     ...(options.policy ?? []).map((name) => ({ name, policy: simplePolicy(name) })),
-    ...(options.site ?? []).map((file) => ({ name: file, policy: "site" as const, site: readSite(file) })),
+    ...(options.site ?? []).map((file) => ({ name: file, path: file, policy: "site" as const, site: readSite(file) })),
   ];
   if (settings.length === 0)
     settings.push(...(["fcfs", "easy", "easy-sjbf", "conservative"] as const).map((name) => ({ name, policy: name })));

@@ -36,7 +36,7 @@ export async function simulateTrace(path: string | undefined, options: SimulateC
   const site = options.site === undefined ? undefined : readSite(options.site);
   const trace = await readCheckedTrace(path, options);
   const clairvoyant = options.clairvoyant === true;
-  const played = playTrace(trace, { policy, site }, clairvoyant);
+  const played = playTrace(trace, { policy, site, path: options.site }, clairvoyant);
   const { simulation } = played;
   tellLeftOut(path, played);
   if (options.output !== undefined) write("--output", options.output, scheduleText(simulation.schedule));

@@ -66,7 +66,12 @@ export function readSite(path: string): SiteFile {
   return parsed.site;
 }
 
-export type Setting = { policy: PolicyName | "site"; site?: SiteFile };
+export interface Setting {
+  policy: PolicyName | "site";
+  site?: SiteFile;
+  /** Of the site. */
+  path?: string;
+}
 
 export function policyNamed(name: string): PolicyName | "site" {
   if (name === "site" || Object.hasOwn(policies, name)) return name as PolicyName | "site";
@@ -80,15 +85,23 @@ export interface Played {
 
 export function playTrace(trace: Trace, setting: Setting, clairvoyant: boolean): Played {
   const site = setting.site === undefined ? undefined : siteSimulation(setting.site);
-  const simulation = simulate({
-    jobs: trace.jobs,
-    processors: trace.processors,
-    policy: setting.policy,
-    site: site?.input,
-    startTime: site === undefined ? 0 : trace.startTime,
-    clairvoyant,
-  });
-  return { simulation, site };
+  try {
+    const simulation = simulate({
+      jobs: trace.jobs,
+      processors: trace.processors,
+      policy: setting.policy,
+      site: site?.input,
+      startTime: site === undefined ? 0 : trace.startTime,
+      clairvoyant,
+    });
+    return { simulation, site };
+  } catch (error) {
+    // What the kinds allow and the core does not honour, or contradicts itself only in the core's eyes.
+    if (!(error instanceof Error && error.name === "SchedulingError") || setting.site === undefined) throw error;
+    const line = setting.site.lineOfMessage(error.message);
+    const where = line === undefined ? "" : `  line ${line}: `;
+    throw new CommandError(`--site ${setting.path} is refused, and nothing of it is used:\n${where}${error.message}`);
+  }
 }
 
 /** Jobs that are not in the schedule, and users without an account, on standard error. */

@@ -92,7 +92,7 @@ test("what kubectl prints is read: lists, status, other kinds passed over", () =
   assert.ok("site" in parsed, JSON.stringify(parsed));
   assert.deepEqual(parsed.passedOver, ["ConfigMap"]);
   const { input } = siteSimulation(parsed.site);
-  assert.deepEqual(input.nodes, [
+  assert.deepEqual(JSON.parse(JSON.stringify(input.nodes)), [
     { name: "n1", capacity: [4000, 8 * 2 ** 30, 0], nodeClass: '{"labels":{},"taints":[]}', state: "Down" },
   ]);
 });
@@ -152,4 +152,22 @@ test("the example is a site", () => {
   const { input } = siteSimulation(siteOf(text));
   assert.equal(input.nodes.length, 8);
   assert.deepEqual(input.entitled, { physics: 0.5, biology: 0.3, students: 0.2 });
+});
+
+test("what the core says of a queue, an account or the policy has its line", () => {
+  const { lineOfMessage } = siteOf(
+    [
+      account("a", "{}"),
+      "kind: Queue\nmetadata: {name: fast}\nspec: {}\n",
+      "kind: Site\nmetadata: {name: site}\nspec: {}\n",
+    ].join("---\n"),
+  );
+  const messages = [
+    "queue fast: jobs cannot be suspended",
+    "account a would be above itself",
+    "policy: x",
+    "queue fastest: x",
+    "else",
+  ];
+  assert.deepEqual(messages.map(lineOfMessage), [7, 3, 12, undefined, undefined]);
 });

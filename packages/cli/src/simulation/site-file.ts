@@ -27,6 +27,8 @@ export interface SiteFile {
   qualitiesOfService: QualityOfService[];
   reservations: Reservation[];
   nodes: Node[];
+  /** Line of the object that a message of the core is about, which names it (`queue fast: …`); undefined: of none. */
+  lineOfMessage: (message: string) => number | undefined;
 }
 
 export interface SiteProblem {
@@ -90,9 +92,31 @@ export function parseSiteFile(text: string): { site: SiteFile; passedOver: strin
       qualitiesOfService: of<QualityOfService>("QualityOfService"),
       reservations: of<Reservation>("Reservation"),
       nodes: of<Node>("Node"),
+      lineOfMessage: (message) => lineOfMessage(found, message),
     },
     passedOver: [...passedOver],
   };
+}
+
+/** How the core calls what the file has. */
+const coreWords: Partial<Record<SiteKind, string>> = {
+  Queue: "queue",
+  Account: "account",
+  QualityOfService: "QOS",
+  Reservation: "reservation",
+  Node: "node",
+};
+
+function lineOfMessage(found: ReadonlyMap<SiteKind, Found[]>, message: string): number | undefined {
+  if (message.startsWith("policy")) return found.get("Site")?.[0]?.lineOf("spec");
+  for (const [kind, word] of Object.entries(coreWords)) {
+    for (const { object, lineOf } of found.get(kind as SiteKind) ?? []) {
+      const named = `${word} ${object.metadata.name}`;
+      const next = message[named.length] ?? " ";
+      if (message.startsWith(named) && /[:, ]/.test(next)) return lineOf("metadata.name");
+    }
+  }
+  return undefined;
 }
 
 /** The object itself, or those of a list, as `kubectl get -o yaml` prints several. */

@@ -5,6 +5,7 @@ import {
   annotations,
   defaultGraceSeconds,
   defaultQueue,
+  isDevice,
   type IndexSet,
   matchesClass,
   type Membership,
@@ -40,6 +41,7 @@ export function siteSimulation(file: SiteFile): SiteSimulation {
     unclaimed,
     input: {
       resources,
+      devices: resources.filter(isDevice),
       matches: matchesClass,
       policy: policyInput(site),
       overheadSeconds: site?.spec.graceSeconds ?? defaultGraceSeconds,
