@@ -177,7 +177,12 @@ async function judge(
     }
   }
   // A submission whose answer was lost may have left a job that nobody knows of: it too ran once and has one row.
-  for (const [id, own] of rows) assert.equal(own.length, 1, `job ${id} has ${own.length} rows`);
+  for (const [id, own] of rows) {
+    assert.equal(own.length, 1, `job ${id} has ${own.length} rows`);
+    // sbatch takes back what it was not answered about: that may have gone before it began.
+    const ran = starts.get(`${id} attempt 1`) ?? 0;
+    assert.ok(ran === 1 || own[0]!.state !== "COMPLETED", `job ${id} is told to have ended well and never ran`);
+  }
   return {
     seed: run.seed,
     kills: run.kills,
