@@ -160,12 +160,14 @@ export class UsageBook {
     const { accounting } = this.#context;
     const halfLife = this.#halfLife;
     const since = Number.isFinite(halfLife) ? this.#now() - halfLivesKept * halfLife : 0;
+    // Asked before: what comes while it is read is read, or left for the next time; never passed over.
+    const last = await accounting.lastSequence();
     for (let rows = rowsAtOnce; rows === rowsAtOnce;) {
       const found = await accounting.recordedAfter(this.#through, since, rowsAtOnce);
       rows = found.length;
       for (const row of found) this.#add(row, halfLife);
     }
-    this.#through = Math.max(this.#through, await accounting.lastSequence());
+    this.#through = Math.max(this.#through, last);
   }
 
   #add(row: UsageEntry, halfLife: number): void {
