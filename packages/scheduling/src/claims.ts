@@ -1,4 +1,5 @@
 /** What preemption makes free, and for whom: nobody else may take it. */
+import { viewFor } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { applyCharges, longestSlot } from "./place.ts";
 import { pendingTasks } from "./records.ts";
@@ -99,15 +100,10 @@ function isMeant(store: ClusterStore, claim: Claim): boolean {
   const state = store.queue(queue)?.state ?? "Up";
   if (state === "Down" || state === "Inactive") return false;
   return charges.every(
-    ({ node }) => node === store.table.licences || (node.state === "Up" && viewOf(node, job) !== undefined),
+    ({ node }) =>
+      node === store.table.licences ||
+      (node.state === "Up" && viewFor(node, job.class.shape.input.reservation) !== undefined),
   );
-}
-
-/** The record of a node that the job may use: itself, or the view of its reservation. */
-export function viewOf(node: NodeRecord, job: JobRecord): NodeRecord | undefined {
-  const { reservation } = job.class.shape.input;
-  if (reservation === undefined) return node;
-  return node.views?.all.find((view) => view.reservation === reservation);
 }
 
 /** Whether a claim that takes nothing at the moment has room from now on. */
@@ -121,7 +117,7 @@ function hasRoom({ now, table }: ClusterStore, { job, charges }: Claim, seconds:
     );
   }
   for (const [node, taken] of amounts) {
-    const view = node === table.licences ? node : viewOf(node, job)!;
+    const view = node === table.licences ? node : viewFor(node, job.class.shape.input.reservation)!;
     view.timeline.advance(now);
     const charge: Charge = { node: view, amounts: taken };
     if (longestSlot([charge], now, seconds) < seconds) return false;

@@ -19,7 +19,7 @@ import { reserve, restore, startAsReserved, startNow, stillFits } from "./starti
 import type { Shape } from "./shape.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
-import type { ClusterState, Decisions, Start, Time } from "./types.ts";
+import type { ClusterState, Decisions, Start, Time, WaitReason } from "./types.ts";
 import { wake } from "./wake.ts";
 
 /**
@@ -29,8 +29,9 @@ import { wake } from "./wake.ts";
  * Jobs are taken in order (tier, priority, submit time, id). Each starts if it fits for its whole slot beside everything that
  * runs or is reserved; the first `reservationDepth` of a queue that do not are given the earliest start there is; those behind
  * are started in backfill order where they fit. A reservation once given stays or moves to the front as room is gained; it moves
- * back only for a job that comes before it in order, for capacity that was lost, or for a running job that outlived its slot,
- * never for a job that was backfilled.
+ * back only for a job that comes before it in order, for capacity that was lost (to an advance reservation too), for a running job
+ * that outlived its slot, or for one that preempts; never for a job that was backfilled. A job that finds no room may have others
+ * make room ({@link PreemptionPass}); what they leave it has before all others.
  */
 export function decide(state: ClusterState, now: Time): Decisions {
   return new Pass(storeOf(state), now).run();
@@ -118,9 +119,12 @@ class Pass {
   /** Which classes wait only for what advance reservations keep from them. */
   #noteBlocks(open: JobClass[]): void {
     const store = this.#store;
+    const blocks = new Map<Shape, WaitReason | undefined>();
     for (const jobClass of open) {
       if (jobClass.begin === jobClass.end) continue;
-      const block = blockOf(store, jobClass.shape);
+      const { shape } = jobClass;
+      if (!blocks.has(shape)) blocks.set(shape, blockOf(store, shape));
+      const block = blocks.get(shape);
       if (block !== jobClass.block) for (const job of jobClass.listed()) store.touched.add(job);
       jobClass.block = block;
     }

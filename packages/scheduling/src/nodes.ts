@@ -5,7 +5,7 @@ import { Timeline } from "./timeline.ts";
 import type { NodeInput, Time } from "./types.ts";
 
 /** What jobs of several kinds see of one node, because advance reservations give it to some at times. */
-export interface NodeViews {
+interface NodeViews {
   /** The node itself, as everybody sees it, then a view for each reservation that has users. */
   all: NodeRecord[];
   /** As if there were no reservation: whether it is one that keeps a job waiting. */
@@ -31,6 +31,12 @@ export interface NodeRecord {
   readonly reservation: string | undefined;
   /** The same for all views of a node; undefined: no advance reservation is on it. */
   views: NodeViews | undefined;
+}
+
+/** The record of a node that jobs of a reservation (undefined: all others) may use: its view for them, or the node itself. */
+export function viewFor(node: NodeRecord, reservation: string | undefined): NodeRecord | undefined {
+  if (reservation === undefined) return node;
+  return node.views?.all.find((view) => view.reservation === reservation);
 }
 
 /** No job names it: a view that is not needed at the moment. */

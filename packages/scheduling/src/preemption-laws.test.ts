@@ -142,7 +142,11 @@ law(
   fc.property(withPreemption(scenarios()), fc.integer({ min: 0, max: 60 }), (scenario, from) => {
     let stopAt = from;
     const acts = scenario.acts.filter(({ act }) => act === "Drain" || act === "Down" || act === "Up");
-    const world = new World({ ...scenario, acts });
+    // That one that waits again has run before is known to whoever saw it.
+    const jobs = scenario.jobs.filter(
+      ({ input }) => input.dependencies?.of.some(({ type }) => type === "After") !== true,
+    );
+    const world = new World({ ...scenario, acts, jobs });
     let steps = 0;
     world.onDecide = (_, now) => {
       steps += 1;

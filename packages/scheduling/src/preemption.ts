@@ -25,15 +25,16 @@ import type { Candidate } from "./victims.ts";
  * optimum again; a gang may lose more than it had to, but no victim is ever one without whom it would start as well. Where nodes
  * cannot be looked at alone (pods of several shapes, licences) at most 256 candidates are considered, all together.
  *
- * Costs nothing where no queue, QOS or account says that anybody may be preempted; otherwise a search for each class that finds no
- * room and may preempt, about one look at the candidates on each node, and for the next job of the class at what changed since.
+ * Costs nothing where no queue, QOS or account says that anybody may be preempted; otherwise for each class that finds no room a
+ * bound that is kept by change, and where that leaves hope a search: about one look at the candidates on each node, and for the next
+ * job of the class at what changed since.
  */
 export class PreemptionPass {
   readonly preemptions: Preemption[] = [];
   /** When a job that may not be preempted yet may be. */
   retryAt: Time = Infinity;
   readonly #store: ClusterStore;
-  readonly #searches = new Map<JobClass, Map<Variant, { search: VictimSearch; time: Time } | undefined>>();
+  readonly #searches = new Map<Variant, Map<string, { search: VictimSearch; time: Time } | undefined>>();
   readonly #sets = new Map<string, { set: CandidateSet; time: Time } | undefined>();
   readonly #isActive: boolean;
 
@@ -101,25 +102,24 @@ export class PreemptionPass {
   }
 
   #searchFor(jobClass: JobClass, variant: Variant): { search: VictimSearch; time: Time } | undefined {
-    let ofClass = this.#searches.get(jobClass);
-    if (ofClass === undefined) this.#searches.set(jobClass, (ofClass = new Map()));
-    if (ofClass.has(variant)) return ofClass.get(variant);
     const store = this.#store;
-    const known = this.#candidates(jobClass, variant.queue);
+    const key = store.preemptionBounds.keyOf(store, jobClass, variant.queue);
+    let ofVariant = this.#searches.get(variant);
+    if (ofVariant === undefined) this.#searches.set(variant, (ofVariant = new Map()));
+    if (ofVariant.has(key)) return ofVariant.get(key);
+    const mayHelp = store.preemptionBounds.mayHelp(store, jobClass, variant, key);
+    const known = mayHelp ? this.#candidates(jobClass, variant.queue, key) : undefined;
     const found = known && {
       search: new VictimSearch(store, jobClass.shape, variant, known.time, known.set),
       time: known.time,
     };
-    ofClass.set(variant, found);
+    ofVariant.set(key, found);
     return found;
   }
 
   /** The candidates for jobs of a class in a queue: the same for all of the same tier, QOS and account, wherever they fit. */
-  #candidates(jobClass: JobClass, queue: string): { set: CandidateSet; time: Time } | undefined {
+  #candidates(jobClass: JobClass, queue: string, key: string): { set: CandidateSet; time: Time } | undefined {
     const store = this.#store;
-    const { account = "" } = jobClass.input;
-    const asked = shapeAsks(jobClass);
-    const key = [store.queue(queue)?.tier ?? 1, store.charging.qosOf(jobClass) ?? "", account, asked].join("\0");
     if (this.#sets.has(key)) return this.#sets.get(key);
     store.charging.settle(store.now);
     const candidates: Candidate[] = [];
@@ -180,11 +180,6 @@ export class PreemptionPass {
     applyCharges(table, home.charges, start, end, -1);
     addClaim(store, { ...home, job, class: job.class, start, end, victims: victims.map(({ run }) => run) });
   }
-}
-
-/** Which resources it asks for: only of these a guarantee counts. The rest of what a guarantee asks is looked at for each job. */
-function shapeAsks({ shape, input }: JobClass): string {
-  return input.account === undefined ? "" : shape.least.map((amount) => (amount > 0 ? 1 : 0)).join("");
 }
 
 /** A job that is told to go now is gone a second later at the earliest: until its end is told it holds what it has. */

@@ -2,7 +2,7 @@
 import type { ReservationEntry } from "./advance-reservations.ts";
 import { isForSomebody } from "./advance-reservations.ts";
 import type { JobClass } from "./classes.ts";
-import { FitCache } from "./nodes.ts";
+import { FitCache, viewFor } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
 import type { ReservationRecord } from "./records.ts";
 import type { ReservationBlock } from "./reservation-types.ts";
@@ -29,6 +29,17 @@ export function reservationObstacle(store: ClusterStore, jobClass: JobClass): Wa
 /** What keeps all jobs of a shape from ever starting: windows that come again too soon, on all nodes that they may use. */
 export function closureOf(store: ClusterStore, shape: Shape): WaitReason | undefined {
   if (store.advance.boundary === Infinity) return undefined;
+  const { now, version } = store;
+  const known = closures.get(shape);
+  if (known?.now === now && known.version === version) return known.reason;
+  const reason = findClosure(store, shape);
+  closures.set(shape, { now, version, reason });
+  return reason;
+}
+
+const closures = new WeakMap<Shape, { now: number; version: number; reason: WaitReason | undefined }>();
+
+function findClosure(store: ClusterStore, shape: Shape): WaitReason | undefined {
   const isOpen = (group: Group): boolean => {
     let pods = 0;
     for (const node of store.table.nodes) {
@@ -121,11 +132,9 @@ function meets(store: ClusterStore, shape: Shape, entry: ReservationEntry): bool
   if (known?.version !== store.version) meetings.set(shape, (known = { version: store.version, of: new Map() }));
   let answer = known.of.get(entry);
   if (answer === undefined) {
-    const view = (node: NodeRecord): NodeRecord | undefined =>
-      node.views?.all.find(({ reservation }) => reservation === shape.input.reservation);
     const groups = shape.open.flatMap((variant) => variant.groups);
     answer = entry.nodes.some((node) => {
-      const index = view(node)?.index ?? -1;
+      const index = viewFor(node, shape.input.reservation)?.index ?? -1;
       return groups.some(({ empty }) => (empty.counts[index] ?? 0) > 0);
     });
     known.of.set(entry, answer);

@@ -20,6 +20,7 @@ import type { JobRecord, Placement, Run } from "./records.ts";
 import { priorityRules } from "./priority.ts";
 import type { PriorityRules } from "./priority.ts";
 import { PodIndex } from "./pod-rules.ts";
+import { PreemptionBounds } from "./preemption-bounds.ts";
 import { RunGroups } from "./preemption-rules.ts";
 import { ReservationPlan } from "./reservation-plan.ts";
 import type { AdvanceReservation, AdvanceReservationInput } from "./reservation-types.ts";
@@ -70,6 +71,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   /** What others are leaving for jobs that preempted them. */
   readonly claims = new Set<Claim>();
   readonly runGroups = new RunGroups();
+  readonly preemptionBounds = new PreemptionBounds();
   readonly advance = new AdvanceReservations(this);
   readonly queues = new Map<string, QueueInput>();
   readonly classTable: ClassTable;

@@ -1,6 +1,7 @@
 /** Which running jobs make room for one that waits: as few as do, and those that lose least. */
 import { Heap } from "./heap.ts";
 import { applyCharges, place, refreshEmpty } from "./place.ts";
+import { viewFor } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
 import type { Terms } from "./preemption-rules.ts";
 import type { Run } from "./records.ts";
@@ -135,15 +136,9 @@ export class VictimSearch {
     for (const group of variant.groups) refreshEmpty(store, shape, variant, group);
   }
 
-  #viewOf(node: NodeRecord): NodeRecord | undefined {
-    const { reservation } = this.#shape.input;
-    if (reservation === undefined) return node;
-    return node.views?.all.find((view) => view.reservation === reservation);
-  }
-
   #isUseful({ run }: Candidate): boolean {
     return run.charges.some(({ node }) => {
-      const index = this.#viewOf(node)?.index ?? -1;
+      const index = viewFor(node, this.#shape.input.reservation)?.index ?? -1;
       return this.#variant.groups.some((group) => (group.empty.counts[index] ?? 0) > 0);
     });
   }
@@ -372,7 +367,8 @@ export class VictimSearch {
       const timeline = node.timeline.copy();
       for (const { run } of gone) {
         for (const charge of run.charges) {
-          if (this.#viewOf(charge.node) === node) timeline.add(this.#time, run.end, charge.amounts, 1);
+          if (viewFor(charge.node, this.#shape.input.reservation) === node)
+            timeline.add(this.#time, run.end, charge.amounts, 1);
         }
       }
       on = { ...node, timeline };
