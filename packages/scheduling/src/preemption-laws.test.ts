@@ -143,9 +143,10 @@ law(
     let stopAt = from;
     const acts = scenario.acts.filter(({ act }) => act === "Drain" || act === "Down" || act === "Up");
     // That one that waits again has run before is known to whoever saw it.
-    const jobs = scenario.jobs.filter(
-      ({ input }) => input.dependencies?.of.some(({ type }) => type === "After") !== true,
-    );
+    const jobs = scenario.jobs.map((job) => {
+      const isAfter = job.input.dependencies?.of.some(({ type }) => type === "After") === true;
+      return isAfter ? Object.assign({}, job, { input: { ...job.input, dependencies: undefined } }) : job;
+    });
     const world = new World({ ...scenario, acts, jobs });
     let steps = 0;
     world.onDecide = (_, now) => {
