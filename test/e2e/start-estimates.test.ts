@@ -2,7 +2,7 @@
 import { loadKubeconfig } from "@berth/client";
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import type { IncomingMessage } from "node:http";
 import { get } from "node:https";
 import { availableParallelism } from "node:os";
@@ -77,6 +77,7 @@ test(
   { timeout: 90_000 },
   async () => {
     await using cluster = await startCluster();
+    const go = join(cluster.directory, "go");
     const words = (command: string): string[] => [
       "-t",
       "10",
@@ -88,7 +89,7 @@ test(
       "--wrap",
       command,
     ];
-    await waitForState(cluster, await sbatch(cluster, words("sleep 3")), "RUNNING");
+    await waitForState(cluster, await sbatch(cluster, words(`while [ ! -e ${go} ]; do sleep 0.1; done`)), "RUNNING");
     const waiter = await sbatch(cluster, words("true"));
     const told = await waitFor("the start to be told", async () => {
       const start = await squeueField(cluster, waiter, "%S");
@@ -96,6 +97,7 @@ test(
     });
     const scheduled = await cluster.berth(["squeue", "--start", "-h", "-j", String(waiter), "-o", "%S %Y %r"]);
     assert.match(scheduled.stdout, /^\S+ node-1 Resources\n$/);
+    writeFileSync(go, "");
     const [row] = await ended(cluster, [waiter], ["Start"]);
     const error = (Date.parse(row!.Start!) - Date.parse(told)) / 1000;
     assert.ok(error < -500, "it was told the holder's whole wall time, and began when that ended");
