@@ -13,14 +13,21 @@ import { openJournal } from "./journal.ts";
 import { Store, StoreWriteError } from "./store.ts";
 
 /** A journal whose commits end when the test says so. */
-function steppedJournal(): Journal & { batches: (readonly JournalWrite[])[]; finish: (error?: Error) => void } {
+function steppedJournal(): Journal & {
+  batches: (readonly JournalWrite[])[];
+  versions: number[];
+  finish: (error?: Error) => void;
+} {
   let waiting: ((error?: Error) => void) | undefined;
   const batches: (readonly JournalWrite[])[] = [];
+  const versions: number[] = [];
   return {
     batches,
+    versions,
     load: () => Promise.resolve(0),
-    commit: (writes) => {
+    commit: (writes, version) => {
       batches.push(writes);
+      versions.push(version);
       return new Promise((resolve, reject) => {
         waiting = (error) => (error === undefined ? resolve() : reject(error));
       });
@@ -119,6 +126,34 @@ describe("store", () => {
     journal.finish();
     await second;
     assert.equal(store.failure, undefined);
+  });
+
+  it("takes versions ahead for what is never written, and never falls behind what was seen", async () => {
+    const journal = steppedJournal();
+    const store = await Store.open(journal);
+    store.bucket("questions").volatile = true;
+    const first = store.put("questions", object("q", "1"));
+    await turn();
+    journal.finish();
+    assert.equal((await first).resourceVersion, 1);
+    assert.equal((await store.put("questions", object("q", "2"))).resourceVersion, 2, "without a commit");
+    assert.deepEqual(journal.versions, [1001]);
+    const durable = store.put("configmaps", object("x", "1"));
+    await turn();
+    journal.finish(new NoSpaceError("no space is left"));
+    await assert.rejects(durable, { code: 507 });
+    assert.equal((await store.put("questions", object("q", "3"))).resourceVersion, 4, "also where the disk is full");
+    assert.notEqual(store.failure, undefined, "which goes on being told");
+    assert.deepEqual(journal.versions, [1001, 1001]);
+    const closing = store.close();
+    await turn();
+    journal.finish();
+    await closing;
+    assert.deepEqual(journal.versions, [1001, 1001, 4]);
+    assert.deepEqual(
+      journal.batches.map((batch) => batch.length),
+      [0, 1, 0],
+    );
   });
 
   it("tells each past state that history still reaches, and follows selections by events alone", async () => {

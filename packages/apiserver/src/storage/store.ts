@@ -8,6 +8,9 @@ import { NoSpaceError, type Journal, type JournalWrite } from "./journal.ts";
 /** Largest batch: what is published in one go must not hold the event loop. */
 const largestBatch = 64;
 
+/** Resource versions that are taken ahead for what is never written. */
+const reservedVersions = 1000;
+
 interface Pending {
   bucket: Bucket;
   write: JournalWrite;
@@ -48,6 +51,8 @@ export class Store {
   private running: Promise<void> | undefined;
   private closed = false;
   private assigned = 0;
+  /** What the journal says of the resource version: at least the newest visible one. */
+  private reserved = 0;
   private visible = 0;
   /** Why the last commit failed; undefined when it went well. */
   failure: string | undefined;
@@ -74,6 +79,7 @@ export class Store {
     const rows: [string, string][] = [];
     const last = await this.journal.load((key, value) => rows.push([key, value]));
     this.assigned = last;
+    this.reserved = last;
     this.visible = last;
     for (const [path, value] of rows) {
       const slash = path.indexOf("/");
@@ -179,23 +185,33 @@ export class Store {
       const batch = this.queue.length > largestBatch ? this.queue.splice(0, largestBatch) : this.queue;
       if (batch === this.queue) this.queue = [];
       try {
-        await this.journal.commit(
-          // What is volatile moves the resource version on, and is not written.
-          batch.flatMap(({ bucket, write }) => (bucket.volatile ? [] : [write])),
-          batch.at(-1)!.write.resourceVersion,
-        );
+        await this.makeDurable(batch);
       } catch (error) {
         const refusal = error instanceof Error ? error : new Error(String(error));
         this.failure = refusal.message;
         this.refuse(batch, refusal);
         continue;
       }
-      this.failure = undefined;
-      this.commits.count++;
-      this.commits.writes += batch.length;
       this.publish(batch);
     }
     this.running = undefined;
+  }
+
+  /**
+   * What is volatile moves the resource version on, and is not written: versions for it are taken ahead, so that it needs no commit of
+   * its own, also where the disk is full. The journal's version is never below one that was seen.
+   */
+  private async makeDurable(batch: readonly Pending[]): Promise<void> {
+    const last = batch.at(-1)!.write.resourceVersion;
+    const writes = batch.flatMap(({ bucket, write }) => (bucket.volatile ? [] : [write]));
+    if (writes.length === 0 && last <= this.reserved) return;
+    const ahead = writes.length < batch.length && last > this.reserved ? last + reservedVersions : last;
+    const reserved = Math.max(ahead, this.reserved);
+    await this.journal.commit(writes, reserved);
+    this.reserved = reserved;
+    this.failure = undefined;
+    this.commits.count++;
+    this.commits.writes += writes.length;
   }
 
   /** Later writes may rest on the refused ones, so all that are queued fail with them. */
@@ -237,6 +253,8 @@ export class Store {
   async close(): Promise<void> {
     this.closed = true;
     await this.running;
+    // Who comes back after an orderly stop goes on at the version that it knows.
+    if (this.reserved > this.assigned) await this.journal.commit([], this.assigned).catch(() => {});
     await this.journal.close();
   }
 }
