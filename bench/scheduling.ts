@@ -1,10 +1,10 @@
 /**
  * Benchmark of the scheduling core, one thread, no I/O but reading traces: `node --expose-gc bench/scheduling.ts [SECTION …]`
- * prints JSON. Sections: traces, live, arrays, tasks, conservative, topology, memory; without any: all.
+ * prints JSON. Sections: traces, live, shared, arrays, tasks, conservative, topology, memory; without any: all.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { createClusterState, decide, forecast } from "../packages/scheduling/src/index.ts";
+import { beginForecast, createClusterState, decide, forecast } from "../packages/scheduling/src/index.ts";
 import type { ClusterState, JobInput, Policy, Start } from "../packages/scheduling/src/index.ts";
 import { parseTrace, simulate } from "../packages/simulator/src/index.ts";
 import type { PolicyName } from "../packages/simulator/src/index.ts";
@@ -23,10 +23,12 @@ function generator(seed: number): (below: number) => number {
   };
 }
 
+/** In CPU time of this process, for the machine is shared. */
 function timed<T>(work: () => T): [milliseconds: number, result: T] {
-  const began = performance.now();
+  const began = process.cpuUsage();
   const result = work();
-  return [performance.now() - began, result];
+  const { user, system } = process.cpuUsage(began);
+  return [(user + system) / 1000, result];
 }
 
 function median(values: number[]): number {
@@ -67,9 +69,32 @@ function shapes(classes: number): Omit<JobInput, "id" | "submitTime">[] {
   });
 }
 
-function live(pending: number, classes: number, nodes: number, reservationDepth: number, changes = 200): object {
-  const state = cluster(nodes, { reservationDepth });
-  const kinds = shapes(classes);
+interface LiveOptions {
+  changes?: number;
+  /** Users in a tree of accounts, all factors of priority, limits everywhere. */
+  shared?: boolean;
+}
+
+function live(
+  pending: number,
+  classes: number,
+  nodes: number,
+  reservationDepth: number,
+  { changes = 200, shared = false }: LiveOptions = {},
+): object {
+  const weights = { age: 1000, fairShare: 10_000, jobSize: 100, queue: 100, qos: 100 };
+  const state = cluster(
+    nodes,
+    shared ? { reservationDepth, backfill: "Priority", priority: { weights } } : { reservationDepth },
+  );
+  const kinds = shapes(classes).map((kind, index) =>
+    shared ? Object.assign(kind, { user: `user-${index % 200}`, account: `account-${(index % 200) % 20}` }) : kind,
+  );
+  for (let account = 0; shared && account < 20; account += 1) {
+    const parent = account < 4 ? undefined : `account-${account % 4}`;
+    const limits = { runningJobs: 100_000, perUser: { runningJobs: 10_000 } };
+    state.putAccount({ name: `account-${account}`, parent, shares: 1 + (account % 5), limits });
+  }
   const [adding] = timed(() => {
     for (let id = 0; id < pending; id += 1) state.addJob({ ...kinds[id % classes]!, id, submitTime: id >> 6 });
   });
@@ -101,7 +126,9 @@ function live(pending: number, classes: number, nodes: number, reservationDepth:
       running.push(...after.starts);
     }
   }
+  const [copying] = timed(() => beginForecast(state, now));
   const [forecasting, expected] = timed(() => forecast(state, now, { maxStarts: 2 * pending }));
+  const [stepping, estimated] = timed(() => forecast(state, now, { maxStarts: 2 * pending, exactStarts: 2000 }));
   return {
     pending,
     classes,
@@ -113,8 +140,11 @@ function live(pending: number, classes: number, nodes: number, reservationDepth:
     afterEndMedianMilliseconds: round(median(ended)),
     afterEndMaxMilliseconds: round(Math.max(...ended)),
     afterSubmitMedianMilliseconds: round(median(submitted)),
+    copyMilliseconds: round(copying),
     forecastMilliseconds: round(forecasting),
     forecastStarts: expected.starts.length,
+    steppedForecastMilliseconds: round(stepping),
+    steppedForecastStarts: estimated.starts.length,
   };
 }
 
@@ -307,6 +337,7 @@ function traces(): object[] {
 const sections: Record<string, () => unknown> = {
   traces,
   live: () => [6250, 12_500, 25_000, 50_000].map((pending) => live(pending, 500, pending / 10, 100)),
+  shared: () => [12_500, 50_000].map((pending) => live(pending, 500, pending / 10, 100, { shared: true })),
   arrays: () => [125_000, 250_000, 500_000, 1_000_000].map((tasks) => arrays(tasks, 10_000, tasks / 100)),
   tasks: () => [
     taskLoop(30_000, 300, 1),
@@ -314,7 +345,8 @@ const sections: Record<string, () => unknown> = {
     taskLoop(30_000, 3000, 50),
     taskLoop(300_000, 3000, 500),
   ],
-  conservative: () => [600, 1200, 2500, 5000].map((pending) => live(pending, pending / 10, pending / 10, -1, 20)),
+  conservative: () =>
+    [600, 1200, 2500, 5000].map((pending) => live(pending, pending / 10, pending / 10, -1, { changes: 20 })),
   topology: () => (["None", "Preferred", "Required"] as const).map((mode) => topology(15_000, mode)),
   memory: () => [memory(12_500, 500), memory(50_000, 500), memory(200_000, 500)],
 };
