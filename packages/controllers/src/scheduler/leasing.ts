@@ -4,6 +4,7 @@ import {
   annotations,
   capacityOf,
   effectiveRequests,
+  isReady,
   type Lease,
   matchesClass,
   maximumLeaseTasks,
@@ -190,7 +191,7 @@ export class Leasing {
     const selectors = [queueSelectorOf(queue.spec), selectorOf(template.spec, queue.spec)];
     let places = 0;
     for (const node of this.#stores.nodes.values()) {
-      if (!canCarry(node, workload)) continue;
+      if (!canCarry(node, workload) || !isReady(node) || node.spec?.unschedulable === true) continue;
       const nodeClass = nodeClassOf(node.metadata.labels, node.spec?.taints);
       if (!selectors.every((selector) => selector === undefined || matchesClass(selector, nodeClass))) continue;
       const capacity = capacityOf(node);
