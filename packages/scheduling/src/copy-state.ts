@@ -25,8 +25,12 @@ export function copyState(from: ClusterStore, copy: ClusterStore): void {
   const classes = new Map<JobClass, JobClass>();
   for (const job of from.jobs.values()) {
     let jobClass = classes.get(job.class);
-    if (jobClass === undefined) classes.set(job.class, (jobClass = copy.classTable.join(job.input)));
-    else jobClass.members += 1;
+    if (jobClass === undefined) {
+      classes.set(job.class, (jobClass = copy.classTable.join(job.input)));
+      // As last told.
+      jobClass.obstacle = job.class.obstacle;
+      jobClass.block = job.class.block;
+    } else jobClass.members += 1;
     // As it waits: what it has and holds follows below.
     const twin: JobRecord = {
       ...job,
@@ -37,7 +41,6 @@ export function copyState(from: ClusterStore, copy: ClusterStore): void {
       reservation: undefined,
       lifted: undefined,
       claims: undefined,
-      block: undefined,
       reported: undefined,
       preemptedBy: job.preemptedBy && new Set(job.preemptedBy),
     };
