@@ -20,7 +20,7 @@ export interface WaitSpread {
   most: number;
 }
 
-export interface FairnessLine {
+interface FairnessLine {
   name: string;
   /** Part of the usage of all so far, faded by half each half-life. */
   share: Series;
