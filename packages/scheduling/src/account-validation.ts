@@ -23,7 +23,7 @@ function checkLimitVector(vector: LimitVector | undefined, resources: readonly s
   for (const [index, amount] of vector.entries()) checkNumber(amount, `${what} of ${resources[index]}`);
 }
 
-export function checkLimits(limits: Limits | undefined, resources: readonly string[], whose: string): void {
+function checkLimits(limits: Limits | undefined, resources: readonly string[], whose: string): void {
   if (limits === undefined) return;
   const { perJob = {}, perUser = {} } = limits;
   for (const [name, value] of Object.entries({

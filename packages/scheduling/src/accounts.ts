@@ -8,7 +8,7 @@ import type { QueueInput, Time } from "./types.ts";
 import { decayOver } from "./usage.ts";
 import type { Rate } from "./usage.ts";
 
-export const rootName = "root";
+const rootName = "root";
 
 /** Who jobs belong to. */
 export interface Owner {

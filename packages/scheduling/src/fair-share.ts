@@ -94,7 +94,7 @@ function descend(siblings: Sibling[], tiedAbove: boolean, users: number, next: {
   }
 }
 
-export function levelFairShare(usage: number, total: number, shares: Account["shares"], levelShares: number): number {
+function levelFairShare(usage: number, total: number, shares: Account["shares"], levelShares: number): number {
   if (shares === "Parent") return Infinity;
   if (shares === 0) return 0;
   return usage === 0 || total === 0 ? Infinity : shares / levelShares / (usage / total);

@@ -90,7 +90,7 @@ export class Account extends Party {
 }
 
 /** Where somebody stands in the fair tree. */
-export class Seat {
+class Seat {
   /** The account in whose level it competes. */
   above: Account | undefined = undefined;
   position = 0;

@@ -4,7 +4,7 @@ import type { PriorityFactor, PriorityPolicy } from "./priority-types.ts";
 import type { JobRecord } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
 
-export const defaultHalfLifeSeconds = 7 * 86_400;
+const defaultHalfLifeSeconds = 7 * 86_400;
 
 /** The policy of priority with nothing left open. */
 export interface PriorityRules {

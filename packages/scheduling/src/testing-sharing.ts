@@ -30,7 +30,7 @@ interface SharingOptions {
 }
 
 const weight = fc.constantFrom(0, 10, 1000);
-export const anyPriority: fc.Arbitrary<PriorityPolicy> = fc.record({
+const anyPriority: fc.Arbitrary<PriorityPolicy> = fc.record({
   weights: fc.record({ age: weight, fairShare: weight, jobSize: weight, queue: weight, qos: weight }),
   maxAgeSeconds: fc.constantFrom(20, 1000),
   halfLifeSeconds: fc.constantFrom(30, 1000, "None" as const),

@@ -66,7 +66,7 @@ function matches(selector: string, nodeClass: string): boolean {
   return selector === "any" || nodeClass === "gpu";
 }
 
-export function emptyState(scenario: Scenario): ClusterState {
+function emptyState(scenario: Scenario): ClusterState {
   const state = createClusterState({ resources, matches, policy: scenario.policy });
   for (const queue of scenario.queues) state.putQueue(queue);
   for (const node of scenario.nodes) state.putNode(node);
