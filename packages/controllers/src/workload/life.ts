@@ -260,6 +260,8 @@ export class AttemptLife {
     if (stopping !== undefined) this.#deletedByUser(record, attempt, stopping);
     record.live.set(task, attempt);
     if (record.book === undefined) record.phase = "Starting";
+    // Their pod was found: whatever it says of them, also that it has left them, they have not vanished.
+    for (const each of tasks) record.book?.wasRunning.delete(each);
     const free = record.book === undefined ? tasks : tasks.filter((each) => record.book!.pending.has(each));
     for (const each of free) record.book?.start(each);
     if (free.length < tasks.length) record.overlaps = true;
