@@ -32,7 +32,7 @@ export interface Day {
 /** When somebody asks why their job waits: minutes after eight. */
 const questions: { minute: number; user: string; name: string }[] = [
   { minute: 125, user: "emmy", name: "gang" },
-  { minute: 140, user: "emmy", name: "gang" },
+  { minute: 135, user: "emmy", name: "gang" },
   { minute: 355, user: "emmy", name: "calibration" },
 ];
 

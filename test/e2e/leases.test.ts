@@ -129,9 +129,9 @@ test("tasks go on, once each, while all processes of Berth are killed", { timeou
   assert.ok(shared("killed") > 100, `${shared("killed")} of 300 tasks shared a pod`);
   const begun = lines("killed").map((line) => line.split(" ")[0]);
   assert.equal(new Set(begun).size, begun.length, "none began twice");
-  const rows = await sacct(cluster, [id], ["JobID", "State"]);
+  const rows = await sacct(cluster, [id], ["JobID", "State", "ExitCode"]);
   assert.deepEqual(
-    rows.map(({ JobID, State }) => `${JobID} ${State}`),
-    Array.from({ length: 300 }, (_, task) => `${id}_${task} COMPLETED`),
+    rows.map(({ JobID, State, ExitCode }) => `${JobID} ${State} ${ExitCode}`),
+    Array.from({ length: 300 }, (_, task) => `${id}_${task} COMPLETED 0:0`),
   );
 });

@@ -66,7 +66,7 @@ let count = 0;
 function start(
   script: string,
   env: Record<string, string> = {},
-  submitted: { environment?: Record<string, string>; words?: string[] } = {},
+  submitted: { environment?: Record<string, string>; words?: string[]; gate?: string } = {},
 ): Run {
   const folder = image(`i${count++}`);
   const write = (name: string, text: string): void => writeFileSync(join(folder, "berth", name), text);
@@ -74,6 +74,7 @@ function start(
   write("slurm_script", script);
   chmodSync(join(folder, "berth", "slurm_script"), 0o555);
   write("environment", environmentFile(submitted.environment ?? {}));
+  if (submitted.gate !== undefined) writeFileSync(join(folder, "gate"), submitted.gate);
   write("arguments", argumentsFile(submitted.words ?? []));
   const setup = `mount --bind /dev/null ${folder}/dev/null && mount -t proc proc ${folder}/proc && exec chroot ${folder} /bin/sh /berth/run`;
   const child = spawn("unshare", [...namespaces, "sh", "-c", setup], {
@@ -137,8 +138,7 @@ while :; do sleep 0.1; done
   });
 
   test("a gang's gate is waited for", async () => {
-    const run = start("#!/bin/sh\necho begun\n", { ...toFile, BERTH_GATE: "/gate" });
-    writeFileSync(join(run.folder, "gate"), "closed");
+    const run = start("#!/bin/sh\necho begun\n", { ...toFile, BERTH_GATE: "/gate" }, { gate: "closed" });
     await pause(300);
     assert.equal(output(run), "");
     writeFileSync(join(run.folder, "gate"), "open");

@@ -147,7 +147,9 @@ berth_end() {
     exec >&3 2>&4 3>&- 4>&-
     (sleep 2; kill -9 $berth_tees) >/dev/null 2>&1 &
     berth_child=$!
-    wait $berth_tees 2>/dev/null
+    for berth_pid in $berth_tees; do
+      while kill -0 "$berth_pid" 2>/dev/null; do wait "$berth_pid" 2>/dev/null; done
+    done
     kill "$berth_child" 2>/dev/null
   fi
   exit "$1"
@@ -157,7 +159,7 @@ berth_tees=
 if [ -n "$berth_output" ] && [ -n "$berth_log_copy" ]; then
   berth_scratch=$(mktemp -d "\${TMPDIR:-/tmp}/berth.XXXXXX") && mkfifo "$berth_scratch/1" "$berth_scratch/2" || exit 53
   # What goes to all processes of the container must not end these: the script's last words pass through them.
-  berth_tee() { (trap '' HUP INT QUIT USR1 USR2 TERM; exec tee -a "$1"); }
+  berth_tee() { trap '' HUP INT QUIT USR1 USR2 TERM; exec tee -a "$1"; }
   berth_tee "$berth_output" <"$berth_scratch/1" & berth_tees=$!
   if [ "$berth_error" = "$berth_output" ]; then
     exec 3>&1 4>&2 >"$berth_scratch/1" 2>&1
@@ -211,9 +213,8 @@ fi
 exec 5<&0
 berth_odd "$berth_script" "$@" <&5 5<&- 3>&- 4>&- &
 berth_child=$!
-# Some shells say there whom a signal killed; that is no word of the job.
-{
-exec 5<&-
+# From here on some shells say whom a signal killed; that is no word of the job.
+exec 5<&- 2>/dev/null
 for berth_signal in HUP INT QUIT USR1 USR2 CONT; do
   trap "kill -$berth_signal $berth_child 2>/dev/null" "$berth_signal"
 done
@@ -222,8 +223,12 @@ if [ "$$" = 1 ]; then trap 'kill -TERM -1 2>/dev/null' TERM; else trap "kill -TE
 while :; do
   wait "$berth_child" 2>/dev/null
   berth_status=$?
-  kill -0 "$berth_child" 2>/dev/null || break
+  kill -0 "$berth_child" 2>/dev/null && continue
+  # A signal may have ended the wait just when the script ended; then its status is still to be had.
+  wait "$berth_child" 2>/dev/null
+  berth_again=$?
+  [ "$berth_again" = 127 ] || berth_status=$berth_again
+  break
 done
-} 2>/dev/null
 berth_end "$berth_status"
 `;
