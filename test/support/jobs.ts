@@ -91,5 +91,10 @@ export async function ended<Name extends string>(
       return await sacct(cluster, jobs, names);
     },
     seconds,
-  );
+  ).catch(async (error: unknown) => {
+    const told = await Promise.all(
+      [["squeue"], ["status"], ...jobs.map((job) => ["explain", String(job)])].map((words) => cluster.berth(words)),
+    );
+    throw new Error(told.map(({ stdout, stderr }) => stdout + stderr).join("\n"), { cause: error });
+  });
 }
