@@ -8,7 +8,7 @@ import { attemptOf, isActive, isFinal, labels, systemNamespace } from "@berth/ki
 import type { Context } from "./context.ts";
 import { startJobController } from "./job/job-controller.ts";
 import { Ledger } from "./model/ledger.ts";
-import { noTask, type WorkloadRecord } from "./model/record.ts";
+import { byJobId, noTask, type WorkloadRecord } from "./model/record.ts";
 import { isPodOf } from "./model/wrapped-pod.ts";
 import { NodeLifecycle } from "./node-lifecycle/node-lifecycle.ts";
 import { startPodController } from "./pod/pod-controller.ts";
@@ -118,7 +118,7 @@ async function resume(stores: Stores, ledger: Ledger, admissions: Admissions, li
   const workloads = [...stores.workloads.values()].sort(bySubmission);
   const records = workloads.map((workload) => admissions.added(workload));
   // Outcomes of jobs that others depend on need all records.
-  const admitted = records.filter(({ jobId, phase }) => jobId !== undefined && !isFinal(phase));
+  const admitted = records.filter(({ jobId, phase }) => jobId !== undefined && !isFinal(phase)).sort(byJobId);
   for (const record of admitted) await admissions.resume(record);
   for (const { record, task, number, pods } of attemptsOf(stores.pods.values(), ledger)) {
     life.adopt(record, task, number, pods);

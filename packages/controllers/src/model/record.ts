@@ -263,3 +263,8 @@ export function currentAttempt(record: WorkloadRecord, task: number): number {
 export function taskJobId(record: WorkloadRecord, task: number): number {
   return (record.jobId ?? 0) + (task === noTask ? 0 : task);
 }
+
+/** Jobs depend on jobs before them: scheduling is told of these first. */
+export function byJobId(a: WorkloadRecord, b: WorkloadRecord): number {
+  return a.jobId! - b.jobId!;
+}

@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { Ledger } from "../model/ledger.ts";
 import {
+  byJobId,
   type Attempt,
   attemptOfTask,
   currentAttempt,
@@ -103,8 +104,8 @@ export class Scheduling implements LifeEvents {
   #rebuild(): void {
     this.#leasing.forgetHeld();
     this.#cluster.remake();
-    for (const record of this.#ledger.values()) {
-      if (record.jobId === undefined || isFinal(record.phase)) continue;
+    const waiting = [...this.#ledger.values()].filter(({ jobId, phase }) => jobId !== undefined && !isFinal(phase));
+    for (const record of waiting.sort(byJobId)) {
       this.#jobs.add(record);
       const known = new Set<number>();
       for (const attempt of record.live.values()) {
