@@ -190,7 +190,10 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
     signal,
   });
   await informer.synced;
-  if (local !== undefined) endOrphans(local, join(options.dataDirectory, "nodes", "pods"), held, informer);
+  if (local !== undefined) {
+    endOrphans(local, join(options.dataDirectory, "nodes", "pods"), held, informer);
+    local.volumes.dropUnused();
+  }
 
   const done = informer.done.then(async () => {
     writer.close();

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, normalize, resolve } from "node:path";
 import type { Container, Pod } from "@berth/kinds";
 import { podField } from "./environment.ts";
@@ -63,8 +63,26 @@ export class Volumes {
     this.#directory = directory;
     this.#hidden = hidden;
     this.#sources = sources;
-    rmSync(join(directory, "shared"), { recursive: true, force: true });
-    mkdirSync(join(directory, "shared"), { recursive: true, mode: 0o711 });
+    const shared = join(directory, "shared");
+    mkdirSync(shared, { recursive: true, mode: 0o711 });
+    // What an agent before this one had written is mounted where its tasks run; the next task of a lease reads it anew.
+    for (const name of readdirSync(shared)) {
+      if (name.endsWith(".new")) rmSync(join(shared, name), { recursive: true, force: true });
+      else this.#shared.set(join(shared, name), { users: new Set() });
+    }
+  }
+
+  /** To be called when the pods of an agent before this one are taken over: what none of them mounts goes. */
+  dropUnused(): void {
+    for (const [path, use] of this.#shared)
+      if (use.users.size === 0 && use.timer === undefined) this.#expire(path, use);
+  }
+
+  #expire(path: string, use: { timer?: NodeJS.Timeout }): void {
+    use.timer = setTimeout(() => {
+      this.#shared.delete(path);
+      rmSync(path, { recursive: true, force: true });
+    }, keepUnusedMs).unref();
   }
 
   /** Folders of all volumes of a pod by name. `owner` owns files where no sandbox guards them. */
@@ -86,10 +104,7 @@ export class Volumes {
     for (const [path, use] of this.#shared) {
       if (!use.users.delete(podUid) || use.users.size > 0) continue;
       // The next task of the array may want it in a moment.
-      use.timer = setTimeout(() => {
-        this.#shared.delete(path);
-        rmSync(path, { recursive: true, force: true });
-      }, keepUnusedMs).unref();
+      this.#expire(path, use);
     }
   }
 
