@@ -128,11 +128,18 @@ function tasksOfRow(row: JobRow): IndexSet {
   return parseIndexList(row.arrayTasks ?? String(row.arrayTaskId ?? ""));
 }
 
-/** Whether something of what is meant has not begun. */
-function waits({ job, tasks }: Target): boolean {
+/** Whether something of what is meant has not begun. The scheduler knows before the status of an array tells of it. */
+async function waits(cluster: Cluster, { job, tasks }: Target): Promise<boolean> {
   const status = job?.workload.status;
   if (status?.array === undefined) return !isActive(status?.phase);
-  const pending = parseIndexList(status.array.pending);
+  const rows = await queuedJobs(cluster, Math.floor(Date.now() / 1000), { jobs: [status.jobId!] });
+  const pending =
+    rows === undefined
+      ? parseIndexList(status.array.pending)
+      : rows
+          .filter(({ state }) => state === "PENDING")
+          .map(tasksOfRow)
+          .reduce((all, some) => all.union(some), parseIndexList(""));
   return (tasks === undefined ? pending : pending.intersect(tasks)).size > 0;
 }
 
@@ -154,7 +161,7 @@ async function cancelTarget(cluster: Cluster, target: Target, request: ScancelRe
         return undefined;
       }
       if (to !== undefined && (await signalJob(cluster, job.workload, tasks, signal, to))) return undefined;
-      return waits(target) ? "pending" : "ended";
+      return (await waits(cluster, target)) ? "pending" : "ended";
     }
     const outcome = await cancelWorkload(cluster, job.workload, tasks);
     return outcome === "asked" ? undefined : outcome === "refused" ? "denied" : "ended";
