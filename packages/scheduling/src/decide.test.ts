@@ -1,22 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { createClusterState, decide, explain, forecast, SchedulingError } from "./index.ts";
-import type { ClusterState, JobInput, Policy } from "./index.ts";
-
-/** Nodes of 4 cpus each, one queue. */
-function cluster(nodes: number, policy: Partial<Policy> = {}): ClusterState {
-  const state = createClusterState({ resources: ["cpu", "memory", "pods"], policy });
-  state.putQueue({ name: "q" });
-  for (let index = 0; index < nodes; index += 1) {
-    state.putNode({ name: `n${index}`, capacity: [4, 100, 10], nodeClass: "", state: "Up" });
-  }
-  return state;
-}
-
-function job(id: number, cpus: number, wallTimeSeconds: number, more: Partial<JobInput> = {}): JobInput {
-  const podSets = [{ count: 1, request: [cpus, 0, 1] }];
-  return { id, user: "ada", queues: ["q"], submitTime: 0, podSets, wallTimeSeconds, ...more };
-}
+import { decide, explain, forecast, SchedulingError } from "./index.ts";
+import type { ClusterState, JobInput } from "./index.ts";
+import { cluster, job } from "./testing-cluster.ts";
 
 const started = (state: ClusterState, now: number): (number | string)[] =>
   decide(state, now).starts.map(({ job, task }) => (task === undefined ? job : `${job}_${task}`));

@@ -2,21 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { createClusterState, beginForecast, decide, foresee, forecast } from "./index.ts";
-import type { ClusterState, JobInput } from "./index.ts";
-
-function cluster(nodes: number): ClusterState {
-  const state = createClusterState({ resources: ["cpu", "memory", "pods"] });
-  state.putQueue({ name: "q" });
-  for (let index = 0; index < nodes; index += 1) {
-    state.putNode({ name: `n${index}`, capacity: [4, 100, 10], nodeClass: "", state: "Up" });
-  }
-  return state;
-}
-
-function job(id: number, cpus: number, wallTimeSeconds: number, more: Partial<JobInput> = {}): JobInput {
-  const podSets = [{ count: 1, request: [cpus, 0, 1] }];
-  return { id, user: "ada", queues: ["q"], submitTime: 0, podSets, wallTimeSeconds, ...more };
-}
+import { cluster, job } from "./testing-cluster.ts";
 
 const size = fc.record({ cpus: fc.integer({ min: 1, max: 4 }), seconds: fc.integer({ min: 1, max: 500 }) });
 

@@ -493,7 +493,7 @@ export interface ClusterState {
   /** All that are known, by name. */
   advanceReservations(now: Time): AdvanceReservation[];
 
-  /** A new pending job (or array). */
+  /** A new pending job (or array). What it depends on is read here: the jobs that it names are to be added before it. */
   addJob(job: JobInput): void;
   /**
    * Changes a job that waits (hold, release, priority, queues, dependencies, wall time …): the fields given replace the old ones,
