@@ -130,12 +130,13 @@ function tasksOfRow(row: JobRow): IndexSet {
 
 /** Whether something of what is meant has not begun. The scheduler knows before the status of an array tells of it. */
 async function waits(cluster: Cluster, { job, tasks }: Target): Promise<boolean> {
-  const status = job?.workload.status;
-  if (status?.array === undefined) return !isActive(status?.phase);
-  const rows = await queuedJobs(cluster, Math.floor(Date.now() / 1000), { jobs: [status.jobId!] });
+  if (job === undefined) return false;
+  const { spec, status } = job.workload;
+  if (spec.array === undefined) return !isActive(status?.phase);
+  const rows = await queuedJobs(cluster, Math.floor(Date.now() / 1000), { jobs: [status!.jobId!] });
   const pending =
     rows === undefined
-      ? parseIndexList(status.array.pending)
+      ? parseIndexList(status?.array?.pending ?? spec.array.indices)
       : rows
           .filter(({ state }) => state === "PENDING")
           .map(tasksOfRow)
