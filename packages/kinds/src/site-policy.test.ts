@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { type Account } from "./account.ts";
 import { apiVersion } from "./constants.ts";
 import type { Node } from "./node.ts";
+import type { Site } from "./site.ts";
 import {
   accountInput,
   accountProblems,
@@ -113,4 +114,8 @@ test("nodes, reservations, qualities of service and the site's policy", () => {
     "Cancel",
   );
   assert.deepEqual(policyInput(undefined), { reservationDepth: 1, backfill: "Arrival" });
+  const site = (spec: Site["spec"]): Site => ({ apiVersion, kind: "Site", metadata: { name: "site" }, spec });
+  assert.equal(policyInput(site({ priority: { weights: { fairShare: 1000 } } })).backfill, "Priority");
+  assert.equal(policyInput(site({ priority: { weights: { fairShare: 0 } } })).backfill, "Arrival");
+  assert.equal(policyInput(site({ backfill: "Shortest", priority: { weights: { age: 1 } } })).backfill, "Shortest");
 });

@@ -276,13 +276,15 @@ export function reservationInput(reservation: Reservation): {
   };
 }
 
-/** The policy of a cluster whose Site says this; undefined: of one without. */
+/** The policy of a cluster whose Site says this; undefined: of one without. Where priority has weights it orders backfilling too. */
 export function policyInput(site: Site | undefined): {
   reservationDepth: number;
   backfill: "None" | "Arrival" | "Shortest" | "Priority";
   priority?: NonNullable<Site["spec"]["priority"]>;
 } {
-  const { reservationDepth = 1, backfill = "Arrival", priority } = site?.spec ?? {};
+  const { reservationDepth = 1, priority } = site?.spec ?? {};
+  const isWeighted = Object.values(priority?.weights ?? {}).some((weight) => weight > 0);
+  const backfill = site?.spec.backfill ?? (isWeighted ? "Priority" : "Arrival");
   return { reservationDepth, backfill, ...(priority === undefined ? {} : { priority }) };
 }
 

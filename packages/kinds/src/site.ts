@@ -20,7 +20,7 @@ export interface PriorityWeights {
 export interface SiteSpec {
   /** Jobs that hold a reservation: 0 none, 1 EASY, n, -1 all. Default 1. */
   reservationDepth?: number;
-  /** In which order jobs behind the reserved ones are tried; default `Arrival`. */
+  /** In which order jobs behind the reserved ones are tried; default `Priority` where that has weights, else `Arrival`. */
   backfill?: (typeof backfillOrders)[number];
   clusterName?: string;
   /** Finished Workloads are removed after this (default 24 h), or when there are more than that (default 10,000). */
@@ -65,7 +65,10 @@ export const siteDefinition: KindDefinition = {
   description: "What holds for the whole cluster; there is one, named `site`.",
   spec: object({
     reservationDepth: integer(-1, 1_000_000, "Jobs that hold a reservation: 0 none, 1 EASY, n, -1 all. Default 1."),
-    backfill: oneOf(backfillOrders, "In which order jobs behind the reserved ones are tried. Default Arrival."),
+    backfill: oneOf(
+      backfillOrders,
+      "In which order jobs behind the reserved ones are tried. Default Priority where that has weights, else Arrival.",
+    ),
     clusterName: text(253, "What Slurm's commands call the cluster. Default berth."),
     finishedWorkloads: object({
       keepSeconds: integer(0, 10 * 365 * 86_400, "Finished Workloads are removed after this; default one day."),

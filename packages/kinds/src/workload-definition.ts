@@ -161,7 +161,7 @@ export const workloadSpecSchema: Schema = {
         ...object({
           onNodeFailure: { ...boolean, default: true },
           onPreemption: { ...boolean, default: true },
-          limit: { ...integer(0, 100, "Attempts after the first."), default: 5 },
+          limit: { ...integer(0, 100, "Attempts after the loss of a node; preemptions are not counted."), default: 5 },
         }),
         default: {},
       },
@@ -276,6 +276,7 @@ const status: Schema = object({
   nodes: list(name, 100_000),
   attempts: integer(0, 1_000_000),
   restarts: integer(0, 1_000_000),
+  nodeFailures: integer(0, 1_000_000),
   cancelledBy: text(256),
   array: object(
     {
@@ -290,6 +291,7 @@ const status: Schema = object({
       nodeFailed: indexList,
       cancelled: indexList,
       attempts: mapOf(integer(0, 1_000_000), maximumArrayTasks),
+      nodeFailures: mapOf(integer(0, 1_000_000), maximumArrayTasks),
     },
     ["pending", "running", "succeeded", "failed"],
   ),

@@ -99,6 +99,7 @@ export interface WorkloadSpec {
   placement?: WorkloadPlacement;
   /** Of the Site's licences, for the whole job (of an array each task) while it runs (Slurm's --licenses). */
   licences?: Record<string, number>;
+  /** `limit`: how often it is begun again after the loss of a node (default 5); making room for others is not counted. */
   requeue?: { onNodeFailure?: boolean; onPreemption?: boolean; limit?: number };
   /** RFC 3339: not before, and cancelled if it cannot end before. */
   beginTime?: string;
@@ -192,6 +193,8 @@ export interface ArrayStatus {
   cancelled?: string;
   /** Attempts that ended and were begun again, only of tasks that had such: `{"17": 2}`; the current one is the third. */
   attempts?: Record<string, number>;
+  /** Of these, how many the loss of a node ended: what `requeue.limit` counts. */
+  nodeFailures?: Record<string, number>;
 }
 
 export interface WorkloadStatus {
@@ -225,6 +228,8 @@ export interface WorkloadStatus {
   attempts?: number;
   /** Attempts that ended and were begun again: Slurm's Restarts. */
   restarts?: number;
+  /** Of these, how many followed the loss of a node: what `requeue.limit` counts (of arrays: array.nodeFailures). */
+  nodeFailures?: number;
   /** Name of the user who had it ended. */
   cancelledBy?: string;
   array?: ArrayStatus;

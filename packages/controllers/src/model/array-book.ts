@@ -39,6 +39,8 @@ export class ArrayBook {
   readonly #ended: Record<EndedField, IndexSet>;
   /** Attempts that ended and were begun again, by task; none is 0. */
   readonly #restarts = new Map<number, number>();
+  /** Of these, those after which a node was lost. */
+  readonly #nodeFailures = new Map<number, number>();
 
   /**
    * @param indices `spec.array.indices`
@@ -58,12 +60,17 @@ export class ArrayBook {
     this.pending = this.indices.clone();
     this.wasRunning = parseIndexList(status?.running ?? "").union(parseIndexList(status?.leased ?? ""));
     for (const field of endedFields) this.pending.deleteAll(this.#ended[field]);
-    for (const [task, attempts] of Object.entries(status?.attempts ?? {})) this.#restarts.set(Number(task), attempts);
+    for (const [task, count] of Object.entries(status?.attempts ?? {})) this.#restarts.set(Number(task), count);
+    for (const [task, count] of Object.entries(status?.nodeFailures ?? {})) this.#nodeFailures.set(Number(task), count);
   }
 
   /** Number of the attempt that would be (or is) the task's current one, from 1. */
   attemptOf(task: number): number {
     return (this.#restarts.get(task) ?? 0) + 1;
+  }
+
+  nodeFailuresOf(task: number): number {
+    return this.#nodeFailures.get(task) ?? 0;
   }
 
   hasEnded(task: number): boolean {
@@ -110,8 +117,9 @@ export class ArrayBook {
   }
 
   /** Back to waiting for another attempt. */
-  requeue(task: number): void {
+  requeue(task: number, isNodeFailure = false): void {
     this.#restarts.set(task, this.attemptOf(task));
+    if (isNodeFailure) this.#nodeFailures.set(task, this.nodeFailuresOf(task) + 1);
     this.takeBack(task);
   }
 
@@ -165,11 +173,17 @@ export class ArrayBook {
       outOfMemory: optional(this.#ended.outOfMemory),
       nodeFailed: optional(this.#ended.nodeFailed),
       cancelled: optional(this.#ended.cancelled),
-      ...(this.#restarts.size === 0
-        ? {}
-        : { attempts: Object.fromEntries([...this.#restarts].map(([task, attempts]) => [String(task), attempts])) }),
+      ...counts("attempts", this.#restarts),
+      ...counts("nodeFailures", this.#nodeFailures),
     };
   }
+}
+
+function counts(
+  field: "attempts" | "nodeFailures",
+  of: ReadonlyMap<number, number>,
+): Pick<ArrayStatus, "attempts" | "nodeFailures"> {
+  return of.size === 0 ? {} : { [field]: Object.fromEntries([...of].map(([task, count]) => [String(task), count])) };
 }
 
 /** Index set as sorted runs, the form of `scheduling`. */

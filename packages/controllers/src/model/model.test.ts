@@ -17,7 +17,7 @@ function apply(book: ArrayBook, { kind, task }: Step): void {
   if (kind === "start" && book.pending.has(task)) book.start(task);
   else if (kind === "created") book.created(task);
   else if (kind === "takeBack" && isLive) book.takeBack(task);
-  else if (kind === "requeue" && isLive) book.requeue(task);
+  else if (kind === "requeue" && isLive) book.requeue(task, task % 2 === 0);
   else if (kind === "end" && isLive) book.end(task, task % 3 === 0 ? "Failed" : "Succeeded");
   else if (kind === "cancel" && book.pending.has(task)) {
     book.endPending(parseIndexList(String(task)), "Cancelled");
@@ -29,7 +29,7 @@ test("whatever happens, each task of an array is in exactly one list of its stat
     fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
       const book = new ArrayBook("0-9,12-40:2");
       for (const each of steps) apply(book, each);
-      const { tasks, attempts: _, ...lists } = book.toStatus();
+      const { tasks, attempts: _, nodeFailures: _failures, ...lists } = book.toStatus();
       const counts = new Map<number, number>();
       for (const list of Object.values(lists)) {
         for (const task of parseIndexList(String(list ?? ""))) counts.set(task, (counts.get(task) ?? 0) + 1);
@@ -50,6 +50,7 @@ test("a book made of the status knows all but what was under way, which waits, w
       for (const task of book.indices) {
         assert.equal(again.hasEnded(task), book.hasEnded(task));
         assert.equal(again.attemptOf(task), book.attemptOf(task));
+        assert.equal(again.nodeFailuresOf(task), book.nodeFailuresOf(task));
         assert.equal(again.pending.has(task), !book.hasEnded(task));
         assert.equal(again.wasRunning.has(task), book.running.has(task));
       }

@@ -134,6 +134,8 @@ export interface WorkloadRecord {
   endedAttempts: number;
   /** Of these, how many were followed by another. */
   restarts: number;
+  /** Of these, after how many a node was lost. */
+  nodeFailures: number;
   /** What its status last told, or will tell, of waiting. */
   waiting: {
     reason: PendingReason;
@@ -208,6 +210,7 @@ export function recordOf(workload: Workload, nowTimestamp: string): WorkloadReco
         ? (status.attempts ?? 0)
         : Math.max(0, (status.attempts ?? 1) - 1),
     restarts: status.restarts ?? 0,
+    nodeFailures: status.nodeFailures ?? 0,
     waiting: {
       reason: status.reason ?? "None",
       message: status.message,
@@ -257,6 +260,11 @@ export function attemptOfTask(record: WorkloadRecord, task: number): Attempt | u
 /** Number of the attempt that is, or would be, the current one. */
 export function currentAttempt(record: WorkloadRecord, task: number): number {
   return record.book === undefined ? record.endedAttempts + 1 : record.book.attemptOf(task);
+}
+
+/** How often the task was begun again because its node was lost. */
+export function nodeFailuresOf(record: WorkloadRecord, task: number): number {
+  return record.book === undefined ? record.nodeFailures : record.book.nodeFailuresOf(task);
 }
 
 /** Job id of one task: the array's id plus the task's index. */

@@ -1,7 +1,7 @@
 /** What the end of a task, or that it was not begun, does to the record of its Workload. */
 import type { FinalPhase } from "@berth/kinds";
 import type { AttemptEnd } from "../model/ends.ts";
-import type { Attempt, EndedAttempt, WorkloadRecord } from "../model/record.ts";
+import { type Attempt, type EndedAttempt, nodeFailuresOf, type WorkloadRecord } from "../model/record.ts";
 import { defaultRequeueLimit } from "@berth/kinds";
 
 export interface EndingEvents {
@@ -37,20 +37,22 @@ export function endTask(
       ? attempt.preemption?.mode !== "Cancel" && asked?.onPreemption !== false
       : end.phase === "NodeFailed" &&
         asked?.onNodeFailure !== false &&
-        attempt.number <= (asked?.limit ?? defaultRequeueLimit);
+        nodeFailuresOf(record, task) < (asked?.limit ?? defaultRequeueLimit);
   const { number, pods, startTime } = attempt;
   const ended: EndedAttempt = { task, number, end, startTime, nodes: pods.map(({ node }) => node), requeue };
   record.toAccount.push(ended);
+  const isFailure = requeue && end.phase === "NodeFailed";
   if (book === undefined) {
     record.endedAttempts = number;
     if (requeue) {
       record.restarts++;
+      if (isFailure) record.nodeFailures++;
       record.startTime = undefined;
     }
     record.phase = requeue ? "Pending" : end.phase;
     record.exitCode = end.exitCode;
     record.signal = end.signal;
-  } else if (requeue) book.requeue(task);
+  } else if (requeue) book.requeue(task, isFailure);
   else {
     book.end(task, end.phase);
     record.exitCode = Math.max(record.exitCode, end.exitCode);

@@ -93,6 +93,7 @@ export function lifePatch(record: WorkloadRecord, now: string, message?: string)
     // One that is only being created is not told yet: a new leader would count it as ended.
     patch.attempts = record.endedAttempts + (isActive(phase) ? 1 : 0);
     patch.restarts = record.restarts === 0 ? null : record.restarts;
+    patch.nodeFailures = record.nodeFailures === 0 ? null : record.nodeFailures;
   } else {
     patch.array = record.book.toStatus() as WorkloadStatus["array"];
   }
