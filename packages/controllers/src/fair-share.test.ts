@@ -1,7 +1,15 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
-import type { Account, Membership, QualityOfService, Site, Workload } from "@berth/kinds";
-import { accounts, apiVersion, memberships, qualitiesOfService, sites, workloads } from "@berth/kinds";
+import type { Account, Membership, QualityOfService, Site, UsageCheckpoint, Workload } from "@berth/kinds";
+import {
+  accounts,
+  apiVersion,
+  memberships,
+  qualitiesOfService,
+  sites,
+  usageCheckpoints,
+  workloads,
+} from "@berth/kinds";
 import { startTestCluster, type TestCluster, waitFor, waitUntil, workload } from "./test-cluster.test.ts";
 
 let cluster: TestCluster;
@@ -139,7 +147,8 @@ test("shares and what was used make the order, also after a restart; each ended 
   assert.equal(first, "b1");
   await controllers.stop();
   const usageOf = async (name: string): Promise<number> =>
-    (await cluster.client.get<Account>(accounts, name)).status?.usage?.users["ada"]?.billingSeconds ?? 0;
+    (await cluster.client.get<UsageCheckpoint>(usageCheckpoints, `account-${name}`)).spec.users["ada"]
+      ?.billingSeconds ?? 0;
   const [greedy, modest] = [await usageOf("greedy"), await usageOf("modest")];
   assert.ok(greedy > 7.9 && greedy <= 24, `two seconds and more of four cpus, not ${greedy}`);
   assert.ok(modest < greedy);

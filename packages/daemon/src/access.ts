@@ -74,6 +74,8 @@ export const accessObjects: readonly KubernetesObject[] = [
       resources: ["queues", "accounts", "memberships", "qualitiesofservice", "reservations", "sites", "workloads"],
       verbs: write,
     },
+    // Readers of accounts do not have it: whose usage is told is the Site's to say.
+    { apiGroups: [group], resources: ["usagecheckpoints"], verbs: read },
     { apiGroups: [""], resources: ["nodes"], verbs: [...read, "patch"] },
   ]),
   bindingOf("berth-operator", "berth:operators"),

@@ -4,7 +4,6 @@ import type { KindDefinition, Schema } from "./definition.ts";
 import { type Limits, limits } from "./limits.ts";
 import type { ResourceList } from "./pod.ts";
 import { boolean, conditions, name, object, quantities, text, userName } from "./schema.ts";
-import { usage, type UsageCheckpoint } from "./usage.ts";
 
 export interface AccountSpec {
   /** Name of the parent account; absent: a child of the root. */
@@ -24,7 +23,6 @@ export interface AccountSpec {
   qos?: string;
 }
 export interface AccountStatus {
-  usage?: UsageCheckpoint;
   conditions?: Condition[];
 }
 export type Account = KubernetesObject<AccountSpec, AccountStatus> & { spec: AccountSpec };
@@ -75,7 +73,6 @@ export const accountDefinition: KindDefinition = {
     qos: { ...name, description: "Quality of service of its jobs that name none." },
   }),
   status: object({
-    usage,
     conditions,
   }),
   rules: [

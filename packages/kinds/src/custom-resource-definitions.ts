@@ -13,6 +13,7 @@ import { queueDefinition } from "./queue.ts";
 import { reservationDefinition } from "./reservation.ts";
 import { siteDefinition } from "./site.ts";
 import { startEstimateDefinition } from "./start-estimate.ts";
+import { usageCheckpointDefinition } from "./usage.ts";
 import { workloadDefinition } from "./workload-definition.ts";
 
 export const kindDefinitions: readonly KindDefinition[] = [
@@ -23,6 +24,7 @@ export const kindDefinitions: readonly KindDefinition[] = [
   qualityOfServiceDefinition,
   reservationDefinition,
   siteDefinition,
+  usageCheckpointDefinition,
 ];
 
 function schemaOf(definition: KindDefinition): Schema {
@@ -111,6 +113,7 @@ export const memberships: ResourceKey = key(membershipDefinition);
 export const qualitiesOfService: ResourceKey = key(qualityOfServiceDefinition);
 export const reservations: ResourceKey = key(reservationDefinition);
 export const sites: ResourceKey = key(siteDefinition);
+export const usageCheckpoints: ResourceKey = key(usageCheckpointDefinition);
 export const startEstimates: ResourceKey = key(startEstimateDefinition);
 export const explanations: ResourceKey = key(explanationDefinition);
 export const queueViews: ResourceKey = key(queueViewDefinition);

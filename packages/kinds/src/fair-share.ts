@@ -1,7 +1,7 @@
 /** FairShare: an account of the fair tree, or a user in it, as Slurm's sshare tells it. Answered from the leader's memory, never stored. */
 import type { KubernetesObject } from "@berth/machinery";
 import type { KindDefinition } from "./definition.ts";
-import { integer, object, text } from "./schema.ts";
+import { integer, mapOf, object, text } from "./schema.ts";
 
 export interface FairShareSpec {
   account: string;
@@ -11,6 +11,8 @@ export interface FairShareSpec {
   depth: number;
   /** A number, or `parent`. */
   shares?: string;
+  /** As the account's, or membership's, limits say. */
+  resourceMinutes?: Record<string, number>;
 }
 
 export interface FairShareStatus {
@@ -43,6 +45,7 @@ export const fairShareDefinition: KindDefinition = {
     parent: text(253),
     depth: integer(0, 1000),
     shares: text(64),
+    resourceMinutes: mapOf(integer(0, Number.MAX_SAFE_INTEGER), 32),
   }),
   status: object({
     normalizedShares: number,

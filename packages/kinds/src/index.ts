@@ -37,6 +37,7 @@ export {
   queueViews,
   sites,
   startEstimates,
+  usageCheckpoints,
   viewDefinitions,
   workloads,
 } from "./custom-resource-definitions.ts";
@@ -117,7 +118,7 @@ export {
 } from "./site-policy.ts";
 export type { Audience, PriorityWeights, Site, SiteSpec, SiteStatus } from "./site.ts";
 export type { StartEstimate, StartEstimateStatus } from "./start-estimate.ts";
-export type { UsageCheckpoint } from "./usage.ts";
+export type { UsageCheckpoint, UsageHolder } from "./usage.ts";
 export { activePhases, dependencyTypes, finalPhases, pendingPhases, pendingReasons } from "./workload.ts";
 export type {
   ArrayStatus,

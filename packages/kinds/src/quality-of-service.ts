@@ -3,7 +3,6 @@ import type { Condition, KubernetesObject } from "@berth/machinery";
 import type { KindDefinition, Schema } from "./definition.ts";
 import { type Limits, limits } from "./limits.ts";
 import { conditions, integer, list, name, object, oneOf, userName } from "./schema.ts";
-import { usage, type UsageCheckpoint } from "./usage.ts";
 
 /**
  * What becomes of a preempted job: it waits again (`Requeue`), ends (`Cancel`), saves itself at TERM and waits again (`Checkpoint`:
@@ -53,8 +52,6 @@ export interface QualityOfServiceSpec {
   allowAccounts?: string[];
 }
 export interface QualityOfServiceStatus {
-  /** For limits on resource-minutes. */
-  usage?: UsageCheckpoint;
   conditions?: Condition[];
 }
 export type QualityOfService = KubernetesObject<QualityOfServiceSpec, QualityOfServiceStatus> & {
@@ -83,7 +80,7 @@ export const qualityOfServiceDefinition: KindDefinition = {
     allow: { ...list(userName, 1024), description: "Users, or groups as @group, who may use it." },
     allowAccounts: { ...list(name, 1024), description: "Accounts whose jobs may use it, with those under them." },
   }),
-  status: object({ usage, conditions }),
+  status: object({ conditions }),
   rules: [
     {
       rule: "!has(self.spec.preempts) || !self.spec.preempts.exists(p, p == self.metadata.name)",

@@ -19,7 +19,6 @@ import {
   text,
   userName,
 } from "./schema.ts";
-import { usage, type UsageCheckpoint } from "./usage.ts";
 
 export interface QueueSpec {
   nodeSelector?: Record<string, string>;
@@ -56,8 +55,6 @@ export interface QueueSpec {
   billingWeights?: Record<string, number>;
 }
 export interface QueueStatus {
-  /** For limits on resource-minutes. */
-  usage?: UsageCheckpoint;
   pending?: number;
   running?: number;
   conditions?: Condition[];
@@ -121,7 +118,6 @@ export const queueDefinition: KindDefinition = {
     ],
   },
   status: object({
-    usage,
     pending: integer(0, Number.MAX_SAFE_INTEGER),
     running: integer(0, Number.MAX_SAFE_INTEGER),
     conditions,

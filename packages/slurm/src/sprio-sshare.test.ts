@@ -75,7 +75,15 @@ const tree: FairShare[] = (
   apiVersion: "berth.dev/v1alpha1",
   kind: "FairShare",
   metadata: { name: user === undefined ? account : `${account}.${user}` },
-  spec: { account, depth, shares, ...(user === undefined ? {} : { user }) },
+  spec: {
+    account,
+    depth,
+    shares,
+    ...(user === undefined ? {} : { user }),
+    ...(account === "acctb" && user === undefined
+      ? { resourceMinutes: { cpu: 1000, memory: 2, "nvidia.com/gpu": 60 } }
+      : {}),
+  },
   status: {
     normalizedShares,
     billingSeconds,
@@ -97,6 +105,10 @@ root                                          0.000000        2021      1.000000
   accta                   alice          1    1.000000        1981      1.000000   0.333333 
  acctb                                   1    0.333333          39      0.004099            
 `,
+  );
+  assert.match(
+    sshare("-P", "-o", "Account,GrpTRESMins"),
+    /\n accta\|\n {2}accta\|\n acctb\|cpu=1000,mem=2048,gres\/gpu=60\n$/,
   );
   assert.match(sshare("-a"), / {2}acctb +bob {10}1 {4}1\.000000 {10}39 {6}1\.000000 {3}0\.666667 \n$/);
   assert.equal(

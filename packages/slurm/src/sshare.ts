@@ -63,12 +63,23 @@ const fields: readonly SshareField[] = [
     value: ({ spec, status }) => (spec.user === undefined ? "" : six(status?.fairShare)),
   },
   { name: "LevelFS", width: 10, value: (row) => (isRoot(row) ? "" : levelOf(row)) },
-  { name: "GrpTRESMins", width: 30, value: () => "" },
+  { name: "GrpTRESMins", width: 30, value: ({ spec }) => trackedMinutes(spec.resourceMinutes) },
   { name: "TRESRunMins", width: 30, value: () => "" },
   { name: "Cluster", width: 10, value: () => "" },
   { name: "ID", width: 6, value: () => "" },
   { name: "Partition", width: 12, value: () => "" },
 ];
+
+/** Minutes of trackable resources as Slurm writes and counts them: of memory in MiB. */
+function trackedMinutes(minutes: Record<string, number> = {}): string {
+  const { cpu, memory, ...devices } = minutes;
+  const parts = [
+    ...(cpu === undefined ? [] : [`cpu=${cpu}`]),
+    ...(memory === undefined ? [] : [`mem=${memory * 1024}`]),
+    ...Object.entries(devices).map(([name, count]) => `gres/${name.replace(/^.*\//, "")}=${count}`),
+  ];
+  return parts.join(",");
+}
 
 /** Who used nothing is ahead of all; who shares the account's place competes with nobody. */
 function levelOf({ status }: FairShare): string {

@@ -8,7 +8,7 @@ import { privacyFor } from "./privacy.ts";
 import { Readings } from "./readings.ts";
 
 interface FairShareParts {
-  stores: Pick<Stores, "memberships" | "sites">;
+  stores: Pick<Stores, "accounts" | "memberships" | "sites">;
   scheduling: Pick<Scheduling, "inspected">;
 }
 
@@ -29,8 +29,18 @@ export class FairShares {
   /** What is withheld of a user or an account is left out, as in Slurm. */
   #rows({ asker, fields = [] }: InquirySpec): FairShare[] {
     const { core, now } = this.#parts.scheduling.inspected;
-    const privacy = privacyFor(asker, this.#parts.stores);
-    return fairShareViews(fairShares(core, now)).filter(({ spec }) => {
+    const { stores } = this.#parts;
+    const privacy = privacyFor(asker, stores);
+    const ofMembers = new Map<string, Minutes>();
+    for (const { spec } of stores.memberships.values()) {
+      if (spec.limits?.resourceMinutes !== undefined)
+        ofMembers.set(`${spec.account} ${spec.user}`, spec.limits.resourceMinutes);
+    }
+    const minutesOf = (account: string, user: string | undefined): Minutes | undefined =>
+      user === undefined
+        ? stores.accounts.get(undefined, account)?.spec.limits?.resourceMinutes
+        : ofMembers.get(`${account} ${user}`);
+    return fairShareViews(fairShares(core, now), minutesOf).filter(({ spec }) => {
       const isWanted = fields.every(({ field, operator, value }) => {
         const has = field === "spec.account" ? spec.account : field === "spec.user" ? spec.user : undefined;
         return (has === value) === (operator === "=");
@@ -40,8 +50,13 @@ export class FairShares {
   }
 }
 
+type Minutes = Record<string, number>;
+
 /** Rows of the tree, depth first, with their depth and their part of all usage. */
-function fairShareViews(rows: readonly FairShareRow[]): FairShare[] {
+function fairShareViews(
+  rows: readonly FairShareRow[],
+  minutesOf: (account: string, user: string | undefined) => Minutes | undefined,
+): FairShare[] {
   const depths = new Map<string, number>();
   const whole = rows[0]?.billingSeconds ?? 0;
   return rows.map((row): FairShare => {
@@ -49,6 +64,7 @@ function fairShareViews(rows: readonly FairShareRow[]): FairShare[] {
     const above = user === undefined ? parent : account;
     const depth = above === undefined ? 0 : (depths.get(above) ?? 0) + 1;
     if (user === undefined) depths.set(account, depth);
+    const resourceMinutes = minutesOf(account, user);
     return {
       apiVersion,
       kind: "FairShare",
@@ -59,6 +75,7 @@ function fairShareViews(rows: readonly FairShareRow[]): FairShare[] {
         ...(user === undefined ? {} : { user }),
         ...(parent === undefined ? {} : { parent }),
         shares: shares === "Parent" ? "parent" : String(shares),
+        ...(resourceMinutes === undefined ? {} : { resourceMinutes }),
       },
       status: {
         normalizedShares: row.normalizedShares,

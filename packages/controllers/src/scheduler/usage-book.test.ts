@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import type { AttemptRow } from "@berth/accounting";
 import type { Client } from "@berth/client";
-import { accounts, apiVersion, type Account } from "@berth/kinds";
+import { accounts, apiVersion, type Account, type UsageCheckpoint, usageCheckpoints } from "@berth/kinds";
 import { accrued, type ClusterState, decayOver, type UsageRecord } from "@berth/scheduling";
 import type { Context } from "../context.ts";
 import { startStores, storesSynced } from "../stores.ts";
@@ -132,6 +132,9 @@ test("whoever dies between any two writes, each row counts once", async () => {
     await book.checkpoint().catch((error: Error) => assert.equal(error.message, "killed"));
     ending.abort();
   }
-  const bio = await cluster.client.get<Account>(accounts, "bio");
-  assert.ok((bio.status?.usage?.accountedThrough ?? 0) > 0);
+  const { spec } = await cluster.client.get<UsageCheckpoint>(usageCheckpoints, "account-bio");
+  assert.ok(spec.accountedThrough > 0);
+  assert.deepEqual(Object.keys(spec.users).sort(), ["ada", "bob"]);
+  // Who reads accounts reads no usage, which the Site may keep private.
+  assert.equal("usage" in ((await cluster.client.get<Account>(accounts, "bio")).status ?? {}), false);
 });

@@ -1,13 +1,12 @@
 /**
- * Usage of what has ended, kept over restarts. Each Account, and each Queue and QualityOfService that limits resource-minutes, has
- * in its status the sum of the rows of accounting up to one of them, faded to a time; what was recorded since is added when
- * controllers begin. So every row counts once, whenever anybody dies. What runs is charged by the core.
+ * Usage of what has ended, kept over restarts. Of each Account, and of each Queue and QualityOfService that limits
+ * resource-minutes, a UsageCheckpoint has the sum of the rows of accounting up to one of them, faded to a time; what was recorded since
+ * is added when controllers begin. So every row counts once, whenever anybody dies. What runs is charged by the core.
  */
 import { type AnyObject, isReason, resources } from "@berth/client";
-import type { ResourceKey } from "@berth/machinery";
 import type { UsageEntry } from "@berth/accounting";
-import type { UsageCheckpoint } from "@berth/kinds";
-import { accounts, defaultHalfLifeSeconds, qualitiesOfService, queues, systemNamespace, vectorOf } from "@berth/kinds";
+import type { UsageCheckpoint, UsageHolder } from "@berth/kinds";
+import { apiVersion, defaultHalfLifeSeconds, systemNamespace, usageCheckpoints, vectorOf } from "@berth/kinds";
 import { accrued, type ClusterState, decayOver } from "@berth/scheduling";
 import { type Context, seconds, timestamp } from "../context.ts";
 import type { Stores } from "../stores.ts";
@@ -15,13 +14,13 @@ import type { Stores } from "../stores.ts";
 /** Checkpoints are written when something ended, and not more often than this. */
 const intervalMs = 60_000;
 const rowsAtOnce = 2000;
+const checkpointsAtOnce = 500;
 /** What has faded to less than a millionth is no usage any more. */
 const halfLivesKept = 20;
 /** Says up to which row every checkpoint knows. */
-const markerName = "usage";
+const markerName = "usage-checkpoints";
 const markerKey = "accountedThrough";
 
-type Holder = "Account" | "Queue" | "QualityOfService";
 interface Marker extends AnyObject {
   data?: Record<string, string>;
 }
@@ -32,19 +31,13 @@ interface Sum {
 
 /** Usage of one object, by user where it is an account; of others under the empty name. */
 interface Entry {
-  holder: Holder;
+  holder: UsageHolder;
   name: string;
   asOf: number;
   through: number;
   users: Map<string, Sum>;
   isChanged: boolean;
 }
-
-const resourceOf: Record<Holder, ResourceKey> = {
-  Account: accounts,
-  Queue: queues,
-  QualityOfService: qualitiesOfService,
-};
 
 export class UsageBook {
   readonly #context: Context;
@@ -84,24 +77,16 @@ export class UsageBook {
     const last = await this.#context.accounting.lastSequence();
     // A database that was made anew counts from the beginning: nothing of it is in any checkpoint.
     this.#through = this.#written = told > last ? 0 : told;
-    const take = (
-      holder: Holder,
-      objects: Iterable<{ metadata: { name: string }; status?: { usage?: UsageCheckpoint } }>,
-    ) => {
-      for (const { metadata, status } of objects) {
-        const usage = status?.usage;
-        if (usage === undefined) continue;
-        const entry = this.#entryOf(holder, metadata.name);
-        entry.asOf = seconds(usage.asOf);
-        entry.through = told > last ? 0 : usage.accountedThrough;
-        for (const [user, { billingSeconds, resourceSeconds = {} }] of Object.entries(usage.users)) {
-          entry.users.set(user, { billingSeconds, resourceSeconds: { ...resourceSeconds } });
-        }
+    const { items } = await client.listAll<UsageCheckpoint>(usageCheckpoints, { limit: checkpointsAtOnce });
+    for (const { spec } of items) {
+      if (this.#uidOf(spec.of.kind, spec.of.name) === undefined) continue;
+      const entry = this.#entryOf(spec.of.kind, spec.of.name);
+      entry.asOf = seconds(spec.asOf);
+      entry.through = told > last ? 0 : spec.accountedThrough;
+      for (const [user, { billingSeconds, resourceSeconds = {} }] of Object.entries(spec.users)) {
+        entry.users.set(user, { billingSeconds, resourceSeconds: { ...resourceSeconds } });
       }
-    };
-    take("Account", this.#stores.accounts.values());
-    take("Queue", this.#stores.queues.values());
-    take("QualityOfService", this.#stores.qualitiesOfService.values());
+    }
     await this.#catchUp();
   }
 
@@ -145,7 +130,14 @@ export class UsageBook {
     }
   }
 
-  #entryOf(holder: Holder, name: string): Entry {
+  /** Undefined: there is none (any more). */
+  #uidOf(holder: UsageHolder, name: string): string | undefined {
+    const { accounts, queues, qualitiesOfService } = this.#stores;
+    const store = { Account: accounts, Queue: queues, QualityOfService: qualitiesOfService }[holder];
+    return store.get(undefined, name)?.metadata.uid;
+  }
+
+  #entryOf(holder: UsageHolder, name: string): Entry {
     const key = `${holder} ${name}`;
     let entry = this.#entries.get(key);
     if (entry === undefined) {
@@ -212,16 +204,35 @@ export class UsageBook {
   async #write(entry: Entry): Promise<void> {
     const { holder, name } = entry;
     entry.isChanged = false;
-    const users: UsageCheckpoint["users"] = {};
+    const users: UsageCheckpoint["spec"]["users"] = {};
     for (const [user, { billingSeconds, resourceSeconds }] of entry.users)
       users[user] = { billingSeconds, resourceSeconds };
-    const usage = { asOf: timestamp(entry.asOf * 1000), accountedThrough: entry.through, users };
+    // An account that is gone has no usage to keep.
+    const uid = this.#uidOf(holder, name);
+    if (uid === undefined) return;
+    const spec = {
+      of: { kind: holder, name },
+      asOf: timestamp(entry.asOf * 1000),
+      accountedThrough: entry.through,
+      users,
+    };
+    const metadata = {
+      name: `${holder.toLowerCase()}-${name}`,
+      // Goes with whom it is of.
+      ownerReferences: [{ apiVersion, kind: holder, name, uid }],
+    };
     const { client } = this.#context;
     try {
-      await client.patchStatus<AnyObject>(resourceOf[holder], name, { status: { usage } });
+      await client.patch<UsageCheckpoint>(usageCheckpoints, metadata.name, { spec }).catch((error: unknown) => {
+        if (!isReason(error, "NotFound")) throw error;
+        return client.create<UsageCheckpoint>(usageCheckpoints, {
+          apiVersion,
+          kind: usageCheckpoints.kind,
+          metadata,
+          spec,
+        });
+      });
     } catch (error) {
-      // An account that is gone has no usage to keep.
-      if (isReason(error, "NotFound")) return;
       entry.isChanged = true;
       throw error;
     }
