@@ -2,9 +2,10 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { text as textOf } from "node:stream/consumers";
 import { after, before, test } from "node:test";
-import { createClient, loadKubeconfig } from "@berth/client";
-import { labels, type Workload, workloads } from "@berth/kinds";
+import { createClient, loadKubeconfig, resources } from "@berth/client";
+import { labels, leaseOf, type Pod, type Workload, workloads } from "@berth/kinds";
 import { nodeProcesses, startCluster, type TestCluster } from "../support/berth.ts";
 import { sacct, sbatch, small, writeScript } from "../support/jobs.ts";
 import { waitFor } from "../support/waiting.ts";
@@ -76,10 +77,19 @@ test("one that is cancelled ends, or does not begin; the others go on", { timeou
   const script = writeScript(
     cluster,
     "cancel.sh",
-    `#!/bin/sh\n${journal("cancel")}[ $SLURM_ARRAY_TASK_ID != 40 ] || exec sleep 100\n`,
+    `#!/bin/sh\n${journal("cancel")}echo I am $SLURM_ARRAY_TASK_ID\n[ $SLURM_ARRAY_TASK_ID != 40 ] || exec sleep 100\n`,
   );
-  const id = await sbatch(cluster, [...small, "--array=0-99%1", "-o", "/dev/null", script]);
+  const id = await sbatch(cluster, [...small, "--array=0-99%1", "-o", path("cancel-%a.txt"), script]);
   await waitFor("task 40 to run", () => (lines("cancel").some((line) => line.startsWith("40 ")) ? true : undefined));
+  const client = createClient(loadKubeconfig({ path: join(cluster.data, "admin.kubeconfig") }).connection);
+  const { items } = await client.listAll<Pod>(resources.pods, {});
+  const pod = items.find((each) => leaseOf(each)?.tasks.includes(40) === true);
+  assert.ok(pod !== undefined, "task 40 shares its pod");
+  // Who cannot read the file asks the node for what this task wrote, which is not what its pod did.
+  const log = await client.logs(pod.metadata.namespace!, pod.metadata.name, { task: 40 });
+  assert.equal(await textOf(log), "I am 40\n");
+  client.close();
+  assert.equal((await cluster.berth(["logs", `${id}_40`])).stdout, "I am 40\n");
   // What comes after it in its pod waits again at once, and goes on in another when this one has ended.
   assert.equal((await cluster.berth(["scancel", `${id}_[40,97]`])).code, 0);
   await waitForEnd(id);

@@ -70,7 +70,10 @@ test(
     await using cluster = await startCluster({ flags: ["--simulated-nodes", "2"] });
     await apply(cluster, [
       queue("busy", 3600),
-      account("bio", "{limits: {runningJobs: 1, submittedJobs: 2, perJob: {wallTimeSeconds: 600}}}"),
+      account(
+        "bio",
+        "{limits: {runningJobs: 1, submittedJobs: 2, perJob: {wallTimeSeconds: 600}, resourceMinutes: {cpu: 90000}}}",
+      ),
       member("bio"),
     ]);
     const words = whole("busy", "-A", "bio");
@@ -84,6 +87,8 @@ test(
     );
     const explained = await cluster.berth(["explain", String(second)]);
     assert.match(explained.stdout.replaceAll(/\s+/g, " "), /account bio may run 1 job at once; 1 run/);
+    const shares = await cluster.berth(["sshare", "-n", "-P", "-o", "Account,User,GrpTRESMins"]);
+    assert.match(shares.stdout, /^ bio\|\|cpu=90000$/m);
     const third = await cluster.berth(["sbatch", ...words]);
     assert.equal(third.code, 1);
     assert.match(third.stderr, /Job violates accounting\/QOS policy/);

@@ -1,8 +1,8 @@
 /** The output of jobs: as files on this machine, or through the API from the node that runs them. */
 import { isReason, resources } from "@berth/client";
-import { labels, type Pod, type Workload } from "@berth/kinds";
+import { labels, leaseOf, type Pod, type Workload } from "@berth/kinds";
 import { jobFiles } from "@berth/slurm";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { accessSync, closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Cluster } from "./connect.ts";
 import type { FoundJob } from "./jobs.ts";
@@ -72,21 +72,43 @@ export async function followFiles(paths: readonly string[], ended: Promise<unkno
   }
 }
 
-/** Copies the log of the job's first pod to standard output; false when there is no such pod (any more). */
+/** Whether the user may read the file; one that is on another machine, or another's, is none. */
+export function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Copies the log of the job's first pod, or of the pod that carries the element of the array (among others), to standard output; false
+ * when there is no such pod (any more).
+ */
 export async function copyPodLog({ client }: Cluster, { workload, task }: FoundJob, follow: boolean): Promise<boolean> {
   const { namespace = "", name } = workload.metadata;
-  const selector = [`${labels.workload}=${name}`, ...(task === undefined ? [] : [`${labels.task}=${task}`])].join(",");
-  const { items } = await client.list<Pod>(resources.pods, { namespace, labelSelector: selector });
+  const { items } = await client.listAll<Pod>(resources.pods, {
+    namespace,
+    labelSelector: `${labels.workload}=${name}`,
+  });
+  const carries = (pod: Pod): boolean =>
+    task === undefined || (leaseOf(pod)?.tasks.includes(task) ?? pod.metadata.labels?.[labels.task] === String(task));
   const attemptNumber = (pod: Pod): number => Number(pod.metadata.labels?.[labels.attempt] ?? 0);
   const pod = items
     .filter(
-      ({ metadata }) =>
-        metadata.labels?.[labels.podSet] === "main" && (metadata.labels[labels.podIndex] ?? "0") === "0",
+      (each) =>
+        carries(each) &&
+        each.metadata.labels?.[labels.podSet] === "main" &&
+        (each.metadata.labels[labels.podIndex] ?? "0") === "0",
     )
     .sort((a, b) => attemptNumber(b) - attemptNumber(a))[0];
   if (pod === undefined) return false;
   try {
-    const log = await client.logs(namespace, pod.metadata.name, { follow });
+    const log = await client.logs(namespace, pod.metadata.name, {
+      follow,
+      ...(task !== undefined && leaseOf(pod) !== undefined && { task }),
+    });
     for await (const bytes of log) process.stdout.write(bytes as Buffer);
     return true;
   } catch (error) {

@@ -64,6 +64,8 @@ export interface LogOptions {
   container?: string;
   follow?: boolean;
   tailLines?: number;
+  /** Of a pod that carries several tasks of an array in turn: the output of this one alone. */
+  task?: number;
   limitBytes?: number;
   sinceSeconds?: number;
   previous?: boolean;

@@ -104,6 +104,7 @@ async function answer(serving: Serving, request: IncomingMessage, response: Serv
     tailLines: number("tailLines"),
     limitBytes: number("limitBytes"),
     previous: query.get("previous") === "true",
+    task: number("task"),
   };
   for (const name of ["sinceSeconds", "sinceTime"]) {
     if (query.has(name))

@@ -14,6 +14,8 @@ export interface LogRequest {
   tailLines?: number;
   limitBytes?: number;
   previous: boolean;
+  /** Of a pod that carries several: the output files of this one alone. */
+  task?: number;
 }
 
 interface LogSource {
@@ -45,12 +47,13 @@ export async function sendLog(response: ServerResponse, source: LogSource): Prom
   const variable = (name: string): string | undefined => container.env?.find((entry) => entry.name === name)?.value;
   const named = leasedFiles(source) ?? [variable("BERTH_OUTPUT"), variable("BERTH_ERROR")];
   const uid = pod.spec.securityContext?.runAsUser;
-  const files = [
-    new FollowedFile(join(podsDirectory, pod.metadata.uid!, `${container.name}.${number}`, "log"), undefined),
-    ...[...new Set(named)]
-      .filter((path) => path !== undefined && path !== "" && !path.startsWith("/dev/"))
-      .map((path) => new FollowedFile(path!, uid)),
-  ];
+  const outputs = [...new Set(named)]
+    .filter((path) => path !== undefined && path !== "" && !path.startsWith("/dev/"))
+    .map((path) => new FollowedFile(path!, uid));
+  // Where tasks have files of their own, what stands in the common one is of no single task.
+  const isOfOne = wanted.task !== undefined && outputs.length > 0;
+  const common = join(podsDirectory, pod.metadata.uid!, `${container.name}.${number}`, "log");
+  const files = isOfOne ? outputs : [new FollowedFile(common, undefined), ...outputs];
   const gone = new AbortController();
   response.on("close", () => gone.abort());
   response.writeHead(200, { "Content-Type": "text/plain" });
@@ -63,8 +66,8 @@ export async function sendLog(response: ServerResponse, source: LogSource): Prom
   }
 }
 
-/** Of a pod that carries several tasks: the output files of those that have begun, in their order. */
-function leasedFiles({ pod, worker, container }: LogSource): (string | undefined)[] | undefined {
+/** Of a pod that carries several tasks: the output files of those that have begun, in their order, or of the one that is asked for. */
+function leasedFiles({ pod, worker, container, wanted }: LogSource): (string | undefined)[] | undefined {
   if (leaseOf(pod) === undefined) return undefined;
   const text = pod.metadata.annotations?.[annotations.taskVariables];
   const variables = text === undefined ? {} : (JSON.parse(text) as TaskVariables);
@@ -72,7 +75,8 @@ function leasedFiles({ pod, worker, container }: LogSource): (string | undefined
   const report = worker?.facts.lease?.() ?? leaseReportOf(pod.status);
   const begun = (report?.ended ?? []).map(({ task }) => task);
   if (report?.running !== undefined) begun.push(report.running);
-  return begun.flatMap((task) =>
+  const asked = wanted.task === undefined ? begun : [wanted.task];
+  return asked.flatMap((task) =>
     ["BERTH_OUTPUT", "BERTH_ERROR"].map((name) =>
       variables[name] === undefined
         ? container.env?.find((entry) => entry.name === name)?.value

@@ -30,7 +30,17 @@ function nodeOptions(endpoint: NodeEndpoint, path: string, credentials: NodeCred
   };
 }
 
-const logParameters = ["follow", "previous", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes"];
+/** Those of Kubernetes, and of Berth's own nodes: one task of a pod that carries several. */
+const logParameters = [
+  "follow",
+  "previous",
+  "sinceSeconds",
+  "sinceTime",
+  "timestamps",
+  "tailLines",
+  "limitBytes",
+  "task",
+];
 
 /** `pods/log`: the node's stream, passed on as it comes. */
 export function logAction(store: Store, credentials: NodeCredentials): Action {

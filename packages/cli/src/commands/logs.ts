@@ -1,9 +1,8 @@
 /** `berth logs`: prints what a job has written. */
-import { statSync } from "node:fs";
 import { CommandError } from "../command-error.ts";
 import { connect, type Cluster } from "../connect.ts";
 import { hasEnded, nameOf, requireJob, type FoundJob } from "../jobs.ts";
-import { copyPodLog, followFiles, outputFilesOf } from "../output-files.ts";
+import { copyPodLog, followFiles, isReadable, outputFilesOf } from "../output-files.ts";
 import { watchWorkload } from "../watch-workload.ts";
 
 export async function logs(text: string, options: { follow?: boolean }): Promise<number> {
@@ -18,7 +17,7 @@ export async function logs(text: string, options: { follow?: boolean }): Promise
     );
   const files = outputFilesOf(workload, task);
   if (files.length === 0) throw new CommandError(`job ${text} writes to no file: its output goes to /dev/null`);
-  const exist = files.some((path) => statSync(path, { throwIfNoEntry: false }) !== undefined);
+  const exist = files.some(isReadable);
   const follow = options.follow === true && !hasEnded(found);
   if (exist || follow) {
     await followFiles(files, follow ? ended(cluster, found) : Promise.resolve());
