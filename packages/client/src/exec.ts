@@ -43,10 +43,11 @@ export async function execute(transport: Transport, path: string, options: Execu
   const prefix = server.pathname.replace(/\/+$/, "");
   const scheme = server.protocol === "https:" ? "wss:" : "ws:";
   const separator = fixed === "" ? "?" : "&";
+  const headers = await transport.headers();
   const socket = new WebSocket(
     `${scheme}//${server.host}${prefix}${path}${fixed}${separator}${parameters.toString()}`,
     ["v5.channel.k8s.io", "v4.channel.k8s.io"],
-    { ...transport.tls, headers: transport.headers, perMessageDeflate: false },
+    { ...transport.tls, headers, perMessageDeflate: false },
   );
   options.signal?.throwIfAborted();
   const onAbort = (): void => socket.terminate();

@@ -14,7 +14,7 @@ export { isReason } from "./errors.ts";
 export type { ExecuteOptions, ExecuteResult } from "./exec.ts";
 export { Informer, keyOf } from "./informer.ts";
 export type { InformerHandler, InformerOptions } from "./informer.ts";
-export { loadKubeconfig } from "./kubeconfig.ts";
+export { inClusterConnection, loadKubeconfig } from "./kubeconfig.ts";
 export type { ResolvedContext } from "./kubeconfig.ts";
 export { electLeader, microTime } from "./leader-election.ts";
 export type { LeaderElectionOptions, Lease } from "./leader-election.ts";

@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import type * as yaml from "js-yaml";
 import { delimiter, dirname, join, resolve } from "node:path";
+import { type CredentialProgram, tokenFromFile, tokenFromProgram } from "./tokens.ts";
 import type { ConnectionOptions } from "./transport.ts";
 
 const require = createRequire(import.meta.url);
@@ -21,7 +22,7 @@ interface User {
   "client-certificate-data"?: string;
   "client-key"?: string;
   "client-key-data"?: string;
-  exec?: unknown;
+  exec?: CredentialProgram;
   "auth-provider"?: unknown;
   username?: string;
 }
@@ -83,21 +84,42 @@ export function loadKubeconfig(options: { path?: string; context?: string } = {}
   };
 }
 
+const serviceAccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/** How a program in a pod reaches its own cluster: by its service account, whose token is renewed. Undefined outside of pods. */
+export function inClusterConnection(
+  environment: Record<string, string | undefined> = process.env,
+  folder: string = serviceAccountFolder,
+): ConnectionOptions | undefined {
+  const { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port = "443" } = environment;
+  if (host === undefined || host === "") return undefined;
+  return {
+    server: `https://${host.includes(":") ? `[${host}]` : host}:${port}`,
+    ca: readFileSync(join(folder, "ca.crt")),
+    tokenSource: tokenFromFile(join(folder, "token")),
+  };
+}
+
 function credentials(path: string, name: string, user: User): Partial<ConnectionOptions> {
-  const token = user.token ?? (user.tokenFile === undefined ? undefined : text(path, user.tokenFile).trim());
+  const token = user.token;
   const cert = bytes(path, user, "client-certificate");
   const key = bytes(path, user, "client-key");
+  if (cert !== undefined && key === undefined) {
+    throw new Error(`${path}: user "${name}" has a client certificate but no client-key`);
+  }
+  if (token === undefined && user.tokenFile !== undefined) {
+    text(path, user.tokenFile);
+    return { cert, key, tokenSource: tokenFromFile(resolve(dirname(path), user.tokenFile)) };
+  }
   if (token === undefined && cert === undefined) {
-    for (const unsupported of ["exec", "auth-provider", "username"] as const) {
+    if (user.exec?.command !== undefined) return { tokenSource: tokenFromProgram(user.exec, dirname(path)) };
+    for (const unsupported of ["auth-provider", "username"] as const) {
       if (user[unsupported] !== undefined) {
         throw new Error(
-          `${path}: user "${name}" signs in by "${unsupported}", which Berth cannot do yet; a token or a client certificate works`,
+          `${path}: user "${name}" signs in by "${unsupported}", which Berth cannot do; a token, a client certificate or an exec plugin works`,
         );
       }
     }
-  }
-  if (cert !== undefined && key === undefined) {
-    throw new Error(`${path}: user "${name}" has a client certificate but no client-key`);
   }
   return { token, cert, key };
 }

@@ -2,6 +2,7 @@ import http from "node:http";
 import https from "node:https";
 import { setTimeout as delay } from "node:timers/promises";
 import { errorFromResponse } from "./errors.ts";
+import type { TokenSource } from "./tokens.ts";
 
 export interface ConnectionOptions {
   /** `https://host:port`, with a path prefix where a proxy needs one. */
@@ -11,6 +12,8 @@ export interface ConnectionOptions {
   /** PEM; absent: the system's authorities. */
   ca?: string | Buffer;
   token?: string;
+  /** Of a token that changes; goes before `token`. */
+  tokenSource?: TokenSource;
   /** PEM of a client certificate and its key. */
   cert?: string | Buffer;
   key?: string | Buffer;
@@ -24,6 +27,10 @@ export interface ConnectionOptions {
   retryConnectionSeconds?: number;
   /** Answers 429 and 503 are tried again this many times, after what `Retry-After` says. Default 6. */
   maxRetries?: number;
+  /** Requests begun in a second at most, with twice as many at once; more wait. Absent: as many as are made. */
+  maxRequestsPerSecond?: number;
+  /** Told of each answer: its status code, and how long it took. A connection that failed has code 0. */
+  onAnswer?(method: string, code: number, milliseconds: number): void;
 }
 
 export interface RequestOptions {
@@ -42,7 +49,8 @@ export interface RequestOptions {
 export interface Transport {
   readonly server: URL;
   readonly tls: https.AgentOptions;
-  readonly headers: Record<string, string>;
+  /** Of a request, with the credentials of this moment. */
+  headers(): Promise<Record<string, string>>;
   /** Answers with a parsed JSON body; anything but 2xx is thrown as an ApiError. */
   json<T>(options: RequestOptions): Promise<T>;
   /** The open response of a 2xx answer; the caller reads or destroys it. */
@@ -83,13 +91,24 @@ export function createTransport(options: ConnectionOptions): Transport {
       : { socketPath: options.socketPath };
   const agent = new requester.Agent({ ...pool, maxSockets: options.maxConnections ?? 32 });
   const streamAgent = new requester.Agent({ ...pool, maxSockets: Infinity });
-  const headers: Record<string, string> = { "User-Agent": options.userAgent ?? "berth" };
-  if (options.token !== undefined) headers["Authorization"] = `Bearer ${options.token}`;
+  const fixedHeaders: Record<string, string> = { "User-Agent": options.userAgent ?? "berth" };
+  const { token, tokenSource, onAnswer } = options;
+  if (token !== undefined) fixedHeaders["Authorization"] = `Bearer ${token}`;
+  const turn = options.maxRequestsPerSecond === undefined ? undefined : turns(options.maxRequestsPerSecond);
   const prefix = server.pathname.replace(/\/+$/, "");
   const maxRetries = options.maxRetries ?? 6;
   const retryConnectionMs = (options.retryConnectionSeconds ?? 0) * 1000;
 
-  function once(request: RequestOptions, body: Buffer | undefined): Promise<http.IncomingMessage> {
+  async function headersNow(isRefused = false): Promise<Record<string, string>> {
+    if (tokenSource === undefined) return fixedHeaders;
+    return { ...fixedHeaders, Authorization: `Bearer ${await tokenSource(isRefused)}` };
+  }
+
+  function once(
+    request: RequestOptions,
+    body: Buffer | undefined,
+    headers: Record<string, string>,
+  ): Promise<http.IncomingMessage> {
     return new Promise((resolve, reject) => {
       const sent: Record<string, string | number> = { ...headers, Accept: request.accept ?? "application/json" };
       if (body !== undefined) {
@@ -125,13 +144,19 @@ export function createTransport(options: ConnectionOptions): Transport {
   async function send(request: RequestOptions): Promise<http.IncomingMessage> {
     const body = request.body === undefined ? undefined : encode(request.body);
     const begun = Date.now();
+    let isRefused = false;
     for (let attempt = 0; ; attempt++) {
       request.signal?.throwIfAborted();
+      const headers = tokenSource === undefined ? fixedHeaders : await headersNow(isRefused);
+      const wait = turn?.() ?? 0;
+      if (wait > 0) await delay(wait, undefined, { signal: request.signal });
+      const sentAt = performance.now();
       const backoffMs = jitter(Math.min(longestDelayMs, firstDelayMs * 2 ** attempt));
       let response: http.IncomingMessage;
       try {
-        response = await once(request, body);
+        response = await once(request, body, headers);
       } catch (error) {
+        onAnswer?.(request.method, 0, performance.now() - sentAt);
         if (error instanceof ConnectionError && error.code === staleConnection && request.method === "GET") continue;
         // Only a refused connection is known to have changed nothing, so that any method may be repeated.
         const repeatable = error instanceof ConnectionError && (refused(error.code) || request.method === "GET");
@@ -140,8 +165,13 @@ export function createTransport(options: ConnectionOptions): Transport {
         continue;
       }
       const code = response.statusCode ?? 0;
+      onAnswer?.(request.method, code, performance.now() - sentAt);
       if (code >= 200 && code < 300) return response;
       const text = await readText(response);
+      if (code === 401 && tokenSource !== undefined && !isRefused) {
+        isRefused = true;
+        continue;
+      }
       const retryAfter = Number(response.headers["retry-after"]);
       const again = code === 429 || (code === 503 && Number.isFinite(retryAfter));
       // An eviction's 429 carries a cause and no Retry-After: it is an answer, not an overload.
@@ -156,7 +186,7 @@ export function createTransport(options: ConnectionOptions): Transport {
   return {
     server,
     tls,
-    headers,
+    headers: headersNow,
     async json<T>(request: RequestOptions): Promise<T> {
       const text = await readText(await send(request));
       try {
@@ -174,6 +204,17 @@ export function createTransport(options: ConnectionOptions): Transport {
       agent.destroy();
       streamAgent.destroy();
     },
+  };
+}
+
+/** How long each next request has to wait, milliseconds: a bucket of tokens that holds those of two seconds. */
+function turns(perSecond: number): () => number {
+  const eachMs = 1000 / perSecond;
+  let next = -Infinity;
+  return () => {
+    const now = performance.now();
+    next = Math.max(next + eachMs, now - 2000);
+    return next - now;
   };
 }
 
