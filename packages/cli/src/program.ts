@@ -167,6 +167,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .option("--processors <number>", "of lublin-feitelson", "128")
     .option("--load <factor>", "of lublin-feitelson: jobs come so many times as often", "1")
     .option("--seed <number>", "the same seed gives the same workload", "1")
+    .option("--site <file>", "of kueue: write its cohorts and queues as a site file, for simulate --site")
     .action(async (model: string, options) =>
       done((await import("./commands/simulate-generate.ts")).generateWorkload(model, options)),
     );

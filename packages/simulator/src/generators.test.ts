@@ -78,13 +78,13 @@ test("the same seed gives the same workload, another one another", () => {
 test("the shape of Kueue's test: 30 queues of 500 workloads in three classes", () => {
   const { jobs, processors } = kueueShape({ seed: 1 });
   assert.deepEqual([jobs.length, processors], [15_000, 600]);
-  const queues = Map.groupBy(jobs, ({ queue }) => queue);
+  const queues = Map.groupBy(jobs, ({ user }) => user);
   assert.equal(queues.size, 30);
   for (const [queue, own] of queues) {
     const classes = Map.groupBy(own, (job) => `${job.processors} for ${job.runSeconds} s`);
     const counts = Object.fromEntries([...classes].map(([name, { length }]) => [name, length]));
     assert.deepEqual(counts, { "1 for 2 s": 350, "5 for 5 s": 100, "20 for 10 s": 50 });
-    assert.equal(new Set(own.map(({ group }) => group)).size, 1, `queue ${queue} is of one cohort`);
+    assert.equal(new Set(own.map(({ group }) => group)).size, 1, `cluster queue ${queue} is of one cohort`);
   }
   assert.deepEqual(
     jobs.map(({ submit }) => submit),

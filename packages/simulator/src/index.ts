@@ -1,4 +1,4 @@
-export { kueueShape } from "./kueue-shape.ts";
+export { kueueShape, kueueTest } from "./kueue-shape.ts";
 export { lublinFeitelson } from "./lublin-feitelson.ts";
 export type { LublinFeitelsonOptions } from "./lublin-feitelson.ts";
 export { measure } from "./metrics.ts";
