@@ -132,7 +132,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
   )
     .argument(
       "[trace]",
-      "a workload: Standard Workload Format (plain or gzipped), or Berth's accounting (its file, or JSON)",
+      "a workload: Standard Workload Format, CSV with a line of column names (as sacct -P prints it), or Berth's accounting; plain or gzipped",
     )
     .option("--policy <policy>", "fcfs, easy, easy-sjbf, conservative or site (default: easy; with --site: site)")
     .option("--site <file>", "queues, accounts, nodes … as a live cluster has them, in YAML")

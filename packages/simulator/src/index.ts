@@ -1,3 +1,4 @@
+export { isCsvTrace, parseCsvTrace } from "./csv-trace.ts";
 export { kueueShape, kueueTest } from "./kueue-shape.ts";
 export { lublinFeitelson } from "./lublin-feitelson.ts";
 export type { LublinFeitelsonOptions } from "./lublin-feitelson.ts";
@@ -10,8 +11,8 @@ export { placementSection, reportPage } from "./report.ts";
 export type { ReportOptions } from "./report.ts";
 export { reportSeries } from "./series.ts";
 export type { ReportSeries } from "./series.ts";
+export { formatTrace, parseTrace } from "./standard-workload-format.ts";
 export { policies, simulate } from "./simulate.ts";
 export type { LeftOutJob, PolicyName, SimulateOptions, Simulation } from "./simulate.ts";
 export type { Assignment, SiteInput } from "./site-input.ts";
-export { formatTrace, parseTrace } from "./trace.ts";
 export type { Trace, TraceJob, TraceProblem } from "./trace.ts";

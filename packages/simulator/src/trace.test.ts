@@ -25,6 +25,26 @@ test("names broken lines and goes on", () => {
   ]);
 });
 
+test("numbers that are absurd, or no whole numbers where they must be, break their line", () => {
+  const rows = [
+    { ...good, 1: 1, 2: 1e300 },
+    { ...good, 1: 2, 8: 2.5 },
+    { ...good, 1: 3.5 },
+    { ...good, 1: 4, 4: "Infinity" },
+  ];
+  const trace = parseTrace(["; MaxProcs: -3", ...rows.map(line), line(good)].join("\n"));
+  assert.deepEqual(
+    trace.broken.map(({ line, problem }) => `${line} ${problem}`),
+    [
+      '2 field 2 is "1e+300", must be a number',
+      '3 field 8 is "2.5", must be a whole number',
+      '4 field 1 is "3.5", must be a whole number',
+      '5 field 4 is "Infinity", must be a number',
+    ],
+  );
+  assert.deepEqual([trace.processors, trace.isSizeGuessed], [4, true]);
+});
+
 test("cleans by the stated rules", () => {
   const rows = [
     { ...good, 1: 1, 5: 101 },
@@ -57,7 +77,7 @@ test("unsorted lines are counted, and put in order by what plays them", () => {
     { ...good, 1: 3, 2: 60 },
   ];
   const trace = parseTrace(rows.map(line).join("\n"));
-  assert.deepEqual(trace.unsorted, [{ line: 2, problem: "submitted at 20, before the job of the line above (50)" }]);
+  assert.deepEqual(trace.unsorted, [{ line: 2, problem: "submitted at 20, before the job above it (50)" }]);
   const { schedule } = simulate({ jobs: trace.jobs, processors: 4, policy: "fcfs" });
   assert.deepEqual(
     schedule.map(({ id, start }) => [id, start]),

@@ -50,7 +50,8 @@ export async function compareSettings(path: string, options: CompareOptions): Pr
   ];
   if (settings.length === 0)
     settings.push(...(["fcfs", "easy", "easy-sjbf", "conservative"] as const).map((name) => ({ name, policy: name })));
-  const trace = await readCheckedTrace(path, options);
+  const hasNodes = settings.every(({ site }) => (site?.nodes.length ?? 0) > 0);
+  const trace = await readCheckedTrace(path, { ...options, hasNodes });
   const rows: Row[] = [];
   for (const setting of settings) {
     const played = playTrace(trace, setting, options.clairvoyant === true);

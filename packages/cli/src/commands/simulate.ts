@@ -34,7 +34,7 @@ export async function simulateTrace(path: string | undefined, options: SimulateC
   if (policy === "site" && options.site === undefined)
     throw new CommandError("--policy site: say which, with --site FILE");
   const site = options.site === undefined ? undefined : readSite(options.site);
-  const trace = await readCheckedTrace(path, options);
+  const trace = await readCheckedTrace(path, { ...options, hasNodes: (site?.nodes.length ?? 0) > 0 });
   const clairvoyant = options.clairvoyant === true;
   const played = playTrace(trace, { policy, site, path: options.site }, clairvoyant);
   const { simulation } = played;

@@ -119,8 +119,34 @@ test("the Standard Workload Format is read plain and gzipped, as it was written"
   }
 });
 
+test("a table is read plain and gzipped", async () => {
+  const text = "JobIDRaw|Submit|ElapsedRaw|Timelimit|ReqCPUS|User|Account\n7|1700000000|60|00:02:00|4|žofie|bio\n";
+  for (const [name, bytes] of [
+    ["sacct.txt", text],
+    ["sacct.txt.gz", gzipSync(text)],
+  ] as const) {
+    writeFileSync(join(folder, name), bytes);
+    const trace = await readTrace(join(folder, name), {});
+    assert.deepEqual(trace.jobs, [
+      {
+        id: 7,
+        line: 2,
+        submit: 0,
+        runSeconds: 60,
+        requestedSeconds: 120,
+        processors: 4,
+        user: "žofie",
+        account: "bio",
+      },
+    ]);
+    assert.equal(trace.startTime, 1_700_000_000);
+  }
+});
+
 test("what is no trace is refused in words", async () => {
   writeFileSync(join(folder, "a.json"), '{"kind": "Pod"}');
   await assert.rejects(readTrace(join(folder, "a.json"), {}), /JSON without items/);
   await assert.rejects(readTrace(join(folder, "none"), {}), /cannot be read/);
+  writeFileSync(join(folder, "a.csv"), "id,submit\n1,2\n");
+  await assert.rejects(readTrace(join(folder, "a.csv"), {}), /a\.csv is refused: .* its processors/);
 });

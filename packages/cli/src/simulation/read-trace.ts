@@ -1,6 +1,6 @@
-/** Recorded workloads from files: the Standard Workload Format, plain or gzipped, or Berth's own accounting. */
+/** Recorded workloads from files: the Standard Workload Format, CSV (also sacct's), Berth's own accounting; plain or gzipped. */
 import { type AttemptRow, openAccountingReader } from "@berth/accounting";
-import { parseTrace, type Trace, type TraceJob, type TraceProblem } from "@berth/simulator";
+import { isCsvTrace, parseCsvTrace, parseTrace, type Trace, type TraceJob, type TraceProblem } from "@berth/simulator";
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
 import { CommandError } from "../command-error.ts";
@@ -21,7 +21,13 @@ export async function readTrace(path: string, options: { processors?: number }):
   }
   const text = bytes.toString("latin1");
   if (/^\s*[{[]/.test(text)) return accountingTrace(rowsOf(path, bytes.toString("utf8")), options);
-  return parseTrace(text, options);
+  if (!isCsvTrace(text)) return parseTrace(text, options);
+  try {
+    return parseCsvTrace(bytes.toString("utf8"), options);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new CommandError(`${path} is refused: ${error.message}`);
+  }
 }
 
 function readBytes(path: string): Buffer {
@@ -90,6 +96,7 @@ function accountingTrace(rows: readonly AttemptRow[], options: { processors?: nu
     dropped,
     unsorted: [],
     holes: [],
+    ...(options.processors === undefined ? { isSizeGuessed: true } : {}),
     processors: options.processors ?? jobs.reduce((most, { processors }) => Math.max(most, processors), 0),
     startTime: Number.isFinite(startTime) ? startTime : 0,
   };

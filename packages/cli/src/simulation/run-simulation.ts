@@ -12,6 +12,8 @@ const namedLines = 5;
 export interface TraceOptions {
   processors?: string;
   strict?: boolean;
+  /** Of the site, or of all sites: they say how large the machine is. */
+  hasNodes?: boolean;
 }
 
 /** Reads a trace and says on standard error what is odd about it; with `strict` that is the end. */
@@ -23,7 +25,15 @@ export async function readCheckedTrace(path: string, options: TraceOptions): Pro
   const odd = tellProblems(path, trace);
   if (odd > 0 && options.strict === true) throw new CommandError(`${path}: refused, as --strict asks`);
   if (trace.jobs.length === 0)
-    throw new CommandError(`${path}: no line of it is a job that can run; is it in the Standard Workload Format?`);
+    throw new CommandError(
+      `${path}: no line of it is a job that can run; what a trace is: docs/reference/simulation.md`,
+    );
+  const { unused, isSizeGuessed = false, processors: largest } = trace;
+  if (unused !== undefined) process.stderr.write(`berth: ${path}: columns that are not used: ${unused.join(", ")}\n`);
+  if (isSizeGuessed && options.hasNodes !== true)
+    process.stderr.write(
+      `berth: ${path}: it does not say how large the machine is: taken are the ${largest.toLocaleString("en")} processors of its largest job; --processors says it\n`,
+    );
   return trace;
 }
 
@@ -39,8 +49,8 @@ function tellProblems(path: string, { broken, dropped, unsorted, holes }: Trace)
   tell(broken, "line is no job line and is left out", "lines are no job lines and are left out");
   tell(
     dropped,
-    "job is left out, which never ran or cannot fit the machine",
-    "jobs are left out, which never ran or cannot fit the machine",
+    "job is left out: it never ran, asked for no time, or cannot fit the machine",
+    "jobs are left out: they never ran, asked for no time, or cannot fit the machine",
   );
   tell(unsorted, "line is out of order and is put in its place", "lines are out of order and are put in their places");
   tell(holes, "hole, passed over", "holes, passed over");
