@@ -171,7 +171,7 @@ export class Accounts {
   /** A member whom nobody put there is one as long as there are jobs or usage. */
   forgetUnused(association: Association): void {
     const { input, classes, meter, account, user } = association;
-    if (input !== undefined || classes > 0 || meter.used > 0 || meter.rate > 0) return;
+    if (input !== undefined || classes > 0 || !meter.isEmpty || meter.rate > 0) return;
     account.members.delete(user);
     this.#isArranged = false;
     this.#rankedAt = undefined;

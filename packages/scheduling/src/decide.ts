@@ -153,7 +153,8 @@ class Pass {
         break;
       }
       this.#visited.add(job);
-      if (this.#isLimited(jobClass)) {
+      const isLimited = this.#isLimited(jobClass);
+      if (isLimited && !((job.reservation ?? job.lifted)?.start! > this.#now)) {
         store.plan.drop(job);
         continue;
       }
@@ -167,6 +168,18 @@ class Pass {
         next = reserved.length;
       }
       const kept = job.reservation ?? job.lifted;
+      if (isLimited) {
+        // What was started since it was reserved uses up a limit, perhaps no longer when its time comes.
+        if (job.reservation === undefined && !stillFits(store, job, kept!)) {
+          store.plan.drop(job);
+          continue;
+        }
+        if (job.reservation === undefined) restore(store, job, kept!);
+        this.#hold(job, kept!.queue);
+        jobClass.cursor += 1;
+        if (jobClass.cursor < jobClass.end) order.push(jobClass);
+        continue;
+      }
       let where: readonly NodeRecord[] | "Anywhere" = "Anywhere";
       const ruled = isRuled(store, jobClass.shape);
       if (ruled && kept !== undefined) {

@@ -41,9 +41,14 @@ export class Meter {
     this.#endsOfAmounts = this.usedAmounts.slice();
   }
 
+  /** Nothing was used. Amounts may have been although nothing is charged for them (a usage factor of 0). */
+  get isEmpty(): boolean {
+    return this.used === 0 && this.usedAmounts.every((amount) => amount === 0);
+  }
+
   advance(now: Time, halfLifeSeconds: number): void {
     if (now <= this.asOf) return;
-    if (this.asOf > -Infinity && (this.used > 0 || this.#runs > 0)) {
+    if (this.asOf > -Infinity && (this.#runs > 0 || !this.isEmpty)) {
       const seconds = now - this.asOf;
       const kept = decayOver(seconds, halfLifeSeconds);
       const grown = accrued(seconds, halfLifeSeconds);
