@@ -132,7 +132,7 @@ export class SlurmLab {
     this.#startController();
     await this.#until("slurmctld", () => this.#try("scontrol", ["ping"]));
     this.#spawn("slurmd", "/usr/sbin/slurmd", ["-D", "-N", "n1"]);
-    await this.#until("slurmd", () => this.run("sinfo", ["-h", "-o", "%t"]).trim() === "idle");
+    await this.#until("slurmd", () => this.run("sinfo", ["-h", "-p", "all", "-n", "n1", "-o", "%t"]).trim() === "idle");
   }
 
   async #startDatabase(mysql: User): Promise<void> {

@@ -172,11 +172,41 @@ test("priority is told by its parts, and an operator's overrides them", () => {
     job(1, "ada", "a", { qos: "low", nice: 7, hold: "User", podSets: [{ count: 2, request: [2] }], submitTime: 0 }),
   );
   const told = explainPriority(state, 1, 500)!;
-  assert.deepEqual(told.factors, { age: 0.5, fairShare: 1, jobSize: 0.4, queue: 0.5, qos: 0.25 });
-  assert.deepEqual(told.parts, { age: 50, fairShare: 1000, jobSize: 20, queue: 5, qos: 5 });
-  assert.equal(told.priority, 50 + 1000 + 20 + 5 + 5 - 7);
+  assert.deepEqual(told.factors, { age: 0.5, fairShare: 1, jobSize: 0.7, queue: 0.5, qos: 0.25 });
+  assert.deepEqual(told.parts, { age: 50, fairShare: 1000, jobSize: 35, queue: 5, qos: 5 });
+  assert.equal(told.priority, 50 + 1000 + 35 + 5 + 5 - 7);
   state.updateJob(1, { priority: 3 }, 500);
   assert.deepEqual([explainPriority(state, 1, 500)!.priority, explainPriority(state, 1, 500)!.isSet], [3, true]);
+});
+
+test("the size of a job is the mean of its parts of all nodes and of all CPUs", () => {
+  const policy = { priority: { weights: { jobSize: 1000 } } };
+  const state = createClusterState({ resources: ["memory", "cpu"], policy });
+  state.putQueue({ name: "q" });
+  for (const name of ["n0", "n1", "n2", "n3"]) {
+    state.putNode({ name, capacity: [100, 16_000], nodeClass: "", state: "Up" });
+  }
+  const size = (more: Partial<JobInput>): number => {
+    state.addJob(job(1, "ada", "a", { hold: "User", ...more }));
+    const { factors } = explainPriority(state, 1, 0)!;
+    state.removeJob(1, 0);
+    return factors.jobSize;
+  };
+  const one = { podSets: [{ count: 1, request: [100, 16_000] }] };
+  const four = { podSets: [{ count: 4, request: [1, 4000] }] };
+  assert.equal(size(one), 0.25);
+  assert.equal(size(four), 0.25);
+  assert.equal(size({ ...four, podsPerNode: 1 }), (1 + 0.25) / 2);
+  assert.equal(size({ ...four, podsPerNode: 3 }), (0.5 + 0.25) / 2);
+  assert.equal(size({ podSets: [{ count: 4, request: [1, 16_000] }], podsPerNode: 1 }), 1);
+  // What is reserved is not there twice, and what is gone not at all.
+  state.putReservation({ name: "r", startTime: 0, durationSeconds: 10, users: ["ada"] });
+  assert.equal(size(one), 0.25);
+  state.removeNode("n3");
+  state.removeNode("n2");
+  assert.equal(size(one), 0.5);
+  state.setPolicy({ priority: { weights: { jobSize: 1000 }, favorSmall: true } });
+  assert.equal(size({ podSets: [{ count: 1, request: [0, 8000] }] }), 1 - (0.5 + 0.25) / 2);
 });
 
 test("law: children of an account with a higher level fair share all come before those of a lower one", () => {

@@ -33,14 +33,19 @@ export function ageFactor({ maxAgeSeconds }: PriorityRules, job: JobRecord, now:
   return Math.min(1, Math.max(0, now - job.input.submitTime) / maxAgeSeconds);
 }
 
-/** The largest part that it asks of any resource of all nodes together. */
+/**
+ * Slurm's job size factor (priority_multifactor.html; as Slurm 22.05 computes it): the mean of the part of all nodes and the part of all
+ * CPUs that the job asks for, so that what asks for the whole machine has 1; with `favorSmall` what that leaves of 1. Nodes are those
+ * that the request itself makes necessary, by `podsPerNode`: one, where it does not say. Without a resource `cpu` the first one counts.
+ */
 export function sizeFactor(store: ClusterStore, { shape }: JobClass): number {
-  const totals = store.totals();
-  let share = 0;
-  for (const [index, amount] of shape.total.entries()) {
-    if (amount > 0) share = Math.max(share, totals[index]! > 0 ? Math.min(1, amount / totals[index]!) : 1);
-  }
-  return store.rules.favorSmall ? 1 - share : share;
+  const { nodes, amounts } = store.totals();
+  const { podsPerNode = Infinity, podSets } = shape.input;
+  const pods = podSets.reduce((sum, { count, minCount = count }) => sum + minCount, 0);
+  const cpu = Math.max(0, store.resources.indexOf("cpu"));
+  const part = (asked: number, of: number): number => (asked <= 0 ? 0 : of > 0 ? Math.min(1, asked / of) : 1);
+  const size = (part(Math.max(1, Math.ceil(pods / podsPerNode)), nodes) + part(shape.total[cpu]!, amounts[cpu]!)) / 2;
+  return store.rules.favorSmall ? 1 - size : size;
 }
 
 export function queueFactor(store: ClusterStore, { shape }: JobClass): number {

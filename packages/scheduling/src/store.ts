@@ -49,6 +49,11 @@ export function storeOf(state: ClusterState): ClusterStore {
   return state;
 }
 
+interface Totals {
+  nodes: number;
+  amounts: number[];
+}
+
 /** Until it is charged. */
 const noRate: Rate = { billing: 0, amounts: [] };
 
@@ -86,7 +91,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
   /** Grows when the part of priorities changes that does not change with time. */
   priorityVersion = 0;
   largestQueueFactor = 0;
-  readonly #totals = { version: -1, amounts: [] as number[] };
+  #totals: Totals = { nodes: 0, amounts: [] };
+  #totalsVersion = -1;
   readonly touched = new Set<JobRecord>();
   /** Waiting jobs whose turn it is. */
   heads = new Set<JobRecord>();
@@ -261,15 +267,19 @@ export class ClusterStore implements ClusterState, PlacementContext {
     return this.accounts.borrowed(account);
   }
 
-  /** What all nodes together have, by resource. */
-  totals(): readonly number[] {
-    if (this.#totals.version !== this.version) {
-      this.#totals.version = this.version;
-      this.#totals.amounts = this.resources.map((_, index) =>
-        this.table.nodes.reduce((sum, { state, capacity }) => sum + (state === "Gone" ? 0 : (capacity[index] ?? 0)), 0),
-      );
+  /** How many nodes there are, and what all of them together have, by resource. */
+  totals(): Totals {
+    if (this.#totalsVersion !== this.version) {
+      this.#totalsVersion = this.version;
+      this.#totals = { nodes: 0, amounts: this.resources.map(() => 0) };
+      // Without the views of nodes, and what stands for licences.
+      for (const { state, capacity } of this.table.byName.values()) {
+        if (state === "Gone") continue;
+        this.#totals.nodes += 1;
+        for (const index of this.#totals.amounts.keys()) this.#totals.amounts[index]! += capacity[index] ?? 0;
+      }
     }
-    return this.#totals.amounts;
+    return this.#totals;
   }
 
   /** An account and all above it. */
