@@ -154,7 +154,7 @@ class Pass {
       }
       this.#visited.add(job);
       const isLimited = this.#isLimited(jobClass);
-      if (isLimited && !((job.reservation ?? job.lifted)?.start! > this.#now)) {
+      if (isLimited && ((job.reservation ?? job.lifted)?.start ?? -Infinity) <= this.#now) {
         store.plan.drop(job);
         continue;
       }
