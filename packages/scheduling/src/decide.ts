@@ -7,12 +7,13 @@ import type { NodeRecord } from "./nodes.ts";
 import { obstacleOf } from "./obstacles.ts";
 import { ClassOrder } from "./order.ts";
 import { rulesHold } from "./keep-rules.ts";
-import { mayFitNow } from "./place.ts";
+import { mayFitAtAll, mayFitNow } from "./place.ts";
 import { PreemptionPass } from "./preemption.ts";
 import { compareJobs, rankNow } from "./priority.ts";
 import { isRuled, lacksPods } from "./rule-views.ts";
 import type { JobRecord } from "./records.ts";
 import { wantsPods } from "./pod-rules.ts";
+import { Refusals } from "./refusals.ts";
 import { report } from "./report.ts";
 import { blockOf, closureOf, reservationObstacle } from "./reservation-blocks.ts";
 import { reserve, restore, startAsReserved, startNow, stillFits } from "./starting.ts";
@@ -262,13 +263,24 @@ class Pass {
   #backfill(behind: JobClass[]): void {
     const store = this.#store;
     // Nothing becomes free from here on, so a class that finds no room now finds none later in the pass.
-    const fitting = behind.filter((jobClass) => !this.#lacksPods(jobClass) && mayFitNow(store, jobClass.shape));
-    const order = backfillOrder(store, fitting);
+    const hopeful = behind.filter((jobClass) => !this.#lacksPods(jobClass) && mayFitAtAll(store, jobClass.shape));
+    const order = backfillOrder(store, hopeful);
+    const refusals = new Refusals(store.table);
     for (let jobClass = order.pop(); jobClass !== undefined; jobClass = order.pop()) {
+      // Only now: those before it have taken most of what became free, so that there is little left to look at.
+      const { shape } = jobClass;
+      if (refusals.covers(shape)) continue;
+      if (!mayFitNow(store, shape)) {
+        refusals.add(shape);
+        continue;
+      }
       if (this.#isLimited(jobClass)) continue;
       const start = startNow(store, jobClass.at(jobClass.cursor)!);
       // What one of a class is refused, all are refused: the next of the class is not tried.
-      if (start === undefined) continue;
+      if (start === undefined) {
+        if (jobClass.limitHit === undefined) refusals.add(shape);
+        continue;
+      }
       this.#starts.push(start);
       order.started(jobClass);
       if (jobClass.cursor < jobClass.end) order.push(jobClass);

@@ -224,6 +224,11 @@ export class FitCache {
     return false;
   }
 
+  /** What changed since the last time has no room: it counts as looked at, what is known of it stays as it was. */
+  skip(log: ChangeLog): void {
+    if (this.#epoch === log.epoch) this.#read = log.entries.length;
+  }
+
   set(node: number, count: number): void {
     this.version += 1;
     this.total += count - this.counts[node]!;

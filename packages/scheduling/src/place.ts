@@ -84,6 +84,18 @@ export function mayFitNow(context: PlacementContext, shape: Shape): boolean {
 }
 
 function mayGroupFitNow(context: PlacementContext, shape: Shape, variant: Variant, group: Group): boolean {
+  if (!mayGroupFitAtAll(context, variant, group)) return false;
+  if (group.exclusive && variant.groups.length > 1) return true;
+  refreshWindow(context, shape, variant, group);
+  return group.window.total >= group.minPods && mayFitInDomain(context, shape, group);
+}
+
+/** As {@link mayFitNow}, from what is known without a look at the nodes that changed. */
+export function mayFitAtAll(context: PlacementContext, shape: Shape): boolean {
+  return shape.open.some((variant) => variant.groups.every((group) => mayGroupFitAtAll(context, variant, group)));
+}
+
+function mayGroupFitAtAll(context: PlacementContext, variant: Variant, group: Group): boolean {
   const { table } = context;
   const { window, minPods } = group;
   if (group.exclusive && variant.groups.length > 1) return true;
@@ -92,9 +104,7 @@ function mayGroupFitNow(context: PlacementContext, shape: Shape, variant: Varian
     if (window.passOver(table, group)) return false;
   }
   // If all that changed had room for as many pods as ever go on one node, would it do?
-  if (window.total + window.unread(table.risen) * group.perNode < minPods) return false;
-  refreshWindow(context, shape, variant, group);
-  return window.total >= minPods && mayFitInDomain(context, shape, group);
+  return window.total + window.unread(table.risen) * group.perNode >= minPods;
 }
 
 function mayFitInDomain(context: PlacementContext, shape: Shape, group: Group): boolean {

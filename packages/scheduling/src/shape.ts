@@ -55,6 +55,8 @@ export class Shape {
   readonly minSlotSeconds: number;
   /** Whether rules between pods may say something of it. */
   readonly concernsPods: boolean;
+  /** Shapes of which this is equal may use the same nodes, where each has one queue and one group of pods. */
+  readonly place: string;
   /** Whether it may start with fewer pods. */
   readonly isElastic: boolean;
   /** Of all pods together; and of as few as it may start with. */
@@ -111,6 +113,13 @@ export class Shape {
         };
       }),
     }));
+    this.place = JSON.stringify([
+      input.queues,
+      input.podSets[0]?.selector,
+      input.nodes,
+      input.excludedNodes,
+      input.reservation,
+    ]);
     this.concernsPods = concernsPods(input.podSets);
     this.isElastic = input.podSets.some(({ count, minCount }) => (minCount ?? count) < count);
     const sum = (pods: (group: Group) => number): number[] =>
