@@ -16,7 +16,7 @@ const proofs: Record<string, { about: string; run: (seed: number, cases?: number
   },
   laws: {
     about: "every law of scheduling, of accounts, placement, reservations and preemption, on random clusters and loads",
-    run: async (seed, cases) => (await import("./laws/prove-laws.ts")).proveLaws(cases ?? 2500, seed),
+    run: async (seed, cases) => (await import("./laws/prove-laws.ts")).proveLaws(cases ?? 10_000, seed),
   },
   replay: {
     about: "2,000 jobs of KTH-SP2 through the whole embedded cluster in virtual time, beside the simulator",

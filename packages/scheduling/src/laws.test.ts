@@ -1,18 +1,13 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import fc from "fast-check";
 import { placeEarliest } from "./earliest.ts";
 import { improvableOn } from "./improve.ts";
 import { decide, explain, forecast } from "./index.ts";
 import type { Policy } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
+import { law } from "./testing-law.ts";
 import { rebuild, scenarios, World } from "./testing.ts";
 
-/** `npm run prove -- laws` sets more. */
-const numRuns = Number(process.env["BERTH_LAW_CASES"] ?? 300);
-const law = (name: string, property: fc.IRawProperty<unknown>): void => {
-  test(name, () => fc.assert(property, { numRuns }));
-};
 const withPolicy = (policy: Policy): fc.Arbitrary<Policy> => fc.constant(policy);
 
 law(

@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import fc from "fast-check";
 import { createClusterState, decide, explain, forecast } from "./index.ts";
 import type { ClusterState, Decisions, JobInput, NodeInput, PodGrant, PodTerm, Start } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
-
-const numRuns = Number(process.env["BERTH_LAW_CASES"] ?? 300);
-const law = (name: string, property: fc.IRawProperty<unknown>): void => {
-  test(name, () => fc.assert(property, { numRuns }));
-};
+import { law } from "./testing-law.ts";
 
 const resources = ["cpu", "memory", "pods", "gpu"];
 const levels = ["block", "rack"];

@@ -1,21 +1,16 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import fc from "fast-check";
 import { decide, explain, forecast } from "./index.ts";
 import { applyCharges, place, refreshEmpty } from "./place.ts";
 import type { Run } from "./records.ts";
 import { obstacleOf } from "./obstacles.ts";
 import type { ClusterStore } from "./store.ts";
+import { law } from "./testing-law.ts";
 import { rebuild, scenarios, World } from "./testing.ts";
 import { withPreemption } from "./testing-preemption.ts";
 import { withReservations } from "./testing-reservations.ts";
 import { CandidateSet, VictimSearch } from "./victims.ts";
 import type { Candidate } from "./victims.ts";
-
-const numRuns = Number(process.env["BERTH_LAW_CASES"] ?? 300);
-const law = (name: string, property: fc.IRawProperty<unknown>): void => {
-  test(name, () => fc.assert(property, { numRuns }));
-};
 
 law(
   "with preemption nothing is over-committed, gangs are whole, and timelines are what runs, is reserved and claimed",

@@ -1,16 +1,10 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import fc from "fast-check";
 import { decide, explain, explainPriority, forecast } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
+import { law } from "./testing-law.ts";
 import { rebuild, scenarios, World } from "./testing.ts";
 import { checkLimits, wholePriority, withSharing } from "./testing-sharing.ts";
-
-/** `npm run prove -- laws` sets more. */
-const numRuns = Number(process.env["BERTH_LAW_CASES"] ?? 200);
-const law = (name: string, property: fc.IRawProperty<unknown>): void => {
-  test(name, () => fc.assert(property, { numRuns }));
-};
 
 law(
   "with shares, priorities and limits no node is over-committed, gangs are whole, each that waits has one reason; limits hold",
