@@ -22,7 +22,7 @@ module.exports = {
       comment: "A package is imported as @berth/NAME, never by a path into its folder.",
       severity: "error",
       from: { path: "^packages/([^/]+)/" },
-      to: { path: "^packages/([^/]+)/", pathNot: "^packages/($1/|[^/]+/src/(index|server)[.]ts$)" },
+      to: { path: "^packages/([^/]+)/", pathNot: "^packages/($1/|[^/]+/src/(index|server|install/index)[.]ts$)" },
     },
     {
       name: "pure-packages-do-no-io",
@@ -40,7 +40,7 @@ module.exports = {
       name: "unknown-package",
       severity: "error",
       from: {},
-      to: { path: "^@berth/", pathNot: `^@berth/(${names.join("|")}|machinery/server)$` },
+      to: { path: "^@berth/", pathNot: `^@berth/(${names.join("|")}|machinery/server|kinds/install)$` },
     },
   ],
   options: {

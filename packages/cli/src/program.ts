@@ -1,6 +1,7 @@
 /** The command line of `berth`: options and help; what each command does is loaded when it is chosen. */
 import { Command, CommanderError, Option } from "commander";
 import { outputFormats } from "./table.ts";
+import { wantedLevels } from "./install/levels.ts";
 
 /** Runs `berth WORDS…`; resolves to the exit code. */
 export async function runProgram(words: string[]): Promise<number> {
@@ -69,6 +70,49 @@ function berthProgram(done: (exitCode: number) => void): Command {
   command("kubeconfig", "print the kubeconfig for kubectl and others", "  berth kubeconfig >~/.kube/berth")
     .addOption(data("the cluster's data folder (default: your running cluster's)"))
     .action(async (options) => done(await (await import("./commands/kubeconfig.ts")).kubeconfig(options)));
+
+  const image = (): Option => new Option("--image <image>", "of the controllers (default: localhost/berth:VERSION)");
+  const level = (): Option =>
+    new Option("--level <level>", "how what is missing is met: refused with the line to add, or filled in").choices(
+      wantedLevels,
+    );
+  const accountingSecret = (): Option =>
+    new Option(
+      "--accounting-secret <name>",
+      "Secret in berth-system whose key url is a PostgreSQL database (default: SQLite on a claim)",
+    );
+  const force = (): Option => new Option("--force", "take back fields that somebody else has set since");
+  command(
+    "install",
+    "put Berth on a real Kubernetes (1.33 or newer), which --context names; to do it again changes nothing",
+    "  berth install --context my-cluster --dry-run\n  berth install --context my-cluster --image registry.example.org/berth:0.1.0\n  berth install --dry-run --output yaml >berth.yaml",
+  )
+    .option("--dry-run", "ask the server what would change, and change nothing")
+    .addOption(new Option("-o, --output <format>", "with --dry-run: print the objects").choices(["yaml", "json"]))
+    .addOption(image())
+    .addOption(level().default("auto"))
+    .addOption(accountingSecret())
+    .addOption(force())
+    .action(async (options) => done(await (await import("./install/install.ts")).install(options)));
+  command(
+    "upgrade",
+    "bring an installed Berth to this version; what was chosen at install stays",
+    "  berth upgrade --context my-cluster --dry-run\n  berth upgrade --context my-cluster",
+  )
+    .option("--dry-run", "ask the server what would change, and change nothing")
+    .addOption(image())
+    .addOption(level())
+    .addOption(accountingSecret())
+    .addOption(force())
+    .action(async (options) => done(await (await import("./install/install.ts")).upgrade(options)));
+  command(
+    "uninstall",
+    "take Berth off a real Kubernetes; running work, jobs and accounting stay",
+    "  berth uninstall --context my-cluster --dry-run\n  berth uninstall --context my-cluster --yes",
+  )
+    .option("--dry-run", "ask the server what would be removed, and remove nothing")
+    .option("-y, --yes", "do not ask")
+    .action(async (options) => done(await (await import("./install/uninstall.ts")).uninstall(options)));
 
   command(
     "apply",

@@ -34,6 +34,12 @@ export const annotations = {
   gangSize: `${group}/gang-size`,
   /** On a namespace: whose it is. */
   owner: `${group}/owner`,
+  /** On a namespace with an owner: as whom its pods run, decimal; the groups besides the first one stand with commas. */
+  uid: `${group}/uid`,
+  gid: `${group}/gid`,
+  groups: `${group}/groups`,
+  /** On such a namespace: `Merge` where its nodes cannot keep the groups of an image out (supplementalGroupsPolicy). */
+  groupsPolicy: `${group}/supplemental-groups-policy`,
   /** On a Workload: `WHO TIME` asks for its end (scancel). TIME is RFC 3339. */
   cancel: `${group}/cancel`,
   /** On the Workload of an array: an index list of elements to end; only grows. */

@@ -1,0 +1,140 @@
+/** What of Berth a cluster has already, and whether this Berth may take it further. */
+import { isReason, resources, type AnyObject, type Client } from "@berth/client";
+import { customResourceDefinitions, systemNamespace } from "@berth/kinds";
+import {
+  controllersName,
+  formatAnnotation,
+  installationFormat,
+  managedByLabel,
+  versionLabel,
+  type PolicyLevel,
+} from "@berth/kinds/install";
+import { CommandError } from "../command-error.ts";
+
+export interface Definition extends AnyObject {
+  spec?: { group?: string };
+  status?: { conditions?: { type: string; status: string; message?: string }[] };
+}
+
+interface Deployment extends AnyObject {
+  spec?: { replicas?: number; template?: { spec?: { containers?: Container[] } } };
+  status?: { readyReplicas?: number; conditions?: { type: string; status: string; message?: string }[] };
+}
+
+interface Container {
+  image?: string;
+  env?: { name: string; value?: string; valueFrom?: { secretKeyRef?: { name: string } } }[];
+}
+
+export interface Installation {
+  /** Definitions of our kinds that are there. */
+  definitions: Definition[];
+  /** Lowest format of them; undefined where there are none. */
+  format: number | undefined;
+  controllers?: Deployment;
+  /** Of the controllers' image. */
+  image?: string;
+  /** Version of Berth that the Deployment is of. */
+  version?: string;
+  accountingSecret?: string;
+  /** What is in force; undefined: nothing is. */
+  level?: PolicyLevel;
+  /** Names of the policies that are there. */
+  policies: string[];
+}
+
+export const deployments = { group: "apps", version: "v1", resource: "deployments", namespaced: true } as const;
+export const policyKey = (resource: string, version = "v1") =>
+  ({ group: "admissionregistration.k8s.io", version, resource, namespaced: false }) as const;
+
+/**
+ * Reads what is there.
+ * @throws CommandError where definitions of these names are not Berth's, or of a newer one
+ */
+export async function readInstallation(client: Client, mutatingVersion?: string): Promise<Installation> {
+  const [definitions, controllers, validating, mutating] = await Promise.all([
+    readDefinitions(client),
+    readControllers(client),
+    policyNames(client, policyKey("validatingadmissionpolicies")),
+    mutatingVersion === undefined ? [] : policyNames(client, policyKey("mutatingadmissionpolicies", mutatingVersion)),
+  ]);
+  const container = controllers?.spec?.template?.spec?.containers?.[0];
+  const level = mutating.length > 0 ? "mutating" : validating.length > 0 ? "policies" : undefined;
+  const version = controllers?.metadata.labels?.[versionLabel];
+  const secret = container?.env?.find(({ name }) => name === "BERTH_ACCOUNTING")?.valueFrom?.secretKeyRef?.name;
+  return {
+    definitions,
+    format: formatOf(definitions),
+    ...(controllers === undefined ? {} : { controllers }),
+    ...(container?.image === undefined ? {} : { image: container.image }),
+    ...(version === undefined ? {} : { version }),
+    ...(secret === undefined ? {} : { accountingSecret: secret }),
+    ...(level === undefined ? {} : { level }),
+    policies: [...validating, ...mutating],
+  };
+}
+
+async function readDefinitions(client: Client): Promise<Definition[]> {
+  const found = await Promise.all(
+    customResourceDefinitions.map(({ metadata }) =>
+      absent(client.get<Definition>(resources.customResourceDefinitions, metadata.name)),
+    ),
+  );
+  return found.filter((definition) => definition !== undefined);
+}
+
+function readControllers(client: Client): Promise<Deployment | undefined> {
+  return absent(client.get<Deployment>(deployments, controllersName, { namespace: systemNamespace }));
+}
+
+async function policyNames(client: Client, key: ReturnType<typeof policyKey>): Promise<string[]> {
+  const { items } = await client.listAll(key);
+  return items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith("berth-"));
+}
+
+/** What is not there is undefined. */
+export async function absent<T>(asked: Promise<T>): Promise<T | undefined> {
+  return asked.catch((error: unknown) => {
+    if (isReason(error, "NotFound")) return undefined;
+    throw error;
+  });
+}
+
+/** The lowest format of definitions; 0 where one says none. */
+export function formatOf(definitions: readonly AnyObject[]): number | undefined {
+  if (definitions.length === 0) return undefined;
+  return Math.min(...definitions.map(({ metadata }) => Number(metadata.annotations?.[formatAnnotation] ?? 0)));
+}
+
+/** Refuses what belongs to somebody else, or to a newer Berth, in words. */
+export function refuseForeign(definitions: readonly AnyObject[]): void {
+  for (const { metadata } of definitions) {
+    const { name, labels = {}, annotations = {} } = metadata;
+    const text = annotations[formatAnnotation];
+    const owner = labels[managedByLabel];
+    if (owner === "Helm") {
+      const release = annotations["meta.helm.sh/release-name"] ?? "RELEASE";
+      const where = annotations["meta.helm.sh/release-namespace"] ?? systemNamespace;
+      throw new CommandError(
+        `Berth was installed here by Helm, as release ${release} of namespace ${where}: go on with helm upgrade ${release} charts/berth -n ${where}, or remove it with helm uninstall`,
+      );
+    }
+    if (owner !== undefined && owner !== "berth")
+      throw new CommandError(
+        `CustomResourceDefinition ${name} is managed by ${owner}; use that to change it, or take away its label ${managedByLabel} to make it Berth's`,
+      );
+    if (text === undefined)
+      throw new CommandError(
+        `CustomResourceDefinition ${name} is there, and does not say that it is Berth's (annotation ${formatAnnotation}). ` +
+          `If another product made it, the two cannot share a cluster. If it was applied by hand from an older Berth: kubectl annotate crd ${name} ${formatAnnotation}=0, then berth upgrade`,
+      );
+    if (!/^\d{1,9}$/.test(text))
+      throw new CommandError(
+        `CustomResourceDefinition ${name}: annotation ${formatAnnotation} is ${JSON.stringify(text)}, not a number`,
+      );
+    if (Number(text) > installationFormat)
+      throw new CommandError(
+        `CustomResourceDefinition ${name} has format ${text}; this Berth knows ${installationFormat}. A newer Berth was here: use that one`,
+      );
+  }
+}

@@ -1,0 +1,13 @@
+/** What is put on a real Kubernetes. Only who installs needs it: the rest of the package does without. */
+export {
+  controllersName,
+  controllersUser,
+  fieldManager,
+  formatAnnotation,
+  installationFormat,
+  managedByLabel,
+  partOfLabel,
+  versionLabel,
+} from "./labels.ts";
+export { manifests } from "./manifests.ts";
+export type { ManifestSettings, PolicyLevel } from "./manifests.ts";

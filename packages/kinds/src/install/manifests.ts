@@ -1,0 +1,58 @@
+/** All that is put on a real cluster, from one pure function: `berth install`, the chart and plain manifests are the same objects. */
+import type { KubernetesObject } from "@berth/machinery";
+import { systemNamespace } from "../constants.ts";
+import { customResourceDefinitions } from "../custom-resource-definitions.ts";
+import { mutatingManifests, validatingManifests } from "./admission.ts";
+import { type ControllersSettings, controllersManifests } from "./controllers.ts";
+import { formatAnnotation, installationFormat, managedByLabel, partOfLabel, versionLabel } from "./labels.ts";
+import { mutatingPolicies } from "./mutations.ts";
+import { validatingPolicies } from "./policies.ts";
+import { accessManifests } from "./roles.ts";
+
+/** How policies are kept: by refusal with the line to add, or by filling that line in where it is missing. */
+export type PolicyLevel = "policies" | "mutating";
+
+export interface ManifestSettings extends ControllersSettings {
+  level: PolicyLevel;
+  /** Version of admissionregistration.k8s.io in which the server has MutatingAdmissionPolicy; with level `mutating`. */
+  mutatingVersion?: string;
+  /** What makes the objects: `berth`, or `Helm`. */
+  managedBy: string;
+}
+
+function namespaceManifest(): KubernetesObject {
+  const podSecurity = Object.fromEntries(
+    ["enforce", "audit", "warn"].map((mode) => [`pod-security.kubernetes.io/${mode}`, "restricted"]),
+  );
+  return { apiVersion: "v1", kind: "Namespace", metadata: { name: systemNamespace, labels: podSecurity } };
+}
+
+function definitionManifests(): KubernetesObject[] {
+  return customResourceDefinitions.map((definition) =>
+    withMetadata(definition, { annotations: { [formatAnnotation]: String(installationFormat) } }),
+  );
+}
+
+function withMetadata(object: KubernetesObject, metadata: Partial<KubernetesObject["metadata"]>): KubernetesObject {
+  return { ...object, metadata: { ...object.metadata, ...metadata } };
+}
+
+function policyManifests(level: PolicyLevel, mutatingVersion = "v1"): KubernetesObject[] {
+  return [
+    ...validatingPolicies.flatMap(validatingManifests),
+    ...(level === "mutating" ? mutatingPolicies.flatMap((policy) => mutatingManifests(policy, mutatingVersion)) : []),
+  ];
+}
+
+/** Objects in the order in which they are to be made. */
+export function manifests(settings: ManifestSettings): KubernetesObject[] {
+  const labels = { [managedByLabel]: settings.managedBy, [partOfLabel]: "berth", [versionLabel]: settings.version };
+  return [
+    namespaceManifest(),
+    ...definitionManifests(),
+    ...accessManifests(),
+    // Nobody may come before what keeps them.
+    ...policyManifests(settings.level, settings.mutatingVersion),
+    ...controllersManifests(settings),
+  ].map((object) => withMetadata(object, { labels: { ...labels, ...object.metadata.labels } }));
+}

@@ -1,0 +1,200 @@
+/** What a real API server refuses in namespaces that belong to somebody, in words and with the line that would be right. */
+import { accountingFinalizer, group, labels } from "../constants.ts";
+import { literal, type ResourceRule, type Validation, type ValidatingPolicy, type Variable } from "./admission.ts";
+import {
+  mergesGroups,
+  missingLines,
+  missingRule,
+  refusals,
+  schedulerName,
+  serviceAccountRule,
+  specVariables,
+  templateRefusals,
+  unknownIdentity,
+} from "./pod-rules.ts";
+
+/** Whoever may change queues is an operator. */
+const isOperator = `authorizer.group(${literal(group)}).resource('queues').check('update').allowed()`;
+
+export const podResources: ResourceRule[] = [
+  { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] },
+];
+export const templateResources: ResourceRule[] = [
+  {
+    apiGroups: ["apps"],
+    apiVersions: ["v1"],
+    operations: ["CREATE", "UPDATE"],
+    resources: ["daemonsets", "deployments", "replicasets", "statefulsets"],
+  },
+  { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE", "UPDATE"], resources: ["replicationcontrollers"] },
+  { apiGroups: ["batch"], apiVersions: ["v1"], operations: ["CREATE", "UPDATE"], resources: ["jobs"] },
+];
+export const cronJobResources: ResourceRule[] = [
+  { apiGroups: ["batch"], apiVersions: ["v1"], operations: ["CREATE", "UPDATE"], resources: ["cronjobs"] },
+];
+const ephemeralContainers: ResourceRule = {
+  apiGroups: [""],
+  apiVersions: ["v1"],
+  operations: ["UPDATE"],
+  resources: ["pods/ephemeralcontainers"],
+};
+
+const spec = (expression: string): Variable => ({ name: "spec", expression });
+
+/** Pods, and who enters them with a container of their own. */
+const pods: ValidatingPolicy = {
+  name: "berth-pods",
+  resourceRules: [...podResources, ephemeralContainers],
+  variables: [spec("object.spec"), mergesGroups, ...specVariables, ...missingLines],
+  validations: [
+    // A container that joins a pod finds it bound.
+    ...refusals.map((rule, at): Validation => (at === 0 ? whereNew(rule) : rule)),
+    whereNew(serviceAccountRule),
+    whereNew(unknownIdentity),
+    missingRule,
+  ],
+};
+
+function whereNew(rule: Validation): Validation {
+  return { ...rule, expression: `request.operation != 'CREATE' || (${rule.expression})` };
+}
+
+/** What pods are made from: whoever writes it hears at once what its pods would be refused for. */
+function templates(name: string, resourceRules: ResourceRule[], path: string): ValidatingPolicy {
+  const where = (rule: Validation): Validation => ({
+    ...rule,
+    // An object of before is left alone until its template changes, and one that only goes away always.
+    expression: `!variables.changed || (${rule.expression})`,
+  });
+  return {
+    name,
+    resourceRules,
+    variables: [
+      spec(`object.${path}`),
+      {
+        name: "changed",
+        expression: `request.operation == 'CREATE' || object.${path} != oldObject.${path}`,
+      },
+      mergesGroups,
+      ...specVariables,
+      ...missingLines,
+    ],
+    validations: [...refusals, serviceAccountRule, unknownIdentity, missingRule].map(where),
+  };
+}
+
+/** Labels by which the controllers know the pods of an attempt. */
+const marks = [labels.workload, labels.jobId, labels.task, labels.podSet, labels.podIndex, labels.attempt];
+const finalizers = (object: string): string => `${object}.metadata.?finalizers.orValue([])`;
+
+/** What Berth writes on pods and Workloads is Berth's. */
+const ownMarks: ValidatingPolicy = {
+  name: "berth-marks",
+  resourceRules: [
+    { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE", "UPDATE"], resources: ["pods"] },
+    { apiGroups: [group], apiVersions: ["*"], operations: ["UPDATE"], resources: ["workloads"] },
+  ],
+  variables: [
+    { name: "before", expression: "request.operation == 'CREATE' ? {} : oldObject.metadata.?labels.orValue({})" },
+  ],
+  validations: [
+    {
+      expression: `object.kind != 'Pod' || [${marks.map(literal).join(", ")}].all(l, object.metadata.?labels[?l] == variables.before[?l])`,
+      message: `metadata.labels: ${marks.join(", ")} are written by Berth, which knows its pods by them; leave them as they are`,
+    },
+    {
+      expression:
+        `request.operation == 'CREATE' || !(${literal(accountingFinalizer)} in ${finalizers("oldObject")}) || ` +
+        `${literal(accountingFinalizer)} in ${finalizers("object")} || ${isOperator}`,
+      message: `metadata.finalizers: ${accountingFinalizer} holds this object until its end is accounted; only an operator may take it away`,
+    },
+  ],
+};
+
+const bindings: ValidatingPolicy = {
+  name: "berth-bindings",
+  resourceRules: [
+    { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods/binding", "bindings"] },
+  ],
+  variables: [],
+  validations: [{ expression: "false", message: "only Berth gives pods of this namespace their node" }],
+};
+
+/** Its pods are made by the controllers, whom no policy on pods meets: what a user may not be is refused here. */
+const workloads: ValidatingPolicy = {
+  name: "berth-workloads",
+  resourceRules: [
+    { apiGroups: [group], apiVersions: ["*"], operations: ["CREATE", "UPDATE"], resources: ["workloads"] },
+  ],
+  variables: [],
+  validations: [
+    {
+      expression: "!has(object.spec.user) || object.spec.user == variables.owner",
+      message: "spec.user: must be the owner of the namespace",
+      messageExpression:
+        "'spec.user: namespace ' + request.namespace + ' belongs to ' + variables.owner + '; put user: ' + variables.owner + ', or leave it out'",
+    },
+    whereNew({
+      expression: "authorizer.group('').resource('pods').namespace(request.namespace).check('create').allowed()",
+      message: "a Workload makes pods: only who may create pods in this namespace may create one",
+    }),
+    {
+      expression:
+        "(object.spec.?hold.orValue('') == 'Admin') == (request.operation != 'CREATE' && oldObject.spec.?hold.orValue('') == 'Admin') || " +
+        isOperator,
+      message: "spec.hold: Admin is set and released by operators; a hold of your own is User",
+    },
+    ...templateRefusals.map(whereNew),
+    whereNew({
+      expression: `object.spec.podSets.all(s, s.template.spec.?schedulerName.orValue('') in ['', ${literal(schedulerName)}])`,
+      message: "spec.podSets[].template.spec.schedulerName: a Workload is scheduled by Berth; leave it out",
+    }),
+    whereNew({
+      expression: "object.spec.podSets.all(s, s.template.spec.?serviceAccountName.orValue('') in ['', 'default'])",
+      message: "spec.podSets[].template.spec.serviceAccountName: jobs have no account of the API; leave it out",
+    }),
+  ],
+};
+
+/** Work of other kinds that a queue holds and releases as one. */
+const heldWork: ValidatingPolicy = {
+  name: "berth-held-work",
+  resourceRules: [
+    { apiGroups: ["batch"], apiVersions: ["v1"], operations: ["CREATE", "UPDATE"], resources: ["jobs"] },
+    {
+      apiGroups: ["jobset.x-k8s.io"],
+      apiVersions: ["*"],
+      operations: ["CREATE", "UPDATE"],
+      resources: ["jobsets"],
+    },
+  ],
+  matchConditions: [
+    {
+      name: "has-a-queue",
+      expression: `${literal(labels.queue)} in object.metadata.?labels.orValue({})`,
+    },
+  ],
+  variables: [
+    {
+      name: "wasReleased",
+      expression: "request.operation == 'UPDATE' && !oldObject.spec.?suspend.orValue(false)",
+    },
+  ],
+  validations: [
+    {
+      expression: "object.spec.?suspend.orValue(false) || variables.wasReleased",
+      message: `what is labelled ${labels.queue} is begun by Berth when its turn has come; add to its spec: suspend: true`,
+      reason: "Invalid",
+    },
+  ],
+};
+
+export const validatingPolicies: readonly ValidatingPolicy[] = [
+  pods,
+  templates("berth-pod-templates", templateResources, "spec.template.spec"),
+  templates("berth-cron-jobs", cronJobResources, "spec.jobTemplate.spec.template.spec"),
+  ownMarks,
+  bindings,
+  workloads,
+  heldWork,
+];

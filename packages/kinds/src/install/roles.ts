@@ -1,0 +1,143 @@
+/** Who may do what on a real cluster: the least that the controllers need, and the roles that people are bound to. */
+import type { KubernetesObject } from "@berth/machinery";
+import { group, systemNamespace } from "../constants.ts";
+import { controllersName } from "./labels.ts";
+
+export interface PolicyRule {
+  apiGroups: string[];
+  resources: string[];
+  resourceNames?: string[];
+  verbs: string[];
+}
+
+const rbac = "rbac.authorization.k8s.io";
+const read = ["get", "list", "watch"];
+const write = [...read, "create", "update", "patch", "delete", "deletecollection"];
+
+/** Kinds of the whole cluster that an operator sets. */
+const operatorKinds = ["queues", "accounts", "memberships", "qualitiesofservice", "reservations", "sites"];
+
+/** Of the controllers, in all namespaces. */
+const controllerRules: PolicyRule[] = [
+  { apiGroups: [group], resources: ["workloads"], verbs: [...read, "create", "patch", "delete"] },
+  { apiGroups: [group], resources: operatorKinds, verbs: read },
+  // What an empty cluster begins with.
+  { apiGroups: [group], resources: ["sites", "queues", "accounts"], verbs: ["create"] },
+  {
+    apiGroups: [group],
+    resources: ["workloads/status", ...operatorKinds.map((resource) => `${resource}/status`)],
+    verbs: ["patch"],
+  },
+  // Where OwnerReferencesPermissionEnforcement is on, as on OpenShift, an owner reference needs this.
+  { apiGroups: [group], resources: ["workloads/finalizers"], verbs: ["update"] },
+  {
+    apiGroups: [""],
+    resources: ["pods"],
+    verbs: [...read, "create", "patch", "delete", "deletecollection"],
+  },
+  { apiGroups: [""], resources: ["pods/status"], verbs: ["patch"] },
+  { apiGroups: [""], resources: ["pods/finalizers"], verbs: ["update"] },
+  { apiGroups: [""], resources: ["pods/binding"], verbs: ["create"] },
+  // A submission becomes its Workload's; none is listed or read.
+  { apiGroups: [""], resources: ["secrets"], verbs: ["patch", "delete"] },
+  { apiGroups: [""], resources: ["nodes", "namespaces"], verbs: read },
+  { apiGroups: ["", "events.k8s.io"], resources: ["events"], verbs: ["create", "patch"] },
+];
+
+/** Of the controllers, in their own namespace. A name cannot be told of an object that is being created. */
+const ownRules: PolicyRule[] = [
+  { apiGroups: [""], resources: ["configmaps"], verbs: ["create"] },
+  {
+    apiGroups: [""],
+    resources: ["configmaps"],
+    resourceNames: ["job-ids", "usage"],
+    verbs: ["get", "update", "patch"],
+  },
+  { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["create"] },
+  {
+    apiGroups: ["coordination.k8s.io"],
+    resources: ["leases"],
+    resourceNames: ["controllers"],
+    verbs: ["get", "update"],
+  },
+];
+
+/** Heartbeats of nodes. */
+const nodeLeaseRules: PolicyRule[] = [{ apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: read }];
+
+const viewRules: PolicyRule[] = [
+  { apiGroups: [group], resources: ["workloads"], verbs: read },
+  { apiGroups: [group], resources: ["explanations"], verbs: ["get", "list"] },
+];
+const editRules: PolicyRule[] = [
+  { apiGroups: [group], resources: ["workloads"], verbs: write },
+  { apiGroups: [group], resources: ["startestimates"], verbs: ["create"] },
+];
+/** What sbatch and its like do in the namespace of their user; a Workload may be made by who may make pods. */
+const userRules: PolicyRule[] = [
+  ...editRules,
+  { apiGroups: [group], resources: ["explanations"], verbs: ["get", "list"] },
+  { apiGroups: [""], resources: ["secrets", "configmaps"], verbs: write },
+  { apiGroups: [""], resources: ["pods"], verbs: [...read, "create", "delete"] },
+  { apiGroups: [""], resources: ["pods/log", "pods/status", "events"], verbs: read },
+  { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: read },
+  { apiGroups: [""], resources: ["pods/exec"], verbs: ["get", "create"] },
+];
+const readerRules: PolicyRule[] = [
+  { apiGroups: [group], resources: operatorKinds, verbs: read },
+  // What is told of the jobs of others is the Site's to say.
+  { apiGroups: [group], resources: ["queueviews", "nodeviews", "fairshares"], verbs: ["get", "list"] },
+];
+const operatorRules: PolicyRule[] = [
+  { apiGroups: [group], resources: [...operatorKinds, "workloads"], verbs: write },
+  { apiGroups: [""], resources: ["nodes"], verbs: [...read, "patch"] },
+];
+
+const aggregateTo = (name: string): Record<string, string> => ({ [`${rbac}/aggregate-to-${name}`]: "true" });
+
+function role(
+  name: string,
+  rules: PolicyRule[],
+  options: { namespace?: string; labels?: Record<string, string> } = {},
+) {
+  const { namespace, labels } = options;
+  return {
+    apiVersion: `${rbac}/v1`,
+    kind: namespace === undefined ? "ClusterRole" : "Role",
+    metadata: { name, ...(namespace === undefined ? {} : { namespace }), ...(labels === undefined ? {} : { labels }) },
+    rules,
+  } as KubernetesObject;
+}
+
+type Subject = { kind: "ServiceAccount"; name: string; namespace: string } | { kind: "Group"; name: string };
+
+function binding(name: string, subjects: Subject[], namespace?: string): KubernetesObject {
+  return {
+    apiVersion: `${rbac}/v1`,
+    kind: namespace === undefined ? "ClusterRoleBinding" : "RoleBinding",
+    metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+    roleRef: { apiGroup: rbac, kind: namespace === undefined ? "ClusterRole" : "Role", name },
+    subjects: subjects.map((subject) => (subject.kind === "Group" ? { apiGroup: rbac, ...subject } : subject)),
+  } as KubernetesObject;
+}
+
+/** Roles and bindings, in the order in which they may be made. */
+export function accessManifests(): KubernetesObject[] {
+  const controllers: Subject[] = [{ kind: "ServiceAccount", name: controllersName, namespace: systemNamespace }];
+  return [
+    role(controllersName, controllerRules),
+    binding(controllersName, controllers),
+    role(controllersName, ownRules, { namespace: systemNamespace }),
+    binding(controllersName, controllers, systemNamespace),
+    role("berth-node-leases", nodeLeaseRules, { namespace: "kube-node-lease" }),
+    binding("berth-node-leases", controllers, "kube-node-lease"),
+    // Whoever may see or change what is in a namespace may do so with its Workloads.
+    role("berth-view", viewRules, { labels: aggregateTo("view") }),
+    role("berth-edit", editRules, { labels: aggregateTo("edit") }),
+    role("berth-user", userRules),
+    role("berth-reader", readerRules),
+    binding("berth-reader", [{ kind: "Group", name: "system:authenticated" }]),
+    role("berth-operator", operatorRules),
+    binding("berth-operator", [{ kind: "Group", name: "berth:operators" }]),
+  ];
+}

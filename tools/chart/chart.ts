@@ -1,0 +1,146 @@
+/**
+ * The Helm chart as text, made of the same manifests that `berth install` writes. `node tools/chart/generate.ts` writes it to
+ * charts/berth, with `--check` it only says whether it is current.
+ */
+import { manifests, type ManifestSettings } from "@berth/kinds/install";
+import { systemNamespace } from "@berth/kinds";
+import type { KubernetesObject } from "@berth/machinery";
+import { dump } from "js-yaml";
+
+/** Stand where the chart has a value of its own. */
+const imageMark = "image-of-the-chart";
+const secretMark = "secret-of-the-chart";
+const versionMark = "version-of-the-chart";
+
+const imageValue = '{{ .Values.image | default (printf "localhost/berth:%s" .Chart.AppVersion) | quote }}';
+const secretValue = "{{ .Values.accountingSecret | quote }}";
+const versionValue = '{{ include "berth.mutatingVersion" . }}';
+
+/** What holds work, or the record of it, stays when a release is removed. */
+export const keptKinds: ReadonlySet<string> = new Set(["CustomResourceDefinition", "PersistentVolumeClaim"]);
+export const keepAnnotation = { "helm.sh/resource-policy": "keep" };
+
+function templateOf(object: KubernetesObject): string {
+  const kept = keptKinds.has(object.kind)
+    ? {
+        ...object,
+        metadata: { ...object.metadata, annotations: { ...object.metadata.annotations, ...keepAnnotation } },
+      }
+    : object;
+  const text = dump(kept, { lineWidth: -1, noRefs: true });
+  if (text.includes("{{")) throw new Error(`${object.kind} ${object.metadata.name}: {{ means something else in a chart`);
+  return `---\n${text}`
+    .replaceAll(imageMark, imageValue)
+    .replaceAll(secretMark, secretValue)
+    .replaceAll(versionMark, versionValue);
+}
+
+const idOf = ({ kind, metadata }: KubernetesObject): string => `${kind} ${metadata.namespace}/${metadata.name}`;
+
+/** Files of the chart by their path in it. */
+export function chartFiles(version: string): Map<string, string> {
+  const settings: ManifestSettings = {
+    image: imageMark,
+    version,
+    level: "mutating",
+    mutatingVersion: versionMark,
+    managedBy: "Helm",
+  };
+  const local = manifests(settings).filter(({ kind }) => kind !== "Namespace");
+  const remote = manifests({ ...settings, accountingSecret: secretMark }).filter(({ kind }) => kind !== "Namespace");
+  const remoteText = new Map(remote.map((object) => [idOf(object), templateOf(object)]));
+  /** An object, or its two forms behind a question. */
+  const either = (object: KubernetesObject): string => {
+    const text = templateOf(object);
+    const other = remoteText.get(idOf(object));
+    if (other === text) return text;
+    if (other === undefined) return `{{- if not .Values.accountingSecret }}\n${text}{{- end }}\n`;
+    return `{{- if .Values.accountingSecret }}\n${other}{{- else }}\n${text}{{- end }}\n`;
+  };
+  const where = (test: (kind: string) => boolean): string =>
+    local
+      .filter(({ kind }) => test(kind))
+      .map(either)
+      .join("");
+  const isDefinition = (kind: string): boolean => kind === "CustomResourceDefinition";
+  const isAccess = (kind: string): boolean => /Role(Binding)?$/.test(kind);
+  const isValidating = (kind: string): boolean => kind.startsWith("ValidatingAdmissionPolicy");
+  const isMutating = (kind: string): boolean => kind.startsWith("MutatingAdmissionPolicy");
+  const known = [isDefinition, isAccess, isValidating, isMutating];
+  return new Map([
+    [
+      "Chart.yaml",
+      dump({
+        apiVersion: "v2",
+        name: "berth",
+        description: "The research computing platform on Kubernetes: queues, wall times, fair share, gangs, backfill",
+        type: "application",
+        version,
+        appVersion: version,
+        kubeVersion: ">=1.33.0-0",
+      }),
+    ],
+    ["values.yaml", values],
+    ["values.schema.json", `${JSON.stringify(valuesSchema, undefined, 2)}\n`],
+    ["templates/_helpers.tpl", helpers],
+    ["templates/NOTES.txt", notes],
+    ["templates/definitions.yaml", where(isDefinition)],
+    ["templates/access.yaml", where(isAccess)],
+    ["templates/policies.yaml", where(isValidating)],
+    [
+      "templates/mutating-policies.yaml",
+      `{{- if include "berth.mutatingVersion" . }}\n${where(isMutating)}{{- end }}\n`,
+    ],
+    ["templates/controllers.yaml", `{{- include "berth.checks" . }}\n${where((kind) => !known.some((is) => is(kind)))}`],
+  ]);
+}
+
+const values = `# Image of the controllers; empty: localhost/berth at the version of the chart.
+image: ""
+# How pods of a managed namespace get what they lack: policies (refused with the line to add), mutating (filled in, where the
+# server has MutatingAdmissionPolicy), auto (the best that the server has).
+level: auto
+# Name of a Secret in ${systemNamespace} whose key url is the PostgreSQL database of accounting; empty: SQLite on a claim.
+accountingSecret: ""
+`;
+
+const valuesSchema = {
+  $schema: "https://json-schema.org/draft-07/schema#",
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    image: { type: "string" },
+    level: { enum: ["auto", "policies", "mutating"] },
+    accountingSecret: { type: "string" },
+    global: { type: "object" },
+  },
+};
+
+const admission = "admissionregistration.k8s.io";
+const helpers = `{{/* Version of ${admission} whose MutatingAdmissionPolicy is to be used; empty: none is. */}}
+{{- define "berth.mutatingVersion" -}}
+{{- if ne .Values.level "policies" -}}
+{{- if .Capabilities.APIVersions.Has "${admission}/v1/MutatingAdmissionPolicy" -}}
+v1
+{{- else if .Capabilities.APIVersions.Has "${admission}/v1beta1/MutatingAdmissionPolicy" -}}
+v1beta1
+{{- else if eq .Values.level "mutating" -}}
+{{- fail "level mutating: this server does not serve MutatingAdmissionPolicy; use level policies or auto" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- define "berth.checks" -}}
+{{- if ne .Release.Namespace "${systemNamespace}" -}}
+{{- fail "Berth lives in namespace ${systemNamespace}: helm install berth charts/berth --namespace ${systemNamespace} --create-namespace" -}}
+{{- end -}}
+{{- end -}}
+`;
+
+const notes = `Berth {{ .Chart.AppVersion }} is on this cluster, level {{ if include "berth.mutatingVersion" . }}mutating: what pods of a managed namespace lack is filled in.{{ else }}policies: what pods of a managed namespace lack is refused, with the line to add.{{ end }}
+
+How it is:               berth status --context CONTEXT
+Whose a namespace is:    kubectl annotate namespace NAME berth.dev/owner=USER berth.dev/uid=UID berth.dev/gid=GID
+                         kubectl create rolebinding berth-user --namespace NAME --clusterrole=berth-user --user=USER
+
+helm uninstall leaves jobs, queues and the claim of accounting: the CustomResourceDefinitions stay.
+`;
