@@ -9,11 +9,13 @@ import { dump } from "js-yaml";
 
 /** Stand where the chart has a value of its own. */
 const imageMark = "image-of-the-chart";
-const secretMark = "secret-of-the-chart";
+const passwdMark = "passwd-of-the-chart";
+const groupMark = "group-of-the-chart";
 const versionMark = "version-of-the-chart";
 
 const imageValue = '{{ .Values.image | default (printf "localhost/berth:%s" .Chart.AppVersion) | quote }}';
-const secretValue = "{{ .Values.accountingSecret | quote }}";
+const passwdValue = "{{ .Values.users.passwd | toJson }}";
+const groupValue = "{{ .Values.users.group | toJson }}";
 const versionValue = '{{ include "berth.mutatingVersion" . }}';
 
 /** What holds work, or the record of it, stays when a release is removed. */
@@ -28,10 +30,12 @@ function templateOf(object: KubernetesObject): string {
       }
     : object;
   const text = dump(kept, { lineWidth: -1, noRefs: true });
-  if (text.includes("{{")) throw new Error(`${object.kind} ${object.metadata.name}: {{ means something else in a chart`);
+  if (text.includes("{{"))
+    throw new Error(`${object.kind} ${object.metadata.name}: {{ means something else in a chart`);
   return `---\n${text}`
     .replaceAll(imageMark, imageValue)
-    .replaceAll(secretMark, secretValue)
+    .replaceAll(passwdMark, passwdValue)
+    .replaceAll(groupMark, groupValue)
     .replaceAll(versionMark, versionValue);
 }
 
@@ -45,20 +49,22 @@ export function chartFiles(version: string): Map<string, string> {
     level: "mutating",
     mutatingVersion: versionMark,
     managedBy: "Helm",
+    users: { passwd: passwdMark, group: groupMark },
+    givesIds: false,
   };
-  const local = manifests(settings).filter(({ kind }) => kind !== "Namespace");
-  const remote = manifests({ ...settings, accountingSecret: secretMark }).filter(({ kind }) => kind !== "Namespace");
-  const remoteText = new Map(remote.map((object) => [idOf(object), templateOf(object)]));
+  const objects = manifests(settings).filter(({ kind }) => kind !== "Namespace");
+  const others = new Map(
+    manifests({ ...settings, givesIds: true }).map((object) => [idOf(object), templateOf(object)]),
+  );
   /** An object, or its two forms behind a question. */
   const either = (object: KubernetesObject): string => {
-    const text = templateOf(object);
-    const other = remoteText.get(idOf(object));
-    if (other === text) return text;
-    if (other === undefined) return `{{- if not .Values.accountingSecret }}\n${text}{{- end }}\n`;
-    return `{{- if .Values.accountingSecret }}\n${other}{{- else }}\n${text}{{- end }}\n`;
+    const [text, other] = [templateOf(object), others.get(idOf(object))];
+    return text === other
+      ? text
+      : `{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" }}\n${other}{{- else }}\n${text}{{- end }}\n`;
   };
   const where = (test: (kind: string) => boolean): string =>
-    local
+    objects
       .filter(({ kind }) => test(kind))
       .map(either)
       .join("");
@@ -91,7 +97,10 @@ export function chartFiles(version: string): Map<string, string> {
       "templates/mutating-policies.yaml",
       `{{- if include "berth.mutatingVersion" . }}\n${where(isMutating)}{{- end }}\n`,
     ],
-    ["templates/controllers.yaml", `{{- include "berth.checks" . }}\n${where((kind) => !known.some((is) => is(kind)))}`],
+    [
+      "templates/controllers.yaml",
+      `{{- include "berth.checks" . }}\n${where((kind) => !known.some((is) => is(kind)))}`,
+    ],
   ]);
 }
 
@@ -100,8 +109,10 @@ image: ""
 # How pods of a managed namespace get what they lack: policies (refused with the line to add), mutating (filled in, where the
 # server has MutatingAdmissionPolicy), auto (the best that the server has).
 level: auto
-# Name of a Secret in ${systemNamespace} whose key url is the PostgreSQL database of accounting; empty: SQLite on a claim.
-accountingSecret: ""
+# Who is who on this site, as getent passwd and getent group print it. Nobody's jobs run who is not here.
+users:
+  passwd: ""
+  group: ""
 `;
 
 const valuesSchema = {
@@ -111,7 +122,11 @@ const valuesSchema = {
   properties: {
     image: { type: "string" },
     level: { enum: ["auto", "policies", "mutating"] },
-    accountingSecret: { type: "string" },
+    users: {
+      type: "object",
+      additionalProperties: false,
+      properties: { passwd: { type: "string" }, group: { type: "string" } },
+    },
     global: { type: "object" },
   },
 };

@@ -76,22 +76,21 @@ function berthProgram(done: (exitCode: number) => void): Command {
     new Option("--level <level>", "how what is missing is met: refused with the line to add, or filled in").choices(
       wantedLevels,
     );
-  const accountingSecret = (): Option =>
-    new Option(
-      "--accounting-secret <name>",
-      "Secret in berth-system whose key url is a PostgreSQL database (default: SQLite on a claim)",
-    );
+  const passwd = (): Option =>
+    new Option("--passwd <file>", "who is who, as getent passwd prints it (default: as it was; at first nobody)");
+  const group = (): Option => new Option("--group <file>", "groups of these users, as getent group prints them");
   const force = (): Option => new Option("--force", "take back fields that somebody else has set since");
   command(
     "install",
     "put Berth on a real Kubernetes (1.33 or newer), which --context names; to do it again changes nothing",
-    "  berth install --context my-cluster --dry-run\n  berth install --context my-cluster --image registry.example.org/berth:0.1.0\n  berth install --dry-run --output yaml >berth.yaml",
+    "  berth install --context my-cluster --dry-run\n  berth install --context my-cluster --image registry.example.org/berth:0.1.0 --passwd users --group groups\n  berth install --dry-run --output yaml >berth.yaml",
   )
     .option("--dry-run", "ask the server what would change, and change nothing")
     .addOption(new Option("-o, --output <format>", "with --dry-run: print the objects").choices(["yaml", "json"]))
     .addOption(image())
     .addOption(level().default("auto"))
-    .addOption(accountingSecret())
+    .addOption(passwd())
+    .addOption(group())
     .addOption(force())
     .action(async (options) => done(await (await import("./install/install.ts")).install(options)));
   command(
@@ -102,7 +101,8 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .option("--dry-run", "ask the server what would change, and change nothing")
     .addOption(image())
     .addOption(level())
-    .addOption(accountingSecret())
+    .addOption(passwd())
+    .addOption(group())
     .addOption(force())
     .action(async (options) => done(await (await import("./install/install.ts")).upgrade(options)));
   command(

@@ -1,7 +1,7 @@
 /** `berth install` and `berth upgrade`: puts Berth on a real Kubernetes, or brings it to what this version is. */
 import { isReason, type Client } from "@berth/client";
 import { accounts, defaultObjects, queues, sites } from "@berth/kinds";
-import { installationFormat, manifests, type ManifestSettings } from "@berth/kinds/install";
+import { installationFormat, manifests, type ManifestSettings, type SiteUsers } from "@berth/kinds/install";
 import type { KubernetesObject } from "@berth/machinery";
 import { readFileSync } from "node:fs";
 import { CommandError } from "../command-error.ts";
@@ -17,7 +17,8 @@ export interface InstallOptions {
   output?: "yaml" | "json";
   image?: string;
   level?: WantedLevel;
-  accountingSecret?: string;
+  passwd?: string;
+  group?: string;
   force?: boolean;
 }
 
@@ -40,7 +41,7 @@ export async function install(options: InstallOptions): Promise<number> {
     throw new CommandError(
       `${description} has Berth in format ${found.format}, this is format ${installationFormat}: berth upgrade brings it forward, with what is stored`,
     );
-  const settings = settingsFor(options, facts, options.accountingSecret ?? found.accountingSecret);
+  const settings = settingsFor(options, facts, found.users);
   return await bringTo(client, settings, { facts, found, options, command: "install", description });
 }
 
@@ -61,7 +62,7 @@ export async function upgrade(options: InstallOptions): Promise<number> {
       image: options.image ?? (isOwn ? defaultImage(version) : found.image!),
     },
     facts,
-    options.accountingSecret ?? found.accountingSecret,
+    found.users,
   );
   return await bringTo(client, settings, { facts, found, options, command: "upgrade", description });
 }
@@ -82,7 +83,7 @@ async function look(command: string): Promise<{
   });
   // Who may not even read is told of all rights at once.
   if (found === undefined) {
-    const settings = settingsFor({ level: "policies" }, facts, undefined);
+    const settings = settingsFor({ level: "policies" }, facts);
     await requireRights(client, manifests(settings), verbs, { user: facts.user, command });
     throw new CommandError(`${facts.user} may not read what is installed on ${description}`);
   }
@@ -93,7 +94,7 @@ async function look(command: string): Promise<{
 function settingsFor(
   options: InstallOptions,
   facts: ServerFacts | undefined,
-  accountingSecret: string | undefined,
+  known: SiteUsers = { passwd: "", group: "" },
 ): ManifestSettings {
   const version = ownVersion();
   return {
@@ -101,9 +102,21 @@ function settingsFor(
     version,
     level: levelOf(options.level ?? "auto", facts),
     managedBy: "berth",
+    givesIds: facts?.givesIds ?? false,
     ...(facts?.mutatingVersion === undefined ? {} : { mutatingVersion: facts.mutatingVersion }),
-    ...(accountingSecret === undefined ? {} : { accountingSecret }),
+    users: {
+      passwd: options.passwd === undefined ? known.passwd : readLines(options.passwd),
+      group: options.group === undefined ? known.group : readLines(options.group),
+    },
   };
+}
+
+function readLines(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new CommandError(`${path} cannot be read: ${(error as Error).message}`);
+  }
 }
 
 /** With no cluster named, for one that has no more than it must. */
@@ -112,7 +125,7 @@ async function printManifests(options: InstallOptions): Promise<number> {
     throw new CommandError("--output prints what would be written, and is for --dry-run; add --dry-run");
   const isNamed = (process.env["BERTH_CONTEXT"] ?? "") !== "";
   const facts = isNamed ? await readServerFacts(await namedCluster("install")) : undefined;
-  const objects = manifests(settingsFor(options, facts, options.accountingSecret));
+  const objects = manifests(settingsFor(options, facts));
   if (options.output === "json") {
     process.stdout.write(await formatData({ apiVersion: "v1", kind: "List", items: objects }, "json"));
     return 0;

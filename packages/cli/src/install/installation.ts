@@ -1,15 +1,18 @@
 /** What of Berth a cluster has already, and whether this Berth may take it further. */
-import { isReason, resources, type AnyObject, type Client } from "@berth/client";
+import { resources, type AnyObject, type Client } from "@berth/client";
 import { customResourceDefinitions, systemNamespace } from "@berth/kinds";
 import {
   controllersName,
   formatAnnotation,
   installationFormat,
   managedByLabel,
+  usersName,
   versionLabel,
   type PolicyLevel,
+  type SiteUsers,
 } from "@berth/kinds/install";
 import { CommandError } from "../command-error.ts";
+import { absent } from "./absent.ts";
 
 export interface Definition extends AnyObject {
   spec?: { group?: string };
@@ -23,7 +26,6 @@ interface Deployment extends AnyObject {
 
 interface Container {
   image?: string;
-  env?: { name: string; value?: string; valueFrom?: { secretKeyRef?: { name: string } } }[];
 }
 
 export interface Installation {
@@ -36,7 +38,7 @@ export interface Installation {
   image?: string;
   /** Version of Berth that the Deployment is of. */
   version?: string;
-  accountingSecret?: string;
+  users?: SiteUsers;
   /** What is in force; undefined: nothing is. */
   level?: PolicyLevel;
   /** Names of the policies that are there. */
@@ -52,23 +54,23 @@ export const policyKey = (resource: string, version = "v1") =>
  * @throws CommandError where definitions of these names are not Berth's, or of a newer one
  */
 export async function readInstallation(client: Client, mutatingVersion?: string): Promise<Installation> {
-  const [definitions, controllers, validating, mutating] = await Promise.all([
+  const [definitions, controllers, users, validating, mutating] = await Promise.all([
     readDefinitions(client),
     readControllers(client),
+    readUsers(client),
     policyNames(client, policyKey("validatingadmissionpolicies")),
     mutatingVersion === undefined ? [] : policyNames(client, policyKey("mutatingadmissionpolicies", mutatingVersion)),
   ]);
   const container = controllers?.spec?.template?.spec?.containers?.[0];
   const level = mutating.length > 0 ? "mutating" : validating.length > 0 ? "policies" : undefined;
   const version = controllers?.metadata.labels?.[versionLabel];
-  const secret = container?.env?.find(({ name }) => name === "BERTH_ACCOUNTING")?.valueFrom?.secretKeyRef?.name;
   return {
     definitions,
     format: formatOf(definitions),
     ...(controllers === undefined ? {} : { controllers }),
     ...(container?.image === undefined ? {} : { image: container.image }),
     ...(version === undefined ? {} : { version }),
-    ...(secret === undefined ? {} : { accountingSecret: secret }),
+    ...(users === undefined ? {} : { users: { passwd: "", group: "", ...users.data } }),
     ...(level === undefined ? {} : { level }),
     policies: [...validating, ...mutating],
   };
@@ -87,17 +89,13 @@ function readControllers(client: Client): Promise<Deployment | undefined> {
   return absent(client.get<Deployment>(deployments, controllersName, { namespace: systemNamespace }));
 }
 
+function readUsers(client: Client): Promise<(AnyObject & { data?: Partial<SiteUsers> }) | undefined> {
+  return absent(client.get(resources.configMaps, usersName, { namespace: systemNamespace }));
+}
+
 async function policyNames(client: Client, key: ReturnType<typeof policyKey>): Promise<string[]> {
   const { items } = await client.listAll(key);
   return items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith("berth-"));
-}
-
-/** What is not there is undefined. */
-export async function absent<T>(asked: Promise<T>): Promise<T | undefined> {
-  return asked.catch((error: unknown) => {
-    if (isReason(error, "NotFound")) return undefined;
-    throw error;
-  });
 }
 
 /** The lowest format of definitions; 0 where one says none. */

@@ -14,6 +14,7 @@ const table: readonly [kind: string, resource: string, namespaced?: "namespaced"
   ["MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"],
   ["ServiceAccount", "serviceaccounts", "namespaced"],
   ["PersistentVolumeClaim", "persistentvolumeclaims", "namespaced"],
+  ["ConfigMap", "configmaps", "namespaced"],
   ["Deployment", "deployments", "namespaced"],
   ["Service", "services", "namespaced"],
 ];

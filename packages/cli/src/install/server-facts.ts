@@ -3,6 +3,7 @@ import { isReason, type Client } from "@berth/client";
 import { CommandError } from "../command-error.ts";
 import { connect, type Cluster } from "../connect.ts";
 import type { PolicyLevel } from "@berth/kinds/install";
+import { absent } from "./absent.ts";
 import type { WantedLevel } from "./levels.ts";
 
 /** Since then fields that a kind selects by, and policies, are what they are now. */
@@ -16,6 +17,8 @@ export interface ServerFacts {
   user: string;
   /** Version of admissionregistration.k8s.io with MutatingAdmissionPolicy, the newest; absent: the server has none. */
   mutatingVersion?: string;
+  /** Its pods have IDs that the server chose, as on OpenShift. */
+  givesIds: boolean;
 }
 
 /**
@@ -50,8 +53,12 @@ export async function readServerFacts({ client, description }: Cluster): Promise
     );
   if (gitVersion.includes("berth"))
     throw new CommandError(`${description} is an embedded cluster of Berth, which has everything already`);
-  const [user, mutatingVersion] = await Promise.all([userName(client), mutatingVersionOf(client)]);
-  return { gitVersion, user, ...(mutatingVersion === undefined ? {} : { mutatingVersion }) };
+  const [user, mutatingVersion, givesIds] = await Promise.all([
+    userName(client),
+    mutatingVersionOf(client),
+    hasGroup(client, "security.openshift.io/v1"),
+  ]);
+  return { gitVersion, user, givesIds, ...(mutatingVersion === undefined ? {} : { mutatingVersion }) };
 }
 
 async function userName(client: Client): Promise<string> {
@@ -72,15 +79,15 @@ async function userName(client: Client): Promise<string> {
   return review?.status?.userInfo?.username ?? "you";
 }
 
-async function mutatingVersionOf(client: Client): Promise<string | undefined> {
+async function hasGroup(client: Client, groupVersion: string): Promise<boolean> {
+  return (await absent(client.request({ method: "GET", path: `/apis/${groupVersion}` }))) !== undefined;
+}
+
+export async function mutatingVersionOf(client: Client): Promise<string | undefined> {
   for (const version of ["v1", "v1beta1"]) {
-    const list = await client
-      .request<{ resources: { name: string }[] }>({ method: "GET", path: `/apis/${admissionGroup}/${version}` })
-      .catch((error: unknown) => {
-        if (isReason(error, "NotFound")) return { resources: [] };
-        throw error;
-      });
-    if (list.resources.some(({ name }) => name === "mutatingadmissionpolicies")) return version;
+    const path = `/apis/${admissionGroup}/${version}`;
+    const list = await absent(client.request<{ resources: { name: string }[] }>({ method: "GET", path }));
+    if (list?.resources.some(({ name }) => name === "mutatingadmissionpolicies") === true) return version;
   }
   return undefined;
 }

@@ -13,7 +13,8 @@ import { manifests } from "@berth/kinds/install";
 import { createInterface } from "node:readline/promises";
 import { CommandError } from "../command-error.ts";
 import { paint } from "../table.ts";
-import { absent, readInstallation, refuseForeign } from "./installation.ts";
+import { absent } from "./absent.ts";
+import { readInstallation, refuseForeign } from "./installation.ts";
 import { defaultImage, ownVersion } from "./install.ts";
 import { nameOf } from "./manifest-resources.ts";
 import { requireRights } from "./rights.ts";
@@ -21,7 +22,7 @@ import { namedCluster, readServerFacts } from "./server-facts.ts";
 import { leftovers, removeObjects } from "./write-manifests.ts";
 
 /** What holds work, or the record of it. */
-const kept = new Set(["Namespace", "CustomResourceDefinition", "PersistentVolumeClaim"]);
+const kept = new Set(["Namespace", "CustomResourceDefinition", "PersistentVolumeClaim", "ConfigMap"]);
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 export async function uninstall(options: { yes?: boolean; dryRun?: boolean }): Promise<number> {
@@ -36,6 +37,8 @@ export async function uninstall(options: { yes?: boolean; dryRun?: boolean }): P
     version,
     level: facts.mutatingVersion === undefined ? "policies" : "mutating",
     managedBy: "berth",
+    users: { passwd: "", group: "" },
+    givesIds: facts.givesIds,
     ...(facts.mutatingVersion === undefined ? {} : { mutatingVersion: facts.mutatingVersion }),
   }).filter(({ kind }) => !kept.has(kind));
   await requireRights(client, objects, ["get", "list", "delete"], { user: facts.user, command: "uninstall" });

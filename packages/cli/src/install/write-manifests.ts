@@ -3,7 +3,8 @@ import { isReason, resources, type AnyObject, type Client } from "@berth/client"
 import { fieldManager, managedByLabel, partOfLabel } from "@berth/kinds/install";
 import type { KubernetesObject } from "@berth/machinery";
 import { CommandError } from "../command-error.ts";
-import { absent, type Definition, policyKey } from "./installation.ts";
+import { absent } from "./absent.ts";
+import { type Definition, policyKey } from "./installation.ts";
 import { nameOf, resourceOf } from "./manifest-resources.ts";
 
 /** How long definitions may take until the server serves their kinds. */

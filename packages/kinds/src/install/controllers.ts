@@ -3,27 +3,42 @@ import type { KubernetesObject } from "@berth/machinery";
 import { systemNamespace } from "../constants.ts";
 import { controllersName } from "./labels.ts";
 
-const metricsPort = 8080;
+const metricsPort = 9440;
 const selector = { "app.kubernetes.io/name": controllersName };
-/** Where accounting lies that is not in a database of the site's. */
+/** Where accounting lies. */
 const accountingClaim = "berth-accounting";
 const accountingPath = "/var/lib/berth";
+/** Who is who, by lines of passwd(5) and group(5). */
+export const usersName = "berth-users";
+const usersPath = "/etc/berth/users";
 
-export interface ControllersSettings {
-  image: string;
-  version: string;
-  /** Secret in the namespace of Berth whose key `url` is the PostgreSQL database of accounting; absent: SQLite on a claim. */
-  accountingSecret?: string;
+export interface SiteUsers {
+  /** As `getent passwd` prints it. */
+  passwd: string;
+  /** As `getent group` prints it. */
+  group: string;
 }
 
-function podSpec({ image, accountingSecret }: ControllersSettings): Record<string, unknown> {
-  const isLocal = accountingSecret === undefined;
+export interface ControllersSettings {
+  /** Its entry point is `berth`. */
+  image: string;
+  users: SiteUsers;
+  /** The server gives the pods of each namespace IDs of its own, as OpenShift does, and refuses others. */
+  givesIds: boolean;
+}
+
+/** Of nobody on any machine. */
+const ownId = 65_532;
+
+function podSpec({ image, givesIds }: ControllersSettings): Record<string, unknown> {
   return {
     serviceAccountName: controllersName,
     // Nothing else can be launched without it.
     priorityClassName: "system-cluster-critical",
     securityContext: {
       runAsNonRoot: true,
+      // The claim is made the group's.
+      ...(givesIds ? {} : { runAsUser: ownId, runAsGroup: ownId, fsGroup: ownId }),
       seccompProfile: { type: "RuntimeDefault" },
     },
     terminationGracePeriodSeconds: 30,
@@ -31,24 +46,25 @@ function podSpec({ image, accountingSecret }: ControllersSettings): Record<strin
       {
         name: "controllers",
         image,
-        args: ["controllers"],
+        args: [
+          "controllers",
+          "--accounting",
+          `${accountingPath}/accounting.db`,
+          "--passwd",
+          `${usersPath}/passwd`,
+          "--group",
+          `${usersPath}/group`,
+          "--listen",
+          `0.0.0.0:${metricsPort}`,
+        ],
         env: [
-          { name: "BERTH_NAMESPACE", value: systemNamespace },
-          { name: "BERTH_METRICS_PORT", value: String(metricsPort) },
-          isLocal
-            ? { name: "BERTH_ACCOUNTING", value: `${accountingPath}/accounting.db` }
-            : { name: "BERTH_ACCOUNTING", valueFrom: { secretKeyRef: { name: accountingSecret, key: "url" } } },
           // The file system of the image is read-only.
           { name: "NODE_COMPILE_CACHE", value: "/tmp/compiled" },
           { name: "HOME", value: "/tmp" },
         ],
         ports: [{ name: "metrics", containerPort: metricsPort, protocol: "TCP" }],
-        startupProbe: {
-          httpGet: { path: "/livez", port: "metrics" },
-          periodSeconds: 2,
-          failureThreshold: 60,
-        },
-        livenessProbe: { httpGet: { path: "/livez", port: "metrics" }, periodSeconds: 10, failureThreshold: 6 },
+        startupProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 2, failureThreshold: 60 },
+        livenessProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 10, failureThreshold: 6 },
         readinessProbe: { httpGet: { path: "/readyz", port: "metrics" }, periodSeconds: 5 },
         resources: {
           requests: { cpu: "100m", memory: "256Mi" },
@@ -61,44 +77,45 @@ function podSpec({ image, accountingSecret }: ControllersSettings): Record<strin
         },
         volumeMounts: [
           { name: "tmp", mountPath: "/tmp" },
-          ...(isLocal ? [{ name: "accounting", mountPath: accountingPath }] : []),
+          { name: "accounting", mountPath: accountingPath },
+          { name: "users", mountPath: usersPath, readOnly: true },
         ],
       },
     ],
     volumes: [
       { name: "tmp", emptyDir: { sizeLimit: "256Mi" } },
-      ...(isLocal ? [{ name: "accounting", persistentVolumeClaim: { claimName: accountingClaim } }] : []),
+      { name: "accounting", persistentVolumeClaim: { claimName: accountingClaim } },
+      { name: "users", configMap: { name: usersName } },
     ],
   };
 }
 
-/** Service account, accounting's claim, Deployment and Service. */
+/** Service account, accounting's claim, users, Deployment and Service. */
 export function controllersManifests(settings: ControllersSettings): KubernetesObject[] {
-  const isLocal = settings.accountingSecret === undefined;
   const namespace = systemNamespace;
-  const claim = {
-    apiVersion: "v1",
-    kind: "PersistentVolumeClaim",
-    metadata: { name: accountingClaim, namespace },
-    spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "10Gi" } } },
-  };
+  const { users } = settings;
   return [
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: controllersName, namespace } },
     {
       apiVersion: "v1",
-      kind: "ServiceAccount",
-      metadata: { name: controllersName, namespace },
+      kind: "PersistentVolumeClaim",
+      metadata: { name: accountingClaim, namespace },
+      spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "10Gi" } } },
     },
-    ...(isLocal ? [claim] : []),
+    {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: usersName, namespace },
+      data: { passwd: users.passwd, group: users.group },
+    },
     {
       apiVersion: "apps/v1",
       kind: "Deployment",
       metadata: { name: controllersName, namespace },
       spec: {
-        // One leads. A file has one writer, so the next may begin only when the last has ended.
-        replicas: isLocal ? 1 : 2,
-        strategy: isLocal
-          ? { type: "Recreate" }
-          : { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } },
+        // The file of accounting has one writer: the next may begin only when the last has ended. Whoever holds the Lease leads.
+        replicas: 1,
+        strategy: { type: "Recreate" },
         selector: { matchLabels: selector },
         template: {
           metadata: { labels: { ...selector, "app.kubernetes.io/part-of": "berth" } },

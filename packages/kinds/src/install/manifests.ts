@@ -16,6 +16,7 @@ export interface ManifestSettings extends ControllersSettings {
   level: PolicyLevel;
   /** Version of admissionregistration.k8s.io in which the server has MutatingAdmissionPolicy; with level `mutating`. */
   mutatingVersion?: string;
+  version: string;
   /** What makes the objects: `berth`, or `Helm`. */
   managedBy: string;
 }

@@ -25,7 +25,13 @@ const controllerRules: PolicyRule[] = [
   { apiGroups: [group], resources: ["sites", "queues", "accounts"], verbs: ["create"] },
   {
     apiGroups: [group],
-    resources: ["workloads/status", ...operatorKinds.map((resource) => `${resource}/status`)],
+    resources: [
+      "workloads/status",
+      "queues/status",
+      "accounts/status",
+      "qualitiesofservice/status",
+      "reservations/status",
+    ],
     verbs: ["patch"],
   },
   // Where OwnerReferencesPermissionEnforcement is on, as on OpenShift, an owner reference needs this.
@@ -61,9 +67,6 @@ const ownRules: PolicyRule[] = [
     verbs: ["get", "update"],
   },
 ];
-
-/** Heartbeats of nodes. */
-const nodeLeaseRules: PolicyRule[] = [{ apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: read }];
 
 const viewRules: PolicyRule[] = [
   { apiGroups: [group], resources: ["workloads"], verbs: read },
@@ -129,8 +132,6 @@ export function accessManifests(): KubernetesObject[] {
     binding(controllersName, controllers),
     role(controllersName, ownRules, { namespace: systemNamespace }),
     binding(controllersName, controllers, systemNamespace),
-    role("berth-node-leases", nodeLeaseRules, { namespace: "kube-node-lease" }),
-    binding("berth-node-leases", controllers, "kube-node-lease"),
     // Whoever may see or change what is in a namespace may do so with its Workloads.
     role("berth-view", viewRules, { labels: aggregateTo("view") }),
     role("berth-edit", editRules, { labels: aggregateTo("edit") }),
