@@ -45,7 +45,7 @@ export interface Installation {
   policies: string[];
 }
 
-export const deployments = { group: "apps", version: "v1", resource: "deployments", namespaced: true } as const;
+const deployments = { group: "apps", version: "v1", resource: "deployments", namespaced: true } as const;
 export const policyKey = (resource: string, version = "v1") =>
   ({ group: "admissionregistration.k8s.io", version, resource, namespaced: false }) as const;
 
@@ -99,7 +99,7 @@ async function policyNames(client: Client, key: ReturnType<typeof policyKey>): P
 }
 
 /** The lowest format of definitions; 0 where one says none. */
-export function formatOf(definitions: readonly AnyObject[]): number | undefined {
+function formatOf(definitions: readonly AnyObject[]): number | undefined {
   if (definitions.length === 0) return undefined;
   return Math.min(...definitions.map(({ metadata }) => Number(metadata.annotations?.[formatAnnotation] ?? 0)));
 }

@@ -50,7 +50,7 @@ export async function readHealthFacts(
 }
 
 /** What who asks may not read, or is not there, is undefined. */
-export async function allowed<T>(asked: Promise<T>): Promise<T | undefined> {
+async function allowed<T>(asked: Promise<T>): Promise<T | undefined> {
   return asked.catch((error: unknown) => {
     if (isReason(error, "Forbidden", "NotFound")) return undefined;
     throw error;

@@ -3,7 +3,7 @@ import type { KubernetesObject } from "@berth/machinery";
 import { group, systemNamespace } from "../constants.ts";
 import { controllersName } from "./labels.ts";
 
-export interface PolicyRule {
+interface PolicyRule {
   apiGroups: string[];
   resources: string[];
   resourceNames?: string[];
