@@ -35,7 +35,9 @@ export async function writeManifests(
     const { namespace } = object.metadata;
     // What is to lie in a namespace that is not there yet cannot be tried.
     const isUntried = options.isDryRun && namespace !== undefined && namespaces.has(namespace);
-    const now = isUntried ? undefined : await apply(client, object, options);
+    // A claim is its cluster's once it is there: its class was chosen by the cluster, its size may have been grown.
+    const isLeft = was !== undefined && object.kind === "PersistentVolumeClaim";
+    const now = isUntried ? undefined : isLeft ? was : await apply(client, object, options);
     const verb = was === undefined ? "created" : isSame(was, now) ? "unchanged" : "changed";
     if (verb !== "unchanged") changed += 1;
     options.say(`${nameOf(object)} ${options.isDryRun && verb !== "unchanged" ? `would be ${verb}` : verb}`);

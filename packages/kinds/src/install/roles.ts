@@ -21,6 +21,7 @@ const operatorKinds = ["queues", "accounts", "memberships", "qualitiesofservice"
 const controllerRules: PolicyRule[] = [
   { apiGroups: [group], resources: ["workloads"], verbs: [...read, "create", "patch", "delete"] },
   { apiGroups: [group], resources: operatorKinds, verbs: read },
+  { apiGroups: [group], resources: ["usagecheckpoints"], verbs: ["list", "create", "patch"] },
   // What an empty cluster begins with.
   { apiGroups: [group], resources: ["sites", "queues", "accounts"], verbs: ["create"] },
   {
