@@ -5,5 +5,7 @@ export type { Identity } from "./authentication/identity.ts";
 export { ensureToken, newToken, TokenFile } from "./authentication/tokens.ts";
 export type { TokenHolder } from "./authentication/tokens.ts";
 export { issueClientCertificate } from "./pki/authority.ts";
+export { issueCertificate } from "./pki/certificate.ts";
+export type { CertificateRequest, KeyAndCertificate } from "./pki/certificate.ts";
 export { kubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 export type { KubeconfigOptions } from "./kubeconfig.ts";

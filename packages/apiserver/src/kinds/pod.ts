@@ -297,8 +297,6 @@ const podStrategy: Strategy = {
             status: "False",
             reason: "SchedulingGated",
             message: "Scheduling is blocked due to non-empty scheduling gates",
-            lastTransitionTime: null,
-            lastProbeTime: null,
           },
         ];
       }
