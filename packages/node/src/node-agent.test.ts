@@ -209,6 +209,27 @@ describe("a pod on the embedded node", () => {
     assert.ok(!processes().some((line) => line.includes("sleep\u00004242")));
   });
 
+  test("a wall time that is changed holds for what runs, longer also than activeDeadlineSeconds", async () => {
+    const change = (name: string, seconds: number): Promise<Pod> =>
+      client.patch<Pod>(
+        resources.pods,
+        name,
+        { metadata: { annotations: { "berth.dev/wall-time-seconds": String(seconds) } } },
+        { namespace: "default" },
+      );
+    const stated = { annotations: { "berth.dev/wall-time-seconds": "8" } };
+    const labels = { "berth.dev/workload": "longer", "berth.dev/attempt": "1", "berth.dev/pod-set": "main" };
+    await create("longer", "sleep 10", { activeDeadlineSeconds: 9 }, { ...stated, labels });
+    await create("shorter", "sleep 100", {}, { annotations: { "berth.dev/wall-time-seconds": "600" } });
+    await until(phaseIs("longer", "Running"));
+    await change("longer", 600);
+    await until(phaseIs("shorter", "Running"));
+    await change("shorter", 1);
+    await until(phaseIs("shorter", "Failed"));
+    assert.equal(pods.get("default", "shorter")?.status?.reason, "DeadlineExceeded");
+    await until(phaseIs("longer", "Succeeded"));
+  });
+
   test("deletion is TERM, grace, then gone", async () => {
     await create("deleted", `trap 'echo bye > ${work}/bye; exit 0' TERM; while :; do sleep 0.1; done`);
     await until(phaseIs("deleted", "Running"));

@@ -9,6 +9,7 @@ import {
   labels,
   leaseOf,
   openFailureExitCode,
+  startAllowanceSeconds,
   takenReason,
 } from "@berth/kinds";
 import type { Container, ContainerTerminated, Lease, Pod, TaskVariables, TerminationReport } from "@berth/kinds";
@@ -97,8 +98,10 @@ export class PodWorker {
 
   /** A newer version of the pod: its gate may have opened, its deletion been asked for. */
   update(pod: Pod): void {
+    const before = this.#pod.metadata.annotations?.[annotations.wallTimeSeconds];
     this.#pod = pod;
     this.facts.pod = pod;
+    if (before !== pod.metadata.annotations?.[annotations.wallTimeSeconds]) this.#moveDeadline();
     if (this.facts.gateOpen === false && pod.metadata.annotations?.[annotations.gate] !== "closed") {
       this.facts.gateOpen = true;
       this.#gate.resolve();
@@ -227,7 +230,7 @@ export class PodWorker {
         state.terminated = undefined;
         this.#context.changed(this, "now");
         // A pause does not outlast the wall time.
-        const leftMs = (this.#deadline(false)?.uptimeSeconds ?? Infinity) * 1000 - uptimeSeconds() * 1000;
+        const leftMs = (this.#deadline()?.uptimeSeconds ?? Infinity) * 1000 - uptimeSeconds() * 1000;
         const pause = Math.max(0, Math.min(pauseMs, leftMs));
         await delay(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
         state.waiting = undefined;
@@ -367,6 +370,8 @@ export class PodWorker {
     const record = tasks.record(run);
     if (record?.cores !== undefined) this.#context.cores.keep(this.#pod.metadata.uid!, record.cores);
     state.running = { startedAt: this.#startOf(startedAt) };
+    // The wall time may have been changed while no agent looked.
+    if (startedAt !== undefined) this.#moveDeadline();
     if (this.#killed !== undefined) tasks.end(run, this.#killed.graceSeconds, this.#killed.stage);
     this.#context.changed(this, "soon");
     const end = await ending.finally(() => this.#active.delete(run));
@@ -566,24 +571,24 @@ export class PodWorker {
       deadline:
         isLease && wall !== undefined
           ? { uptimeSeconds: `+${Math.ceil(Number(wall))}`, stage: "timelimit" }
-          : this.#deadline(run.endsWith(".0")),
+          : this.#deadline(run.endsWith(".0") ? Date.now() : undefined),
       graceSeconds: this.#grace(),
     };
   }
 
   /**
-   * The wall time counts from now, of gangs from the opening of the gate, of containers that are started again from the pod's start,
+   * The wall time counts from `begunAt`, of gangs from the opening of the gate, of containers that are started again from the pod's start,
    * as activeDeadlineSeconds does.
    */
-  #deadline(isFirst: boolean): { uptimeSeconds: number; stage: string } | undefined {
+  #deadline(begunAt?: number): { uptimeSeconds: number; stage: string } | undefined {
     const wall = this.#pod.metadata.annotations?.[annotations.wallTimeSeconds];
     const opened = this.#pod.metadata.annotations?.[annotations.gateOpenedAt];
-    const active = this.#pod.spec.activeDeadlineSeconds;
+    const active = this.#activeSeconds(wall);
     const uptime = uptimeSeconds();
     const now = Date.now();
     const found: { uptimeSeconds: number; stage: string }[] = [];
     if (wall !== undefined) {
-      const begun = opened !== undefined ? Date.parse(opened) : isFirst ? now : this.facts.startedAt;
+      const begun = opened !== undefined ? Date.parse(opened) : (begunAt ?? this.facts.startedAt);
       const since = Math.max(0, (now - begun) / 1000);
       found.push({ uptimeSeconds: Math.ceil(uptime + Number(wall) - since), stage: "timelimit" });
     }
@@ -592,6 +597,30 @@ export class PodWorker {
       found.push({ uptimeSeconds: Math.ceil(uptime + active - since), stage: "activedeadline" });
     }
     return found.sort((a, b) => a.uptimeSeconds - b.uptimeSeconds)[0];
+  }
+
+  /** activeDeadlineSeconds stands behind the wall time; where that was made longer, which the former cannot be, it moves on with it. */
+  #activeSeconds(wall: string | undefined): number | undefined {
+    const stated = this.#pod.spec.activeDeadlineSeconds;
+    const isAttempt = wall !== undefined && this.#pod.metadata.labels?.[labels.attempt] !== undefined;
+    return stated === undefined || !isAttempt
+      ? stated
+      : Math.max(stated, startAllowanceSeconds + Number(wall) + this.#grace());
+  }
+
+  /** The wall time was changed: what runs has it from its beginning. */
+  #moveDeadline(): void {
+    if (this.#killed !== undefined) return;
+    const wall = this.#pod.metadata.annotations?.[annotations.wallTimeSeconds];
+    for (const { container, restartCount, running } of [...this.facts.init, ...this.facts.main]) {
+      const run = `${this.#pod.metadata.uid}/${container.name}.${restartCount}`;
+      if (!this.#active.has(run)) continue;
+      const deadline =
+        this.#lease !== undefined && wall !== undefined
+          ? ({ uptimeSeconds: `+${Math.ceil(Number(wall))}`, stage: "timelimit" } as const)
+          : this.#deadline(restartCount === 0 ? running?.startedAt : undefined);
+      if (deadline !== undefined) this.#context.tasks.setDeadline(run, deadline, this.#grace());
+    }
   }
 
   #grace(): number {

@@ -111,12 +111,15 @@ exit $berth_code
  * line: DEADLINE (uptime) GRACE STAGE DEPTH MARK RUN, where DEPTH is how many generations below the launcher are not the job's,
  * MARK \`environ\` where the job has no pid namespace and is also sought by the mark in its environment. TERM and CONT at the deadline, KILL after the grace. USR1 makes it look at once.
  *
+ * Who was only just beginning has nobody yet who could hear TERM: it is sent again until somebody does, or the grace is over.
+ *
  * Of a lease DEADLINE is `+SECONDS`, the wall time of each of its tasks; the task that has used it up gets a file of its own, named with
  * `@TASK`, whose line ends with that TASK and counts only while it is the one that runs.
  */
 export const watchdogText = `
 berth_data=$1 berth_agent=$2 berth_shell=$3
 berth_pods=$berth_data/pods
+berth_unheard=' '
 trap : USR1
 trap '' HUP INT
 
@@ -143,8 +146,9 @@ berth_tree_of() {
       case $berth_generation in *" \${berth_pair#*:} "*) berth_next="$berth_next \${berth_pair%:*}" ;; esac
     done
     berth_depth=$((berth_depth + 1))
+    [ -n "$berth_next" ] || break
     if [ "$berth_depth" -le "$2" ]; then berth_above="$berth_above $berth_next"; else berth_tree="$berth_tree $berth_next"; fi
-    berth_generation=\${berth_next:+$berth_next }
+    berth_generation="$berth_next "
   done
 }
 
@@ -171,6 +175,15 @@ berth_signal() {
   [ -z "$berth_tree" ] || kill -s "$1" $berth_tree 2>/dev/null
 }
 
+# berth_ask LAUNCHER DEPTH MARK RUN TASK: TERM, or a note that nobody was there to hear it.
+berth_ask() {
+  berth_signal TERM "$@"
+  case "$berth_unheard" in *" $4@$5 "*) berth_unheard=\${berth_unheard%%" $4@$5 "*}" "\${berth_unheard#*" $4@$5 "} ;; esac
+  if [ -z "$berth_tree" ]; then berth_unheard="$berth_unheard$4@$5 "
+  else berth_signal CONT "$@"
+  fi
+}
+
 # Says in the job's error file why it is ended.
 berth_tell() {
   berth_task=$berth_task BERTH_NOTICE=1 "$berth_shell" "$berth_pods/$berth_run/task" "$berth_stage" "$(date +%Y-%m-%dT%H:%M:%S)" 2>/dev/null
@@ -193,7 +206,11 @@ while :; do
         continue
         ;;
     esac
-    [ -n "$berth_run" ] && [ "$berth_now" -ge "$berth_deadline" ] || continue
+    [ -n "$berth_run" ] || continue
+    berth_due=1
+    if [ "$berth_now" -lt "$berth_deadline" ]; then
+      case "$berth_unheard" in *" $berth_run@$berth_task "*) berth_due= ;; *) continue ;; esac
+    fi
     berth_launcher= berth_ended= berth_born= berth_current=
     while read -r berth_word berth_pid berth_rest; do
       case $berth_word in
@@ -217,15 +234,19 @@ while :; do
       continue
     fi
     case $berth_stage in
-      kill) ;;
+      kill)
+        if [ -z "$berth_due" ]; then
+          berth_ask "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run" "$berth_task"
+          continue
+        fi
+        ;;
       *)
         echo "ending $berth_stage $berth_task" >>"$berth_pods/$berth_run/state"
         if [ "$berth_grace" -gt 0 ]; then
           # In place, and not longer than before: a full disk must not keep a job from its end.
           echo "$((berth_now + berth_grace)) 0 kill $berth_skip $berth_mark $berth_run $berth_task" 1<>"$berth_watch"
           berth_tell
-          berth_signal TERM "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run" "$berth_task"
-          berth_signal CONT "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run" "$berth_task"
+          berth_ask "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run" "$berth_task"
           continue
         fi
         berth_tell
@@ -236,6 +257,7 @@ while :; do
   done
   if [ -z "$berth_any" ]; then
     kill -0 "$berth_agent" 2>/dev/null || exit 0
+    berth_unheard=' '
     sleep 10 &
   else
     sleep 1 &

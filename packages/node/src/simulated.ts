@@ -68,6 +68,7 @@ export class SimulatedPod {
   }
 
   update(pod: Pod): void {
+    const before = this.#pod.metadata.annotations?.[annotations.wallTimeSeconds];
     this.#pod = pod;
     this.facts.pod = pod;
     if (this.facts.gateOpen === false && pod.metadata.annotations?.[annotations.gate] !== "closed") {
@@ -84,6 +85,13 @@ export class SimulatedPod {
       this.#start();
     }
     if (pod.metadata.deletionTimestamp !== undefined) this.end("deleted");
+    else if (before !== pod.metadata.annotations?.[annotations.wallTimeSeconds]) this.#wallTimeChanged();
+  }
+
+  #wallTimeChanged(): void {
+    if (this.#lease !== undefined || this.finished || this.facts.gateOpen === false) return;
+    clearTimeout(this.#timer);
+    this.#start();
   }
 
   end(stage: string): void {

@@ -239,6 +239,20 @@ function suite(driver: Driver): void {
     assert.ok(!existsSync(join(outside, "three")));
   });
 
+  test("what is only just beginning hears TERM too, and is not left to KILL", async () => {
+    const words = await Promise.all(
+      Array.from({ length: 6 }, async (_, index) => {
+        const pod = `beginning-${index + 10}`;
+        const ending = run(["sleep", "100"], { graceSeconds: 40 }, pod);
+        await until(() => tasks.state(`${pod}/main.0`) !== undefined);
+        tasks.end(`${pod}/main.0`, 40, "deleted");
+        const end = await ending;
+        return `${end.exitCode} ${end.signal} ${end.ending}`;
+      }),
+    );
+    assert.deepEqual([...new Set(words)], ["143 15 deleted"]);
+  });
+
   test("the wall time of a lease is that of each task", async () => {
     const { ended } = await lease([1, 2, 3], "[ $SLURM_ARRAY_TASK_ID != 2 ] || sleep 30", {
       seconds: 60,

@@ -227,6 +227,17 @@ export class Tasks {
     this.#options.watchdog.wake();
   }
 
+  /** The time at which it is to be ended was changed; what is being ended already goes on to its end. */
+  setDeadline(
+    run: string,
+    { uptimeSeconds: at, stage }: NonNullable<TaskRequest["deadline"]>,
+    graceSeconds: number,
+  ): void {
+    const task = this.#running.get(run);
+    if (task === undefined || this.state(run)?.ending !== undefined) return;
+    this.#options.watchdog.set({ run, atUptimeSeconds: at, graceSeconds, stage, ...task.record });
+  }
+
   /** Waits for the end of a run that an earlier agent began. */
   takeBack(run: string, resolve: (end: TaskEnd) => void): void {
     const record = this.#readRecord(run);
