@@ -26,6 +26,8 @@ export function forecast(state: ClusterState, now: Time, options: ForecastOption
 export interface ForecastRun {
   /** Plays on until `isOver`, asked before each decision, says true. True: there is nothing left to play. */
   advance(isOver?: () => boolean): boolean;
+  /** The starts found since this was asked last. */
+  take(): ExpectedStart[];
   /** What is known so far. */
   forecast(): Forecast;
 }
@@ -47,6 +49,7 @@ class Play implements ForecastRun {
   /** Of all that was played. */
   #slotSeconds = 0;
   #idle = 0;
+  #taken = 0;
   #isCutShort = false;
   /** Told starts that are no exact ones. */
   #isStepping = false;
@@ -93,6 +96,12 @@ class Play implements ForecastRun {
     this.#isStepping = true;
     const step = Math.min(time - this.#asOf, this.#slotSeconds / Math.max(1, this.#played)) * stepShare;
     return Math.max(nextWake, Math.ceil(time + step));
+  }
+
+  take(): ExpectedStart[] {
+    const from = this.#taken;
+    this.#taken = this.#starts.length;
+    return this.#starts.slice(from);
   }
 
   forecast(): Forecast {

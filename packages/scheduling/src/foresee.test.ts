@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { createClusterState, beginForecast, decide, foresee, forecast } from "./index.ts";
+import type { ExpectedStart } from "./index.ts";
 import { cluster, job } from "./testing-cluster.ts";
 
 const size = fc.record({ cpus: fc.integer({ min: 1, max: 4 }), seconds: fc.integer({ min: 1, max: 500 }) });
@@ -71,7 +72,9 @@ test("a forecast in pieces is the forecast; from a number of starts on it goes i
   const exact = forecast(state, 0);
   const run = beginForecast(state, 0);
   let pieces = 0;
-  while (!run.advance(() => pieces++ % 7 === 6));
+  const taken: ExpectedStart[] = [];
+  while (!run.advance(() => pieces++ % 7 === 6)) taken.push(...run.take());
+  assert.deepEqual([...taken, ...run.take()], exact.starts);
   assert.deepEqual(run.forecast(), exact);
   assert.ok(pieces > 7);
   const stepped = forecast(state, 0, { exactStarts: 50 });

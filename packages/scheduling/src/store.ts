@@ -558,6 +558,12 @@ export class ClusterStore implements ClusterState, PlacementContext {
       .sort((a, b) => a.startTime - b.startTime || a.job - b.job);
   }
 
+  hasPending(): boolean {
+    for (const { begin, end } of this.classTable.classes.values()) if (begin < end) return true;
+    for (const job of this.jobs.values()) if (pendingTasks(job) > 0) return true;
+    return false;
+  }
+
   counts(): ReturnType<ClusterState["counts"]> {
     let pendingJobs = 0;
     let tasks = 0;

@@ -521,5 +521,7 @@ export interface ClusterState {
   reservation(id: number): Reservation | undefined;
   /** All of them, by start. */
   reservations(): Reservation[];
+  /** Whether any job waits: a cheap answer, where {@link counts} looks at all. */
+  hasPending(): boolean;
   counts(): { nodes: number; pendingJobs: number; pendingTasks: number; running: number };
 }

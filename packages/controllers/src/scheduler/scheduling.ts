@@ -254,14 +254,14 @@ export class Scheduling implements LifeEvents {
       this.#wakeTimer = setTimeout(() => this.wake(), Math.min(milliseconds, 2 ** 31 - 1));
     }
     this.#costMs = performance.now() - began;
-    this.#forecasts.soon();
+    this.#forecasts.decided(decisions);
   }
 
   /** When priorities are looked at again although nothing happens: they change with age and with fading usage. */
   #nextPriorities(): number {
     const weights = this.#cluster.site?.spec.priority?.weights;
     const areMoving = (weights?.age ?? 0) > 0 || (weights?.fairShare ?? 0) > 0;
-    if (!areMoving || this.#cluster.core.counts().pendingJobs === 0) return Infinity;
+    if (!areMoving || !this.#cluster.core.hasPending()) return Infinity;
     return this.#cluster.now() + prioritySeconds;
   }
 
