@@ -55,10 +55,44 @@ test("all jobs that only the maintenance keeps say so, whatever the queue's orde
   );
   state.addJob(job(4, 4, 90));
   assert.deepEqual(started(state, 1), [4]);
+  // Job 4 leaves before the maintenance, but not long enough before it.
   assert.deepEqual(
     [2, 3].map((id) => state.reason(id)),
-    ["Resources", "Priority"],
+    ["ReservedForMaintenance", "Priority"],
   );
+  state.setEnd(4, 150, 1);
+  decide(state, 1);
+  assert.equal(state.reason(2), "Resources");
+});
+
+test("where a job would start when another ends, but for a maintenance, it waits for that, and no job is named", () => {
+  const state = cluster(2);
+  state.addJob(job(1, 4, 80));
+  state.addJob(job(2, 4, 150));
+  decide(state, 0);
+  state.putReservation(maintenance({ nodes: ["n0"] }));
+  state.addJob(job(3, 4, 40));
+  decide(state, 0);
+  assert.equal(state.reservation(3)?.startTime, 150);
+  // Job 2 leaves n1 then, too; n0 comes first.
+  assert.equal(state.reason(3), "ReservedForMaintenance");
+  const explanation = explain(state, 3, 0)!;
+  assert.deepEqual(explanation.window, { reservation: "service", startTime: 100, endTime: 150, maintenance: true });
+  assert.deepEqual(explanation.start, { time: 150, nodes: ["n0"], reserved: true });
+  assert.equal(explanation.waitsFor, undefined);
+  // One that fits before the maintenance waits for the job that is in its way.
+  state.updateJob(3, { wallTimeSeconds: 20 }, 1);
+  decide(state, 1);
+  assert.equal(state.reason(3), "Resources");
+  assert.equal(explain(state, 3, 1)!.waitsFor?.job, 1);
+  assert.equal(explain(state, 3, 1)!.window, undefined);
+  // And one that a job keeps from its nodes beyond the maintenance, for that job.
+  state.setEnd(1, 170, 1);
+  state.setEnd(2, 160, 1);
+  state.updateJob(3, { wallTimeSeconds: 40 }, 1);
+  decide(state, 1);
+  assert.equal(state.reason(3), "Resources");
+  assert.deepEqual(explain(state, 3, 1)!.waitsFor, { job: 2, endTime: 160, node: "n1" });
 });
 
 test("what a reservation no longer takes is free at once", () => {

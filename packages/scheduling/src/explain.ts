@@ -9,7 +9,7 @@ import { applyCharges } from "./place.ts";
 import { compareJobs } from "./priority.ts";
 import { mostRunning, pendingTasks } from "./records.ts";
 import type { JobRecord, Placement } from "./records.ts";
-import { windowBehind } from "./reservation-blocks.ts";
+import { windowBefore, windowBehind } from "./reservation-blocks.ts";
 import { isRuled } from "./rule-views.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
@@ -51,7 +51,7 @@ export function explain(state: ClusterState, id: number, now: Time): Explanation
   const short = group.asked.find((resource) => free.mostFree[resource]! < group.request[resource]!);
   if (short !== undefined) result.short = short;
   if (free.pods.fitting >= free.pods.needed && isRuled(store, job.class.shape)) result.rules = true;
-  if (waitsForRoom.has(job.reason)) addStart(store, job, result);
+  if (waitsForRoom.has(job.reason) || job.reservation !== undefined) addStart(store, job, result);
   addCauses(store, job, result);
   return result;
 }
@@ -133,7 +133,9 @@ function addStart(store: ClusterStore, job: JobRecord, result: Explanation): voi
     reserved: placement === kept,
   };
   if (placement.start > store.now) {
-    const last = lastBefore(nodes, placement.start, job);
+    // What a reservation of others keeps from it last, no job gives it.
+    const window = windowBefore(store, job.class.shape, placement);
+    const last = window === undefined ? lastBefore(nodes, placement.start, job) : undefined;
     if (last !== undefined) result.waitsFor = last;
   }
 }
@@ -170,7 +172,7 @@ function addCauses(store: ClusterStore, job: JobRecord, result: Explanation): vo
   if ((result.reason === "Resources" || result.reason === "Priority") && ahead.length > 0) {
     result.behind = ahead.reduce((first, next) => (compareJobs(store, next, first) < 0 ? next : first)).id;
   }
-  const window = windowBehind(store, job.class, result.reason);
+  const window = windowBehind(store, job, result.reason);
   if (window !== undefined) result.window = window;
   if (result.reason === "BeginTime" && job.input.beginTime !== undefined) result.until = job.input.beginTime;
   if (result.reason === "Dependency" || result.reason === "DependencyNeverSatisfied") {

@@ -4,13 +4,14 @@ import { isForSomebody } from "./advance-reservations.ts";
 import type { JobClass } from "./classes.ts";
 import { FitCache, viewFor } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
-import type { ReservationRecord } from "./records.ts";
+import type { JobRecord, ReservationRecord } from "./records.ts";
 import type { ReservationBlock } from "./reservation-types.ts";
 import { podsFromNow } from "./shape.ts";
 import type { Group, Shape } from "./shape.ts";
 import type { ClusterStore } from "./store.ts";
 import type { WaitReason } from "./types.ts";
 import { windowAfter } from "./windows.ts";
+import type { Window } from "./windows.ts";
 
 /** What keeps all jobs of a class from starting that name a reservation: it, or what it is. */
 export function reservationObstacle(store: ClusterStore, jobClass: JobClass): WaitReason | undefined {
@@ -56,8 +57,8 @@ function findClosure(store: ClusterStore, shape: Shape): WaitReason | undefined 
 }
 
 /**
- * After a pass: why jobs of a shape wait for which there would be room, were it not for an advance reservation; undefined: it is not
- * for that. `own`: what is planned for the job that is meant is not in its way.
+ * After a pass: why jobs of a shape wait for which there would be room, now or before the start that is planned, were it not for an
+ * advance reservation; undefined: it is not for that. `own`: what is planned for the job that is meant.
  */
 export function blockOf(store: ClusterStore, shape: Shape, own?: ReservationRecord): WaitReason | undefined {
   if (store.advance.boundary === Infinity) return undefined;
@@ -66,33 +67,63 @@ export function blockOf(store: ClusterStore, shape: Shape, own?: ReservationReco
     const { everySeconds } = store.advance.entries.get(reservation)!.input;
     return everySeconds === undefined ? "ReservationTimeLimit" : "Reservation";
   }
+  const before = own && windowBefore(store, shape, own);
+  if (before !== undefined) return reasonOf(before.entry);
   const entry = blockingEntry(store, shape);
   if (entry === undefined) return undefined;
   if (reservation === undefined) {
     if (!fits(store, shape, true, own)) return undefined;
     if (own === undefined && fits(store, shape, false)) return undefined;
   }
-  return entry.input.maintenance === true ? "ReservedForMaintenance" : "ReservedForOthers";
+  return reasonOf(entry);
+}
+
+function reasonOf({ input }: ReservationEntry): WaitReason {
+  return input.maintenance === true ? "ReservedForMaintenance" : "ReservedForOthers";
+}
+
+/** The window of others whose end is what a planned start waits for; undefined: there is none, or a job leaves as late. */
+export function windowBefore(
+  store: ClusterStore,
+  shape: Shape,
+  { charges, start }: Pick<ReservationRecord, "charges" | "start">,
+): { entry: ReservationEntry; window: Window } | undefined {
+  const nodes = new Set(charges.map(({ node }) => node.views?.all[0] ?? node));
+  let found: { entry: ReservationEntry; window: Window } | undefined;
+  for (const entry of store.advance.entries.values()) {
+    const window = entry.windows.find(({ end }) => end === start);
+    if (window === undefined || entry.input.name === shape.input.reservation) continue;
+    if (found !== undefined && !isBefore(entry, found.entry)) continue;
+    if (entry.nodes.some((node) => nodes.has(node))) found = { entry, window };
+  }
+  if (found === undefined) return undefined;
+  for (const node of nodes) {
+    for (const run of node.runs) if (run.end === start) return undefined;
+    for (const { reserved } of node.views?.all ?? [node]) {
+      for (const job of reserved) if (job.reservation!.end === start) return undefined;
+    }
+  }
+  return found;
 }
 
 /** The window behind the reason that {@link blockOf} or {@link reservationObstacle} gives. */
-export function windowBehind(
-  store: ClusterStore,
-  jobClass: JobClass,
-  reason: WaitReason,
-): ReservationBlock | undefined {
-  const { reservation } = jobClass.input;
-  let entry: ReservationEntry | undefined;
-  let from = store.now;
+export function windowBehind(store: ClusterStore, job: JobRecord, reason: WaitReason): ReservationBlock | undefined {
+  const { shape, input } = job.class;
   if (reason === "ReservedForMaintenance" || reason === "ReservedForOthers") {
-    entry = blockingEntry(store, jobClass.shape);
-  } else if (reason === "Reservation" || reason === "ReservationTimeLimit") {
-    entry = store.advance.entries.get(reservation ?? "");
-    const window = entry?.windows[0];
-    // The window that is there is too short by now: the next one.
-    if (reason === "Reservation" && window !== undefined && window.start <= from) from = window.end;
+    const before = job.reservation && windowBefore(store, shape, job.reservation);
+    if (before !== undefined) return told(before.entry, before.window);
+    const entry = blockingEntry(store, shape);
+    return told(entry, entry && windowAfter(entry.input, store.now));
   }
-  const window = entry && windowAfter(entry.input, from);
+  if (reason !== "Reservation" && reason !== "ReservationTimeLimit") return undefined;
+  const entry = store.advance.entries.get(input.reservation ?? "");
+  const window = entry?.windows[0];
+  // The window that is there is too short by now: the next one.
+  const from = reason === "Reservation" && window !== undefined && window.start <= store.now ? window.end : store.now;
+  return told(entry, entry && windowAfter(entry.input, from));
+}
+
+function told(entry: ReservationEntry | undefined, window: Window | undefined): ReservationBlock | undefined {
   if (entry === undefined || window === undefined) return undefined;
   const { name, maintenance = false } = entry.input;
   return { reservation: name, startTime: window.start, endTime: window.end, maintenance };

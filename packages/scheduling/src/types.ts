@@ -258,7 +258,7 @@ export const waitReasons = [
   "ReservationNotAllowed",
   /** It cannot end before the end of (what is left of) the advance reservation that it names. */
   "ReservationTimeLimit",
-  /** It would fit now, but for the window of a maintenance; or of reservations for others. */
+  /** It would fit now, or sooner than planned, but for the window of a maintenance; or of reservations for others. */
   "ReservedForMaintenance",
   "ReservedForOthers",
   /** It is its turn, and licences of the whole cluster that it asks for are in use, or there are not so many. */

@@ -89,12 +89,12 @@ export const reasons: Record<PendingReason, ReasonEntry> = {
   ReservedForMaintenance: {
     slurm: "ReqNodeNotAvail, Reserved for maintenance",
     sentence:
-      "There is room, but the job could not end before the maintenance of its nodes begins. A shorter wall time may let it start; the message says until when they are kept.",
+      "There is room, or would be sooner, but the job could not end before the maintenance of its nodes begins. A shorter wall time may let it start; the message says until when they are kept.",
   },
   ReservedForOthers: {
     slurm: "ReqNodeNotAvail, May be reserved for other job",
     sentence:
-      "There is room, but it is reserved for others, or will be before the job could end. A shorter wall time may let it start; the message says which reservation, and until when.",
+      "There is room, or would be sooner, but it is reserved for others, or will be before the job could end. A shorter wall time may let it start; the message says which reservation, and until when.",
   },
   Licenses: {
     slurm: "Licenses",
