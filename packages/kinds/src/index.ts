@@ -145,3 +145,4 @@ export {
   submissionMountPath,
   wrapperScript,
 } from "./wrapper.ts";
+export { isTimeZone } from "./time-zone.ts";

@@ -22,6 +22,8 @@ export interface ReservationSpec {
   durationSeconds: number;
   /** The window comes again after so many seconds (86,400: daily, 604,800: weekly); absent: once. */
   everySeconds?: number;
+  /** Windows come again at the same time of this zone's clocks (`Europe/Berlin`); absent: of UTC's. */
+  timeZone?: string;
   /** These nodes; else so many of those that the selector takes; else all that it takes. */
   nodes?: string[];
   nodeCount?: number;
@@ -65,6 +67,11 @@ export const reservationDefinition: KindDefinition = {
           10 * 365 * 86_400,
           "The window comes again after so many seconds: 86400 daily, 604800 weekly. Absent: once.",
         ),
+        timeZone: {
+          ...text(64),
+          description:
+            "It comes again at the same time of this zone's clocks, such as Europe/Berlin, through summer and winter. Absent: of UTC.",
+        },
         nodes: { ...list(name, 10_000), description: "These nodes." },
         nodeCount: integer(1, 1_000_000, "So many of the nodes that nodeSelector takes."),
         nodeSelector: { ...mapOf(text(63), 64), description: "Without nodeCount: all nodes with these labels." },
@@ -86,6 +93,10 @@ export const reservationDefinition: KindDefinition = {
       {
         rule: "!has(self.everySeconds) || self.everySeconds >= self.durationSeconds",
         message: "everySeconds must not be less than durationSeconds: a window would begin before the last one is over",
+      },
+      {
+        rule: "!has(self.timeZone) || (has(self.everySeconds) && self.everySeconds % 86400 == 0)",
+        message: "timeZone is for what comes again after whole days: everySeconds must be a multiple of 86400",
       },
       {
         rule: "!has(self.nodes) || (!has(self.nodeCount) && !has(self.nodeSelector))",

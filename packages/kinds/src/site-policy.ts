@@ -15,6 +15,7 @@ import { type Amounts, amountsOf } from "./requests.ts";
 import type { Reservation } from "./reservation.ts";
 import { nodeClassOf, queueSelectorOf } from "./selectors.ts";
 import type { Site } from "./site.ts";
+import { windowShifts } from "./time-zone.ts";
 
 /** Resources that every state has, by index; extended ones (devices, with a `/` in their name) follow in order. */
 const basicResources = ["cpu", "memory", "pods"] as const;
@@ -242,11 +243,13 @@ export function qualityOfServiceInput(
   };
 }
 
+/** @throws RangeError where its time zone is none */
 export function reservationInput(reservation: Reservation): {
   name: string;
   startTime: number;
   durationSeconds: number;
   everySeconds?: number;
+  shifts?: readonly { from: number; seconds: number }[];
   nodes?: readonly string[];
   nodeCount?: number;
   selector?: string;
@@ -260,11 +263,14 @@ export function reservationInput(reservation: Reservation): {
   // What was accepted as it stands is not refused because a job has outlived its slot since.
   const accepted = status?.conditions?.find(({ type }) => type === "Accepted");
   const isAccepted = accepted?.status === "True" && accepted.observedGeneration === metadata.generation;
+  const startTime = Math.floor(Date.parse(spec.startTime) / 1000);
+  const { everySeconds, timeZone } = spec;
   return {
     name: metadata.name,
-    startTime: Math.floor(Date.parse(spec.startTime) / 1000),
+    startTime,
     durationSeconds: spec.durationSeconds,
-    everySeconds: spec.everySeconds,
+    everySeconds,
+    ...(timeZone === undefined || everySeconds === undefined ? {} : { shifts: windowShifts(startTime, timeZone) }),
     nodes: spec.nodes,
     nodeCount: spec.nodeCount,
     selector: queueSelectorOf(spec),

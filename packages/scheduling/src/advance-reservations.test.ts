@@ -250,6 +250,9 @@ test("what cannot be meant is refused in words", () => {
   const base = { name: "x", startTime: 10, durationSeconds: 10, users: ["ada"] };
   refused({ ...base, users: [] }, /for nobody/);
   refused({ ...base, everySeconds: 9 }, /would begin in the one before/);
+  refused({ ...base, everySeconds: 20, shifts: [{ from: 9, seconds: 20 }] }, /not less than everySeconds/);
+  const twice = { from: 9, seconds: 1 };
+  refused({ ...base, everySeconds: 20, shifts: [twice, twice] }, /in order of time/);
   refused({ ...base, durationSeconds: 0 }, /durationSeconds is 0/);
   refused({ ...base, nodeCount: 3 }, /wants 3 nodes; 2 can be had/);
   refused({ ...base, nodes: ["n0"], nodeCount: 1 }, /names nodes/);
@@ -260,6 +263,26 @@ test("what cannot be meant is refused in words", () => {
   assert.deepEqual(state.advanceReservations(0)[1]!.nodes, ["n1"]);
   state.putReservation(maintenance({ startTime: 12 }));
   assert.throws(() => state.removeReservation("z"), /reservation z is not known/);
+});
+
+test("a window comes earlier or later where its time zone's clocks are changed", () => {
+  const state = cluster(1);
+  const shifts = [
+    { from: 300, seconds: -20 },
+    { from: 500, seconds: 10 },
+  ];
+  state.putReservation(maintenance({ everySeconds: 200, shifts }));
+  state.addJob(job(1, 1, 130));
+  assert.deepEqual(started(state, 150), [1]);
+  state.endJob(1, 280, { ok: true });
+  assert.equal(state.advanceReservations(280)[0]!.phase, "Active");
+  state.addJob(job(2, 1, 180));
+  assert.deepEqual(started(state, 280), []);
+  assert.equal(state.reservation(2)?.startTime, 330);
+  assert.deepEqual(started(state, 330), [2]);
+  state.endJob(2, 510, { ok: true });
+  const { startTime, endTime } = state.advanceReservations(510)[0]!;
+  assert.deepEqual([startTime, endTime], [510, 560]);
 });
 
 test("a maintenance lies over a reservation, whose jobs wait too", () => {

@@ -5,7 +5,7 @@ import type { ClusterStore } from "./store.ts";
 import { Timeline } from "./timeline.ts";
 import type { Time } from "./types.ts";
 import { checkReservation } from "./validation.ts";
-import { overlapEver, windowAfter } from "./windows.ts";
+import { longestGapSeconds, overlapEver, windowAfter } from "./windows.ts";
 import type { Window } from "./windows.ts";
 
 /** A hundred years. */
@@ -142,8 +142,7 @@ export class AdvanceReservations {
   /** Whether the windows of others come too often for a slot of so many seconds ever to lie between them. */
   isClosed(node: NodeRecord, seconds: number): boolean {
     for (const { input, windows } of node.views?.repeating ?? []) {
-      const { name, everySeconds = foreverSeconds, durationSeconds } = input;
-      if (name === node.reservation || everySeconds - durationSeconds >= seconds) continue;
+      if (input.name === node.reservation || longestGapSeconds(input) >= seconds) continue;
       if (windows.length > 0 && windows[0]!.start < this.#store.now + seconds) return true;
     }
     return false;
@@ -182,8 +181,10 @@ export class AdvanceReservations {
     }
     const kept = new Set(keep);
     const isKept = (node: NodeRecord): boolean => kept.has(node.name) && node.state !== "Down";
+    const rivals = this.#rivals(input);
+    const isTaken = (node: NodeRecord): boolean => rivals.some(({ nodes }) => nodes.includes(node));
     const options = [...table.byName.values()].filter(
-      (node) => isMeant(node) && (isKept(node) || (node.state !== "Down" && !this.#isTaken(node, input))),
+      (node) => isMeant(node) && (isKept(node) || (node.state !== "Down" && !isTaken(node))),
     );
     const first = windowAfter(input, this.#store.now);
     const rank = new Map(
@@ -199,21 +200,24 @@ export class AdvanceReservations {
     return options.slice(0, input.nodeCount).sort((a, b) => a.index - b.index);
   }
 
-  /** Whether another reservation, where that matters, has the node in one of the windows. */
-  #isTaken(node: NodeRecord, input: AdvanceReservationInput): boolean {
-    for (const other of this.entries.values()) {
-      if (other.input.name === input.name || other.input.maintenance === true || input.maintenance === true) continue;
-      if (other.windows.length > 0 && other.nodes.includes(node) && overlapEver(input, other.input)) return true;
-    }
-    return false;
+  /** Other reservations that may not have the same nodes. */
+  #rivals(input: AdvanceReservationInput): ReservationEntry[] {
+    if (input.maintenance === true) return [];
+    return [...this.entries.values()].filter(
+      (other) =>
+        other.input.name !== input.name &&
+        other.input.maintenance !== true &&
+        other.windows.length > 0 &&
+        overlapEver(input, other.input),
+    );
   }
 
   #refuseOverlap({ input, nodes, windows }: ReservationEntry): void {
     if (windows.length === 0) return;
+    const rivals = this.#rivals(input);
     for (const node of nodes) {
-      if (!this.#isTaken(node, input)) continue;
-      const others = [...this.entries.values()].filter((other) => other.nodes.includes(node));
-      const names = others.map((other) => other.input.name).filter((name) => name !== input.name);
+      const names = rivals.filter((other) => other.nodes.includes(node)).map((other) => other.input.name);
+      if (names.length === 0) continue;
       throw new SchedulingError(
         `reservation ${input.name} would lie over ${names.join(", ")} on node ${node.name}; choose other nodes or times`,
       );
@@ -351,10 +355,10 @@ function isSame(a: AdvanceReservationInput, b: AdvanceReservationInput): boolean
 }
 
 /** Windows without a gap are one that is never over. */
-function withoutGaps({ everySeconds, ...input }: AdvanceReservationInput): AdvanceReservationInput {
+function withoutGaps(given: AdvanceReservationInput): AdvanceReservationInput {
+  const { everySeconds, shifts: _, ...input } = given;
   if (everySeconds === undefined) return input;
-  if (everySeconds > input.durationSeconds) return { ...input, everySeconds };
-  return { ...input, durationSeconds: foreverSeconds };
+  return everySeconds > input.durationSeconds ? given : { ...input, durationSeconds: foreverSeconds };
 }
 
 export function isForSomebody({ users, accounts }: AdvanceReservationInput): boolean {
@@ -364,7 +368,8 @@ export function isForSomebody({ users, accounts }: AdvanceReservationInput): boo
 /** Start of the first window that the timelines do not know; Infinity: they know all. */
 function nextStart({ input, windows }: ReservationEntry): Time {
   const last = windows.at(-1);
-  return input.everySeconds === undefined || last === undefined ? Infinity : last.start + input.everySeconds;
+  if (input.everySeconds === undefined || last === undefined) return Infinity;
+  return windowAfter(input, last.end)!.start;
 }
 
 function conflictSeconds(node: NodeRecord, { start, end }: Window): number {

@@ -1,6 +1,11 @@
 /** The part of the interface about advance reservations: nodes kept for somebody, or for maintenance, in windows of time. */
 import type { Time } from "./types.ts";
 
+interface WindowShift {
+  from: Time;
+  seconds: number;
+}
+
 /**
  * Which nodes: those named, else `nodeCount` of those that `selector` takes (chosen once, and again only for nodes that went away),
  * else all that it takes, also later ones. Without a selector every node counts.
@@ -12,6 +17,11 @@ export interface AdvanceReservationInput {
   durationSeconds: number;
   /** The window comes again after so many seconds, for ever; at least the duration. Absent: once. */
   everySeconds?: number;
+  /**
+   * Of a repeating one, in order of `from`: windows that `everySeconds` would have begin at or after `from` begin so many seconds later
+   * (negative: earlier), as the clocks of its time zone do.
+   */
+  shifts?: readonly WindowShift[];
   nodes?: readonly string[];
   nodeCount?: number;
   /** Asked with the class of each node, as those of queues. */

@@ -18,6 +18,10 @@ export function withReservations(
       gap: once
         ? fc.constant(undefined)
         : fc.option(fc.integer({ min: leastGap, max: 100 }), { nil: undefined, freq: 2 }),
+      shifts: fc.array(
+        fc.record({ after: fc.integer({ min: 1, max: 80 }), seconds: fc.integer({ min: -2, max: 1 }) }),
+        { maxLength: 2 },
+      ),
       which: fc.constantFrom("Named", "Count", "All"),
       nodes: fc.subarray([0, 1, 2, 3, 4], { minLength: 1 }),
       nodeCount: fc.integer({ min: 1, max: 3 }),
@@ -25,12 +29,20 @@ export function withReservations(
       maintenance: fc.boolean(),
       ignoreJobs: fc.boolean(),
     })
-    .map(({ which, nodes, nodeCount, selector, gap, maintenance, ...rest }): AdvanceReservationInput => {
+    .map(({ which, nodes, nodeCount, selector, gap, shifts, maintenance, ...rest }): AdvanceReservationInput => {
       const named = { nodes: nodes.map((index) => `n${index}`) };
       const counted = { selector, nodeCount: which === "Count" ? nodeCount : undefined };
       const everySeconds = gap === undefined ? undefined : rest.durationSeconds + gap;
       const whom = maintenance ? { maintenance } : { users: ["ada"] };
-      return Object.assign({ everySeconds }, rest, which === "Named" ? named : counted, whom);
+      let from = rest.startTime;
+      const calendar = {
+        everySeconds,
+        shifts:
+          everySeconds === undefined
+            ? undefined
+            : shifts.map(({ after, seconds }) => ({ from: (from += after), seconds })),
+      };
+      return Object.assign(calendar, rest, which === "Named" ? named : counted, whom);
     });
   const time = early ? fc.constant(0) : fc.integer({ min: 0, max: 100 });
   const event = early

@@ -74,6 +74,7 @@ export function checkReservation(input: AdvanceReservationInput): void {
       `${name}: everySeconds is less than durationSeconds: a window would begin in the one before`,
     );
   }
+  checkShifts(input, name);
   checkCount(input.nodeCount, `${name}: nodeCount`, 1);
   if (input.nodes !== undefined && (input.nodeCount !== undefined || input.selector !== undefined)) {
     throw new SchedulingError(`${name} names nodes; nodeCount and selector do not go with that`);
@@ -81,5 +82,16 @@ export function checkReservation(input: AdvanceReservationInput): void {
   const isForNobody = (input.users?.length ?? 0) + (input.accounts?.length ?? 0) === 0;
   if (isForNobody && input.maintenance !== true) {
     throw new SchedulingError(`${name} is for nobody: give users or accounts, or say that it is a maintenance`);
+  }
+}
+
+function checkShifts({ everySeconds, shifts }: AdvanceReservationInput, name: string): void {
+  let [from, seconds] = [-Infinity, 0];
+  for (const shift of shifts ?? []) {
+    if (!Number.isSafeInteger(shift.from) || !Number.isSafeInteger(shift.seconds) || shift.from <= from)
+      throw new SchedulingError(`${name}: shifts must be integers, in order of time`);
+    if (Math.abs(shift.seconds - seconds) >= (everySeconds ?? 0))
+      throw new SchedulingError(`${name}: a shift by ${shift.seconds - seconds} s is not less than everySeconds`);
+    ({ from, seconds } = shift);
   }
 }

@@ -80,6 +80,21 @@ test("circles of accounts, names twice and references to nothing are named with 
   ]);
 });
 
+test("a reservation by the calendar: its time zone is one, and it comes again after whole days", () => {
+  const reservation = (more: string): string =>
+    `kind: Reservation\nmetadata: {name: course}\nspec:\n  startTime: "2026-12-01T08:00:00+01:00"\n  durationSeconds: 14400\n  users: [ada]\n${more}`;
+  const weekly = "  everySeconds: 604800\n  timeZone: Europe/";
+  const [input] = siteSimulation(siteOf(reservation(`${weekly}Berlin\n`))).input.reservations;
+  assert.deepEqual(input!.shifts?.[0], { from: Date.parse("2027-03-28T02:00:00Z") / 1000, seconds: -3600 });
+  assert.deepEqual(problemsOf(reservation(`${weekly}Atlantis\n`)), [
+    "8: Reservation course: spec.timeZone: there is no time zone Europe/Atlantis; one is Europe/Berlin",
+  ]);
+  assert.match(
+    problemsOf(reservation("  everySeconds: 90000\n  timeZone: UTC\n"))[0]!,
+    /^3: Reservation course: .*multiple of 86400/,
+  );
+});
+
 test("what kubectl prints is read: lists, status, other kinds passed over", () => {
   const parsed = parseSiteFile(
     [

@@ -5,6 +5,7 @@ import {
   annotations,
   apiVersion,
   customResourceDefinition,
+  isTimeZone,
   kindDefinitions,
   type Membership,
   type Node,
@@ -248,6 +249,8 @@ function checkTogether(found: ReadonlyMap<SiteKind, Found[]>, problems: SiteProb
   }
   for (const one of all("Reservation")) {
     const spec = one.object.spec as unknown as Reservation["spec"];
+    if (spec.timeZone !== undefined && !isTimeZone(spec.timeZone))
+      say(one, "spec.timeZone", `spec.timeZone: there is no time zone ${spec.timeZone}; one is Europe/Berlin`);
     for (const [index, name] of (spec.accounts ?? []).entries()) refer(one, `spec.accounts[${index}]`, "Account", name);
     for (const [index, name] of (spec.nodes ?? []).entries()) {
       if (nodes.size > 0 && !nodes.has(name)) say(one, `spec.nodes[${index}]`, `there is no Node ${name} in this file`);

@@ -90,7 +90,8 @@ export class ReservationFeed {
       this.#core.putReservation(reservationInput(reservation));
       this.#refused.delete(name);
     } catch (error) {
-      if (!(error instanceof SchedulingError)) throw error;
+      // A RangeError: there is no such time zone.
+      if (!(error instanceof SchedulingError || error instanceof RangeError)) throw error;
       // What it was before, if it was, does not stand beside what it is now said to be.
       if (!this.#refused.has(name) && this.#core.advanceReservations(0).some((known) => known.name === name)) {
         this.#core.removeReservation(name);
