@@ -7,7 +7,7 @@ import { readFileSync } from "node:fs";
 import { CommandError } from "../command-error.ts";
 import { formatData, paint } from "../table.ts";
 import { type Installation, readInstallation, refuseForeign } from "./installation.ts";
-import { requireRights } from "./rights.ts";
+import { requireRights, type VerbsFor } from "./rights.ts";
 import type { WantedLevel } from "./levels.ts";
 import { levelOf, namedCluster, readServerFacts, type ServerFacts } from "./server-facts.ts";
 import { leftovers, removeObjects, rewriteStored, writeManifests } from "./write-manifests.ts";
@@ -22,7 +22,9 @@ export interface InstallOptions {
   force?: boolean;
 }
 
-const verbs = ["get", "list", "create", "patch", "delete"];
+/** What an earlier installation had and this one has not is removed. */
+const verbs: VerbsFor = (kind) =>
+  /Role|Policy/.test(kind) ? ["get", "list", "create", "patch", "delete"] : ["get", "create", "patch"];
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Of this program. */

@@ -11,17 +11,20 @@ interface Right {
   namespace?: string;
 }
 
-const text = ({ verb, group, resource, namespace }: Right): string =>
-  `${verb} ${group === "" ? resource : `${resource}.${group}`}${namespace === undefined ? "" : ` in ${namespace}`}`;
+/** What is done with objects of each kind. */
+export type VerbsFor = (kind: string) => readonly string[];
+
+const textOf = ({ group, resource, namespace }: Right): string =>
+  `${group === "" ? resource : `${resource}.${group}`}${namespace === undefined ? "" : ` in ${namespace}`}`;
 
 /** Once each, in the order of the objects. */
-function rightsFor(objects: readonly KubernetesObject[], verbs: readonly string[]): Right[] {
+function rightsFor(objects: readonly KubernetesObject[], verbsFor: VerbsFor): Right[] {
   const rights = new Map<string, Right>();
   for (const object of objects) {
     const { group, resource, namespaced } = resourceOf(object);
-    for (const verb of verbs) {
+    for (const verb of verbsFor(object.kind)) {
       const right = { verb, group, resource, ...(namespaced ? { namespace: object.metadata.namespace! } : {}) };
-      rights.set(text(right), right);
+      rights.set(`${verb} ${textOf(right)}`, right);
     }
   }
   return [...rights.values()];
@@ -31,17 +34,20 @@ function rightsFor(objects: readonly KubernetesObject[], verbs: readonly string[
 export async function requireRights(
   client: Client,
   objects: readonly KubernetesObject[],
-  verbs: readonly string[],
+  verbsFor: VerbsFor,
   { user, command }: { user: string; command: string },
 ): Promise<void> {
-  const rights = rightsFor(objects, verbs);
+  const rights = rightsFor(objects, verbsFor);
   const allowed = await Promise.all(rights.map((right) => mayI(client, right)));
   const missing = rights.filter((_, at) => !allowed[at]);
   if (missing.length === 0) return;
+  const lines = [...Map.groupBy(missing, textOf)].map(
+    ([what, those]) => `  ${those.map(({ verb }) => verb).join(", ")} ${what}`,
+  );
   throw new CommandError(
     [
       `${user} may not do this on ${client.server}; missing ${missing.length === 1 ? "is the right" : "are the rights"}:`,
-      ...missing.map((right) => `  ${text(right)}`),
+      ...lines,
       `An administrator of the cluster gives them with: kubectl create clusterrolebinding berth-installer --clusterrole=cluster-admin --user=${user}`,
       `or runs berth ${command} instead; berth install --dry-run --output yaml prints all that it would write, for kubectl apply --server-side.`,
     ].join("\n"),

@@ -41,7 +41,10 @@ export async function uninstall(options: { yes?: boolean; dryRun?: boolean }): P
     givesIds: facts.givesIds,
     ...(facts.mutatingVersion === undefined ? {} : { mutatingVersion: facts.mutatingVersion }),
   }).filter(({ kind }) => !kept.has(kind));
-  await requireRights(client, objects, ["get", "list", "delete"], { user: facts.user, command: "uninstall" });
+  await requireRights(client, objects, (kind) => (/Role|Policy/.test(kind) ? ["list", "delete"] : ["delete"]), {
+    user: facts.user,
+    command: "uninstall",
+  });
   const stays = await whatStays(client);
   if (options.dryRun !== true && options.yes !== true) await ask(description, stays);
   // The controllers go first: nothing is begun while the rest goes. Policies go last but the rights of people.

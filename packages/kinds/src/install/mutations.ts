@@ -22,7 +22,7 @@ const filled = (field: string, isKnown: string, value: string): string =>
 function fillPod(path: string): Mutation[] {
   const noEscalation = (type: string, list: string): string =>
     `variables.spec.?${list}.orValue([]).map(c, ${type}.${list}{name: c.name, securityContext: ${type}.${list}.securityContext{` +
-    "allowPrivilegeEscalation: c.?securityContext.?allowPrivilegeEscalation.orValue(false)}})";
+    "allowPrivilegeEscalation: c.?securityContext.?allowPrivilegeEscalation.orValue(c.?securityContext.?privileged.orValue(false))}})";
   return [
     {
       patchType: "ApplyConfiguration",
