@@ -4,24 +4,11 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
-import { beginForecast, createClusterState, decide, forecast } from "../packages/scheduling/src/index.ts";
-import type { ClusterState, JobInput, Policy, Start } from "../packages/scheduling/src/index.ts";
+import { beginForecast, decide, forecast } from "../packages/scheduling/src/index.ts";
+import type { Start } from "../packages/scheduling/src/index.ts";
 import { parseTrace, simulate } from "../packages/simulator/src/index.ts";
 import type { PolicyName } from "../packages/simulator/src/index.ts";
-
-const gigabyte = 2 ** 30;
-const resources = ["cpu", "memory", "pods", "gpu"];
-
-/** A small fixed generator (xorshift32): the same numbers on every run. */
-function generator(seed: number): (below: number) => number {
-  let value = seed;
-  return (below) => {
-    value ^= value << 13;
-    value ^= value >>> 17;
-    value ^= value << 5;
-    return (value >>> 0) % below;
-  };
-}
+import { cluster, generator, gigabyte, median, round, shapes } from "./support/backlog.ts";
 
 /** In CPU time of this process, for the machine is shared. */
 function timed<T>(work: () => T): [milliseconds: number, result: T] {
@@ -29,44 +16,6 @@ function timed<T>(work: () => T): [milliseconds: number, result: T] {
   const result = work();
   const { user, system } = process.cpuUsage(began);
   return [(user + system) / 1000, result];
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? 0;
-}
-
-const round = (value: number): number => Math.round(value * 1000) / 1000;
-
-function cluster(nodes: number, policy: Partial<Policy>): ClusterState {
-  const state = createClusterState({ resources, policy, matches: (selector, nodeClass) => selector === nodeClass });
-  state.putQueue({ name: "standard" });
-  for (let index = 0; index < nodes; index += 1) {
-    const gpu = index % 5 === 0;
-    state.putNode({
-      name: `node-${index}`,
-      capacity: [64_000, 256 * gigabyte, 110, gpu ? 4 : 0],
-      nodeClass: gpu ? "gpu" : "cpu",
-      state: "Up",
-    });
-  }
-  return state;
-}
-
-/** Jobs of `classes` shapes: mostly parts of a node, one in eight a gang of up to 64 pods, one in ten wants GPUs. */
-function shapes(classes: number): Omit<JobInput, "id" | "submitTime">[] {
-  const random = generator(42);
-  return Array.from({ length: classes }, (_, index) => {
-    const gpus = index % 10 === 0 ? 1 + random(4) : 0;
-    const gang = index % 8 === 0 ? 2 + random(63) : 1;
-    return {
-      user: `user-${random(50)}`,
-      queues: ["standard"],
-      podSets: [{ count: gang, request: [1000 * (1 + random(32)), gigabyte * (1 + random(64)), 1, gpus] }],
-      wallTimeSeconds: 600 * (1 + random(143)),
-      overheadSeconds: 90,
-    };
-  });
 }
 
 interface LiveOptions {
