@@ -2,7 +2,7 @@ import type { LimitHit } from "./account-types.ts";
 import type { Association, Party } from "./parties.ts";
 import type { JobRecord } from "./records.ts";
 import type { Shape } from "./shape.ts";
-import type { JobInput, WaitReason } from "./types.ts";
+import type { JobInput, Time, WaitReason } from "./types.ts";
 
 /**
  * Jobs that are equal but for their name and when they came: what one is refused, all are refused, whether for want of room (their
@@ -16,8 +16,10 @@ export class JobClass {
   #head = 0;
   /** Jobs of the class, listed or not: it is forgotten with the last. */
   members = 0;
-  /** Where a pass has come to. */
+  /** Where a pass has come to, and what orders the job there, as of {@link come}. */
   cursor = 0;
+  headTime: Time = 0;
+  headId = 0;
   /** Of all of them, as last told. */
   obstacle: WaitReason | undefined = undefined;
   /** Why they wait, if only for what an advance reservation keeps from them; as last told. */
@@ -49,6 +51,14 @@ export class JobClass {
 
   get end(): number {
     return this.#jobs.length;
+  }
+
+  /** A pass has come to another job of the class: the one at the cursor. */
+  come(): JobRecord {
+    const head = this.#jobs[this.cursor]!;
+    this.headTime = head.input.submitTime;
+    this.headId = head.id;
+    return head;
   }
 
   at(position: number): JobRecord | undefined {
@@ -98,4 +108,9 @@ export class JobClass {
 /** The order within a class: submit time, id. What else orders jobs is the same for all of a class. */
 export function compareWithin(a: JobRecord, b: JobRecord): number {
   return a.input.submitTime - b.input.submitTime || a.id - b.id;
+}
+
+/** As {@link compareWithin}, of the jobs that the pass has come to in two classes. */
+export function compareHeads(a: JobClass, b: JobClass): number {
+  return a.headTime - b.headTime || a.headId - b.headId;
 }

@@ -1,5 +1,5 @@
 import { settleClaims } from "./claims.ts";
-import { compareWithin } from "./classes.ts";
+import { compareHeads } from "./classes.ts";
 import type { JobClass } from "./classes.ts";
 import { Heap } from "./heap.ts";
 import { improvableOn } from "./improve.ts";
@@ -17,6 +17,7 @@ import { Refusals } from "./refusals.ts";
 import { report } from "./report.ts";
 import { blockOf, closureOf, reservationObstacle } from "./reservation-blocks.ts";
 import { reserve, restore, startAsReserved, startNow, stillFits } from "./starting.ts";
+import { lineOf } from "./shape.ts";
 import type { Shape } from "./shape.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
@@ -121,10 +122,11 @@ class Pass {
   #noteBlocks(open: JobClass[]): void {
     const store = this.#store;
     const blocks = new Map<Shape, WaitReason | undefined>();
+    const isReserved = store.advance.boundary < Infinity;
     for (const jobClass of open) {
       if (jobClass.begin === jobClass.end) continue;
       const { shape } = jobClass;
-      if (!blocks.has(shape)) blocks.set(shape, blockOf(store, shape));
+      if (isReserved && !blocks.has(shape)) blocks.set(shape, blockOf(store, shape));
       const block = blocks.get(shape);
       if (block !== jobClass.block) for (const job of jobClass.listed()) store.touched.add(job);
       jobClass.block = block;
@@ -143,13 +145,14 @@ class Pass {
     const order = new ClassOrder(store, open);
     const reserved = [...store.plan.reserved].sort((a, b) => a.reservation!.place - b.reservation!.place);
     let next = 0;
-    const lines = new Set(open.flatMap(({ shape }) => shape.open.map((variant) => lineOf(shape, variant))));
+    let lines: Set<string> | undefined;
     for (let jobClass = order.pop(); jobClass !== undefined; jobClass = order.pop()) {
       const job = jobClass.at(jobClass.cursor)!;
       if (this.#lacksPods(jobClass)) continue;
-      if (!jobClass.shape.open.some((variant) => this.#mayHold(lineOf(jobClass.shape, variant)))) {
+      if (!jobClass.shape.open.some(({ line }) => this.#mayHold(line))) {
         behind.push(jobClass);
-        if ([...lines].some((line) => this.#mayHold(line))) continue;
+        lines ??= new Set(open.flatMap(({ shape }) => shape.open.map(({ line }) => line)));
+        if (lines.values().some((line) => this.#mayHold(line))) continue;
         behind.push(...order.rest());
         break;
       }
@@ -256,7 +259,7 @@ class Pass {
   #hold(job: JobRecord, queue: string): void {
     if (job.reservation !== undefined) job.reservation.place = this.#heads.size;
     this.#heads.add(job);
-    const line = lineOf(job.class.shape, { queue });
+    const line = lineOf(queue, job.class.shape.input);
     this.#held.set(line, (this.#held.get(line) ?? 0) + 1);
   }
 
@@ -303,23 +306,21 @@ class Pass {
   }
 }
 
-/** Those of a queue that wait for the same nodes: jobs of an advance reservation are in nobody else's way. */
-function lineOf({ input }: Shape, { queue }: { queue: string }): string {
-  return `${queue}\0${input.reservation ?? ""}`;
-}
-
 function backfillOrder(store: ClusterStore, classes: JobClass[]): BackfillOrder {
   const order = store.policy.backfill;
   if (order === "Priority") return new ClassOrder(store, classes);
-  const byArrival = (a: JobClass, b: JobClass): number => compareWithin(a.at(a.cursor)!, b.at(b.cursor)!);
-  const heap = new Heap<JobClass>(
+  const before =
     order === "Arrival"
-      ? (a, b) => byArrival(a, b) < 0
-      : (a, b) =>
-          (a.shape.slotSeconds - b.shape.slotSeconds || compareJobs(store, a.at(a.cursor)!, b.at(b.cursor)!)) < 0,
-    classes,
-  );
-  return { pop: () => heap.pop(), push: (jobClass) => heap.push(jobClass), started: () => {} };
+      ? (a: JobClass, b: JobClass): boolean => compareHeads(a, b) < 0
+      : (a: JobClass, b: JobClass): boolean =>
+          (a.shape.slotSeconds - b.shape.slotSeconds || compareJobs(store, a.at(a.cursor)!, b.at(b.cursor)!)) < 0;
+  for (const jobClass of classes) jobClass.come();
+  const heap = new Heap(before, classes);
+  const push = (jobClass: JobClass): void => {
+    jobClass.come();
+    heap.push(jobClass);
+  };
+  return { pop: () => heap.pop(), push, started: () => {} };
 }
 
 interface BackfillOrder {

@@ -114,9 +114,17 @@ interface Bar {
 interface Changes {
   /** The most that is free of each resource on any of the nodes. */
   roof: readonly number[];
-  /** The nodes, those with most of the first resource free first, and how much that was; made for the second reader. */
-  sorted: { nodes: readonly number[]; free: readonly number[] } | undefined;
+  /** Made for the second reader. */
+  sorted: SortedNodes | undefined;
   readers: number;
+}
+
+/** Nodes, those with most of the first resource free first, and how much that was when they were sorted. */
+interface SortedNodes {
+  nodes: number[];
+  free: Float64Array;
+  /** How often a node was found to have less by now. */
+  stale: number;
 }
 
 function isBarred(bar: Bar, node: number): boolean {
@@ -197,11 +205,14 @@ export class FitCache {
       this.#readAll(log, (node) => (isBarred(bar, node) ? 0 : fit(nodes[node]!)));
       return;
     }
+    const { free, width } = bar;
+    const { nodes: order, free: known } = sorted;
     const least = bar.request[0]!;
-    for (let position = 0; position < sorted.nodes.length; position += 1) {
-      if (sorted.free[position]! < least) return;
-      const node = sorted.nodes[position]!;
-      const count = isBarred(bar, node) ? 0 : fit(nodes[node]!);
+    for (let position = 0; position < order.length && known[position]! >= least; position += 1) {
+      const node = order[position]!;
+      let count = 0;
+      if (least > 0 && free[node * width]! < least) sorted.stale += 1;
+      else if (!isBarred(bar, node)) count = fit(nodes[node]!);
       if (count !== this.counts[node]) this.set(node, count);
     }
   }
@@ -325,7 +336,14 @@ export class NodeTable {
   score: Float64Array = new Float64Array(0);
   #isStale: Uint8Array = new Uint8Array(0);
   readonly #stale: number[] = [];
-  readonly #changesSince = { epoch: -1, end: -1, from: new Map<number, Changes>() };
+  readonly #changesSince = {
+    epoch: -1,
+    end: -1,
+    from: new Map<number, Changes>(),
+    /** The one that was asked for last. */
+    last: undefined as Changes | undefined,
+    lastFrom: -1,
+  };
 
   constructor(resources: readonly string[], deviceResources: ReadonlySet<number>) {
     this.width = resources.length;
@@ -502,8 +520,9 @@ export class NodeTable {
       known.epoch = epoch;
       known.end = entries.length;
       known.from.clear();
+      known.last = undefined;
     }
-    let changes = known.from.get(position);
+    let changes = known.lastFrom === position ? known.last : known.from.get(position);
     if (changes === undefined) {
       const roof = Array.from({ length: width }, () => -Infinity);
       for (let index = position; index < entries.length; index += 1) {
@@ -515,16 +534,25 @@ export class NodeTable {
       changes = { roof, sorted: undefined, readers: 0 };
       known.from.set(position, changes);
     }
+    known.last = changes;
+    known.lastFrom = position;
     changes.readers += 1;
     if (changes.readers === 2) {
       const nodes: number[] = [];
       for (let index = position; index < entries.length; index += 1) {
         if (last[entries[index]!] === index) nodes.push(entries[index]!);
       }
-      nodes.sort((a, b) => freeNow[b * width]! - freeNow[a * width]! || a - b);
-      changes.sorted = { nodes, free: nodes.map((node) => freeNow[node * width]!) };
+      changes.sorted = this.#sorted(nodes);
+    } else if (changes.sorted !== undefined && changes.sorted.stale > 4 * changes.sorted.nodes.length) {
+      changes.sorted = this.#sorted(changes.sorted.nodes);
     }
     return changes;
+  }
+
+  #sorted(nodes: number[]): SortedNodes {
+    const { freeNow, width } = this;
+    nodes.sort((a, b) => freeNow[b * width]! - freeNow[a * width]! || a - b);
+    return { nodes, free: Float64Array.from(nodes, (node) => freeNow[node * width]!), stale: 0 };
   }
 
   /** Every reader looks at every node again. */

@@ -1,4 +1,4 @@
-import { compareWithin } from "./classes.ts";
+import { compareHeads } from "./classes.ts";
 import type { JobClass } from "./classes.ts";
 import { Heap } from "./heap.ts";
 import { ownPriority, sharePriority } from "./priority.ts";
@@ -32,7 +32,7 @@ export class ClassOrder {
     this.#common = { classes: new Heap(beforeWithin), share: 0 };
     const byGroup = new Map<Group, JobClass[]>([[this.#common, []]]);
     for (const jobClass of classes) {
-      jobClass.priority = ownPriority(store, jobClass, jobClass.at(jobClass.cursor)!);
+      jobClass.priority = ownPriority(store, jobClass, jobClass.come());
       const group = this.#groupOf(jobClass);
       const list = byGroup.get(group);
       if (list === undefined) byGroup.set(group, [jobClass]);
@@ -64,7 +64,7 @@ export class ClassOrder {
 
   /** Puts a class back whose cursor has moved: the one taken last. */
   push(jobClass: JobClass): void {
-    jobClass.priority = ownPriority(this.#store, jobClass, jobClass.at(jobClass.cursor)!);
+    jobClass.priority = ownPriority(this.#store, jobClass, jobClass.come());
     this.#groupOf(jobClass).classes.push(jobClass);
   }
 
@@ -100,9 +100,7 @@ export class ClassOrder {
 }
 
 function beforeWithin(a: JobClass, b: JobClass): boolean {
-  return (
-    (b.shape.tier - a.shape.tier || b.priority - a.priority || compareWithin(a.at(a.cursor)!, b.at(b.cursor)!)) < 0
-  );
+  return (b.shape.tier - a.shape.tier || b.priority - a.priority || compareHeads(a, b)) < 0;
 }
 
 function beforeGroup(a: Group, b: Group): boolean {
@@ -110,6 +108,6 @@ function beforeGroup(a: Group, b: Group): boolean {
   return (
     (second.shape.tier - first.shape.tier ||
       second.priority + b.share - (first.priority + a.share) ||
-      compareWithin(first.at(first.cursor)!, second.at(second.cursor)!)) < 0
+      compareHeads(first, second)) < 0
   );
 }

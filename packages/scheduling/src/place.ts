@@ -92,7 +92,14 @@ function mayGroupFitNow(context: PlacementContext, shape: Shape, variant: Varian
 
 /** As {@link mayFitNow}, from what is known without a look at the nodes that changed. */
 export function mayFitAtAll(context: PlacementContext, shape: Shape): boolean {
-  return shape.open.some((variant) => variant.groups.every((group) => mayGroupFitAtAll(context, variant, group)));
+  for (const variant of shape.open) {
+    let fits = true;
+    for (let index = 0; fits && index < variant.groups.length; index += 1) {
+      fits = mayGroupFitAtAll(context, variant, variant.groups[index]!);
+    }
+    if (fits) return true;
+  }
+  return false;
 }
 
 function mayGroupFitAtAll(context: PlacementContext, variant: Variant, group: Group): boolean {
@@ -517,7 +524,8 @@ function pick(
   if (!compact && taken.size === 0) {
     const cache = start === now ? group.window : group.empty;
     if (most === 1) return pickOne(table, group, cache, fitting, order === "Spread", only);
-    if (order === "Pack" && maxNodes === undefined) return pickPacked(table, cache, fitting, least, most);
+    if (order === "Pack" && maxNodes === undefined)
+      return pickPacked(table, group, cache, start === now, fitting, least, most);
   }
   return pickByOrder(context, group, candidates, fitting, order, maxNodes, least, most, taken);
 }
@@ -567,16 +575,36 @@ function pickOne(
   return [[best, 1]];
 }
 
+/** An upper bound of the pods that fit on nodes now, from what is free there at this moment: the cache learns it. */
+function mostAtOnce(table: NodeTable, group: Group, cache: FitCache, options: readonly number[]): number {
+  const { freeNow, width } = table;
+  const { asked, request } = group;
+  let total = 0;
+  for (const node of options) {
+    let count = cache.counts[node]!;
+    for (const resource of asked) {
+      const free = freeNow[node * width + resource]!;
+      if (free < request[resource]! * count) count = Math.max(0, Math.floor(free / request[resource]!));
+    }
+    if (count < cache.counts[node]!) cache.set(node, count);
+    total += count;
+  }
+  return total;
+}
+
 /** The fullest nodes first, as many pods on each as fit. */
 function pickPacked(
   table: NodeTable,
+  group: Group,
   cache: FitCache,
+  isNow: boolean,
   fitting: (node: NodeRecord) => number,
   least: number,
   most: number,
 ): Pick[] | undefined {
   const { nodes, score } = table;
   const options = cache.positive().slice();
+  if (isNow && mostAtOnce(table, group, cache, options) < least) return undefined;
   const heap = new Heap<number>((a, b) => score[a]! < score[b]! || (score[a] === score[b] && a < b), options);
   const picks: Pick[] = [];
   let missing = most;

@@ -19,9 +19,13 @@ export class Refusals {
     const group = onlyGroup(shape);
     const smaller = group && this.#byPlace.get(shape.place);
     if (smaller === undefined) return false;
-    for (const { request, seconds } of smaller) {
-      if (seconds > shape.minSlotSeconds || !isWithin(request, group!.request)) continue;
+    for (let index = 0; index < smaller.length; index += 1) {
+      const one = smaller[index]!;
+      if (one.seconds > shape.minSlotSeconds || !isWithin(one.request, group!.request)) continue;
       group!.window.skip(this.#table.risen);
+      // Who says it of one says it of many.
+      smaller[index] = smaller[0]!;
+      smaller[0] = one;
       return true;
     }
     return false;

@@ -35,6 +35,7 @@ export interface Group {
 /** A shape within one of its queues. */
 export interface Variant {
   readonly queue: string;
+  readonly line: string;
   readonly groups: Group[];
 }
 
@@ -91,6 +92,7 @@ export class Shape {
     }
     this.variants = input.queues.map((queue) => ({
       queue,
+      line: lineOf(queue, input),
       groups: keys.map((_, group) => {
         const sets = input.podSets.filter((__, index) => this.groupOf[index] === group);
         const request = requestOf(sets[0]!, input, kinds);
@@ -129,6 +131,11 @@ export class Shape {
     this.total = sum(({ pods }) => pods);
     this.least = sum(({ minPods }) => minPods);
   }
+}
+
+/** Those of a queue that wait for the same nodes: jobs of an advance reservation are in nobody else's way. */
+export function lineOf(queue: string, { reservation = "" }: Pick<JobInput, "reservation">): string {
+  return `${queue}\0${reservation}`;
 }
 
 /** Names of the resources, and which of them are made of single devices. */
