@@ -1,7 +1,7 @@
 import type { KubernetesObject } from "@berth/machinery";
 import { decodeProtobuf } from "@berth/machinery/server";
 import { chmodSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import type { Server } from "node:http";
 import { createSecureServer } from "node:http2";
 import type { AddressInfo, Socket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -81,6 +81,9 @@ export interface ApiServer {
   adminKubeconfig: string;
   close(): Promise<void>;
 }
+
+// An import of node:http would read all its names, of which one brings Node's fetch: 50 ms and 13 MiB that nobody here needs.
+const { createServer } = process.getBuiltinModule("node:http");
 
 const gitVersion = "v1.35.4+berth";
 

@@ -1,5 +1,5 @@
-import http from "node:http";
-import https from "node:https";
+import type * as http from "node:http";
+import type * as https from "node:https";
 import { setTimeout as delay } from "node:timers/promises";
 import { errorFromResponse } from "./errors.ts";
 import type { TokenSource } from "./tokens.ts";
@@ -76,7 +76,8 @@ const longestDelayMs = 5000;
 export function createTransport(options: ConnectionOptions): Transport {
   const server = new URL(options.server);
   const secure = server.protocol === "https:";
-  const requester = secure ? https : http;
+  // An import of node:http would read all its names, of which one brings Node's fetch: 50 ms and 13 MiB that nobody here needs.
+  const requester = process.getBuiltinModule(secure ? "node:https" : "node:http");
   const tls: https.AgentOptions = {
     ca: options.ca,
     cert: options.cert,

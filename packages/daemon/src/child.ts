@@ -26,6 +26,9 @@ export async function runChild(role: Role, data: string, load: () => Promise<Run
   // Ctrl-C at the supervisor's terminal reaches all; the supervisor decides.
   process.on("SIGINT", () => undefined);
   process.on("disconnect", () => process.exit(0));
+  // While the supervisor still prepares what the settings need.
+  const loaded = load();
+  loaded.catch(() => undefined);
   let running: Promise<RunningRole> | undefined;
   const stop = async (): Promise<void> => {
     ending.abort();
@@ -41,7 +44,7 @@ export async function runChild(role: Role, data: string, load: () => Promise<Run
       void stop().catch(fatal);
       return;
     }
-    running = load().then((run) => run(said.settings, log, ending.signal));
+    running = loaded.then((run) => run(said.settings, log, ending.signal));
     running.then(
       ({ url, notes }) => {
         log("info", "ready", { url, notes });

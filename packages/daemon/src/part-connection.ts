@@ -1,5 +1,5 @@
 /** How a part of the cluster reaches its API: the administrator's kubeconfig says where, the part's own token who. */
-import { ensureToken } from "@berth/apiserver";
+import { ensureToken } from "@berth/apiserver/tokens";
 import { createClient, loadKubeconfig, type Client } from "@berth/client";
 import { join } from "node:path";
 import type { holders } from "./access.ts";

@@ -2,9 +2,8 @@
 import { currentClusterFile } from "@berth/identity";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import type { NodeDescription } from "./machine.ts";
 import { messageOf, Refusal } from "./refusal.ts";
-import { countRunningJobs } from "./running-jobs.ts";
-import { simulatedNodes } from "./simulated-nodes.ts";
 import { Supervisor, type Endpoint } from "./supervisor.ts";
 
 /** Said over the IPC channel of a supervisor that was started with `--detach`. */
@@ -29,7 +28,7 @@ export async function superviseFromCommandLine(line: CommandLine, program: strin
       program,
       version: version(),
       nodes: whole("--nodes", line.nodes ?? "1", 0, 1024),
-      simulatedNodes: simulatedNodes(line["simulated-nodes"] ?? "0"),
+      simulatedNodes: await simulated(line["simulated-nodes"] ?? "0"),
       currentFile: line["current-file"] ?? currentClusterFile(),
       ...(line.port === undefined ? {} : { port: whole("--port", line.port, 1, 65_535) }),
       ...(line.driver === undefined ? {} : { driver: driver(line.driver) }),
@@ -45,7 +44,10 @@ export async function superviseFromCommandLine(line: CommandLine, program: strin
     // Who asks a second time means it: the processes end with their channel.
     if (stopping) process.exit(1);
     stopping = true;
-    const running = await countRunningJobs(endpoint.data).catch(() => undefined);
+    // Loaded for the one question that a stop asks: a supervisor needs no client in its life.
+    const running = await import("./running-jobs.ts")
+      .then(({ countRunningJobs }) => countRunningJobs(endpoint.data))
+      .catch(() => undefined);
     const sentence = stoppedSentence(running);
     await supervisor.stop();
     if (!detached) process.stdout.write(`${sentence}\n`);
@@ -88,6 +90,11 @@ function whole(option: string, text: string, least: number, most: number): numbe
   const value = /^\d{1,7}$/.test(text) ? Number(text) : NaN;
   if (value >= least && value <= most) return value;
   throw new Refusal(`${option} ${text}: this must be a whole number from ${least} to ${most}`);
+}
+
+/** Read by a module that few clusters need. */
+async function simulated(text: string): Promise<NodeDescription[]> {
+  return text === "0" ? [] : (await import("./simulated-nodes.ts")).simulatedNodes(text);
 }
 
 function driver(text: string): "sandbox" | "process" {

@@ -9,6 +9,14 @@ import { nextPause } from "./restart-pauses.ts";
 
 type Ready = Extract<FromChild, { type: "ready" }>;
 
+/** From a start of the process to its end. */
+interface Life {
+  /** Tells it the settings, on which it begins its work. */
+  begin: () => void;
+  ready: Promise<Ready>;
+  ended: Promise<void>;
+}
+
 export interface ProcessState {
   role: Role;
   /** Absent between a death and the next start. */
@@ -28,6 +36,7 @@ export class SupervisedProcess {
   readonly #stopping = new AbortController();
   #child: ChildProcess | undefined;
   #running: Promise<void> = Promise.resolve();
+  #first: Life | undefined;
   #ready = false;
   #restarts = 0;
   #lastEnd: string | undefined;
@@ -56,9 +65,16 @@ export class SupervisedProcess {
     };
   }
 
+  /** Begins the process, which loads its program and then waits for {@link start}. */
+  launch(): void {
+    this.#first ??= this.#live();
+  }
+
   /** Resolves when it is ready for the first time; throws a {@link Refusal} when it cannot start. From then on it is kept alive. */
   async start(): Promise<Ready> {
-    const first = this.#live();
+    this.launch();
+    const first = this.#first!;
+    first.begin();
     const ready = await first.ready;
     this.#running = this.#keepAlive(first.ended);
     return ready;
@@ -95,6 +111,7 @@ export class SupervisedProcess {
       this.#restarts += 1;
       began = Date.now();
       const life = this.#live();
+      life.begin();
       life.ready.then(
         () => this.#log("info", `process ${this.#role} is back`, { restarts: this.#restarts }),
         (error) => this.#log("error", messageOf(error)),
@@ -103,11 +120,11 @@ export class SupervisedProcess {
     }
   }
 
-  #live(): { ready: Promise<Ready>; ended: Promise<void> } {
-    const settings = this.#settings();
+  #live(): Life {
+    const { data } = this.#settings();
     const ready = Promise.withResolvers<Ready>();
     const ended = Promise.withResolvers<void>();
-    const child = fork(this.#program, ["--data", settings.data, this.#role], {
+    const child = fork(this.#program, ["--data", data, this.#role], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
       execArgv: process.execArgv,
       serialization: "json",
@@ -138,17 +155,18 @@ export class SupervisedProcess {
       this.#ready = false;
       this.#lastEnd = refusal ?? (signal === null ? `exit code ${code}` : `signal ${signal}`);
       ready.reject(
-        new Refusal(
-          refusal ?? `process ${this.#role} ended while starting (${this.#lastEnd}); see ${settings.data}/logs`,
-        ),
+        new Refusal(refusal ?? `process ${this.#role} ended while starting (${this.#lastEnd}); see ${data}/logs`),
       );
       this.#changed();
       ended.resolve();
     });
     // Whoever does not wait for readiness learns of the end by `ended`.
     ready.promise.catch(() => undefined);
-    tell(child, { type: "start", settings });
-    return { ready: ready.promise, ended: ended.promise };
+    return {
+      begin: () => tell(child, { type: "start", settings: this.#settings() }),
+      ready: ready.promise,
+      ended: ended.promise,
+    };
   }
 }
 

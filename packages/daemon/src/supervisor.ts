@@ -105,12 +105,15 @@ export class Supervisor {
       this.#processes.push(added);
       return added;
     };
-    const ready = await add("apiserver").start();
+    // All load their programs at once; the parts begin when the API is there.
+    const [apiserver, controllers, node] = [add("apiserver"), add("controllers"), add("node")];
+    for (const each of this.#processes) each.launch();
+    const ready = await apiserver.start();
     this.endpoint.url = ready.url ?? "";
     // From now on the same port, whatever dies: clients hold it.
     settings.port = Number(new URL(this.endpoint.url).port);
-    const [, node] = await Promise.all([add("controllers").start(), add("node").start()]);
-    this.endpoint.notes = node.notes ?? [];
+    const [, { notes }] = await Promise.all([controllers.start(), node.start()]);
+    this.endpoint.notes = notes ?? [];
     await this.#announce(settings);
     this.#publish();
     await this.#writing;
@@ -152,7 +155,7 @@ export class Supervisor {
   /** Writes endpoint.json once the cluster is ready, and after each change. */
   #publish(): void {
     this.endpoint.processes = this.#processes.map(({ state }) => state);
-    if (this.#processes.length < 3 || this.endpoint.url === "" || this.#stopped !== undefined) return;
+    if (this.endpoint.url === "" || this.#stopped !== undefined) return;
     const content = `${JSON.stringify(this.endpoint)}\n`;
     this.#writing = this.#writing
       .then(() => replaceFile(join(this.#options.data, "endpoint.json"), content))

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KeyAndCertificate } from "./certificate.ts";
-import { issueCertificate } from "./certificate.ts";
+import { CertificateIssuer } from "./issuer.ts";
 
 const day = 86_400_000;
 const authorityDays = 3650;
@@ -21,12 +21,13 @@ export interface ClusterPki {
 export async function ensurePki(folder: string, names: readonly string[], now: Date): Promise<ClusterPki> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   refuseHalfAuthority(folder);
+  await using issuer = new CertificateIssuer();
   const authority =
     readPair(folder, "ca") ??
     writePair(
       folder,
       "ca",
-      await issueCertificate({
+      await issuer.issue({
         commonName: "berth",
         use: "authority",
         notBefore: new Date(now.getTime() - day),
@@ -38,7 +39,7 @@ export async function ensurePki(folder: string, names: readonly string[], now: D
     server = writePair(
       folder,
       "apiserver",
-      await issueCertificate(
+      await issuer.issue(
         {
           commonName: "kube-apiserver",
           alternativeNames: names,
@@ -62,7 +63,8 @@ export async function issueClientCertificate(
 ): Promise<KeyAndCertificate> {
   const authority = readPair(folder, "ca");
   if (authority === undefined) throw new Error(`${folder} holds no certificate authority: start the API server once`);
-  return issueCertificate(
+  await using issuer = new CertificateIssuer();
+  return await issuer.issue(
     {
       commonName: user,
       organizations: groups,

@@ -1,0 +1,16 @@
+/** The thread of {@link CertificateIssuer}. */
+import { parentPort } from "node:worker_threads";
+import { issueCertificate } from "./certificate.ts";
+import type { IssueAnswer, IssueRequest } from "./issuer.ts";
+
+async function answerTo({ request, authority }: IssueRequest): Promise<IssueAnswer> {
+  try {
+    return { issued: await issueCertificate(request, authority) };
+  } catch (error) {
+    return { failed: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+parentPort!.on("message", (asked: IssueRequest) => {
+  void answerTo(asked).then((answer) => parentPort!.postMessage(answer));
+});
