@@ -25,12 +25,11 @@ if (role === "supervisor") {
   const { superviseFromCommandLine } = await import("./supervise.ts");
   await superviseFromCommandLine({ ...values, data }, import.meta.filename);
 } else {
-  const { runChild } = await import("./child.ts");
-  if (role === "apiserver")
-    await runChild("apiserver", data, async () => (await import("./apiserver-role.ts")).runApiserver);
-  else if (role === "controllers")
-    await runChild("controllers", data, async () => (await import("./controllers-role.ts")).runControllers);
-  else if (role === "node") await runChild("node", data, async () => (await import("./node-role.ts")).runNode);
+  const { loadPrograms, programs } = await import("./part-programs.ts");
+  if (role === "apiserver" || role === "controllers" || role === "node") {
+    const { runChild } = await import("./child.ts");
+    await runChild(role, data, programs[role]);
+  } else if (role === "prepare") await loadPrograms();
   else {
     process.stderr.write(`there is no process "${role}"; there are supervisor, apiserver, controllers, node\n`);
     process.exit(2);

@@ -3,6 +3,7 @@ import { currentClusterFile } from "@berth/identity";
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import type { NodeDescription } from "./machine.ts";
+import { prepareFirstStart } from "./part-programs.ts";
 import { messageOf, Refusal } from "./refusal.ts";
 import { Supervisor, type Endpoint } from "./supervisor.ts";
 
@@ -23,6 +24,7 @@ export async function superviseFromCommandLine(line: CommandLine, program: strin
   const detached = process.send !== undefined;
   let supervisor: Supervisor;
   try {
+    await prepareFirstStart(program, line.data);
     supervisor = await Supervisor.start({
       data: resolve(line.data),
       program,

@@ -4,6 +4,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as pause } from "node:timers/promises";
 import type { Log } from "./json-log.ts";
 import type { FromChild, Role, RoleSettings, ToChild } from "./messages.ts";
+import { nodeOptions } from "./part-programs.ts";
 import { messageOf, Refusal } from "./refusal.ts";
 import { nextPause } from "./restart-pauses.ts";
 
@@ -126,7 +127,7 @@ export class SupervisedProcess {
     const ended = Promise.withResolvers<void>();
     const child = fork(this.#program, ["--data", data, this.#role], {
       stdio: ["ignore", "pipe", "pipe", "ipc"],
-      execArgv: process.execArgv,
+      execArgv: [...process.execArgv, ...nodeOptions],
       serialization: "json",
     });
     this.#child = child;

@@ -2,7 +2,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { KeyAndCertificate } from "./certificate.ts";
-import { CertificateIssuer } from "./issuer.ts";
+import { type Issue, withIssuer } from "./issuer.ts";
 
 const day = 86_400_000;
 const authorityDays = 3650;
@@ -18,16 +18,19 @@ export interface ClusterPki {
  * The cluster's own CA and the server's certificate in `DATA/pki`, made when they are missing; the server's is made
  * again when it nears its end or lacks one of the names.
  */
-export async function ensurePki(folder: string, names: readonly string[], now: Date): Promise<ClusterPki> {
+export function ensurePki(folder: string, names: readonly string[], now: Date): Promise<ClusterPki> {
+  return withIssuer((issue) => ensurePkiBy(issue, folder, names, now));
+}
+
+async function ensurePkiBy(issue: Issue, folder: string, names: readonly string[], now: Date): Promise<ClusterPki> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   refuseHalfAuthority(folder);
-  await using issuer = new CertificateIssuer();
   const authority =
     readPair(folder, "ca") ??
     writePair(
       folder,
       "ca",
-      await issuer.issue({
+      await issue({
         commonName: "berth",
         use: "authority",
         notBefore: new Date(now.getTime() - day),
@@ -39,7 +42,7 @@ export async function ensurePki(folder: string, names: readonly string[], now: D
     server = writePair(
       folder,
       "apiserver",
-      await issuer.issue(
+      await issue(
         {
           commonName: "kube-apiserver",
           alternativeNames: names,
@@ -63,17 +66,14 @@ export async function issueClientCertificate(
 ): Promise<KeyAndCertificate> {
   const authority = readPair(folder, "ca");
   if (authority === undefined) throw new Error(`${folder} holds no certificate authority: start the API server once`);
-  await using issuer = new CertificateIssuer();
-  return await issuer.issue(
-    {
-      commonName: user,
-      organizations: groups,
-      use: "client",
-      notBefore: new Date(now.getTime() - day),
-      notAfter: new Date(now.getTime() + 365 * day),
-    },
-    authority,
-  );
+  const request = {
+    commonName: user,
+    organizations: groups,
+    use: "client",
+    notBefore: new Date(now.getTime() - day),
+    notAfter: new Date(now.getTime() + 365 * day),
+  } as const;
+  return withIssuer((issue) => issue(request, authority));
 }
 
 /** Another authority would make every kubeconfig that was handed out useless, so that none is made in silence. */

@@ -1,4 +1,4 @@
-/** The thread of {@link CertificateIssuer}. */
+/** The thread that `withIssuer` lends out. */
 import { parentPort } from "node:worker_threads";
 import { issueCertificate } from "./certificate.ts";
 import type { IssueAnswer, IssueRequest } from "./issuer.ts";
@@ -12,5 +12,6 @@ async function answerTo({ request, authority }: IssueRequest): Promise<IssueAnsw
 }
 
 parentPort!.on("message", (asked: IssueRequest) => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
   void answerTo(asked).then((answer) => parentPort!.postMessage(answer));
 });

@@ -9,27 +9,31 @@ export interface IssueRequest {
 
 export type IssueAnswer = { issued: KeyAndCertificate } | { failed: string };
 
+export type Issue = (request: CertificateRequest, authority?: KeyAndCertificate) => Promise<KeyAndCertificate>;
+
 /**
- * Issues certificates, one at a time, in a thread that begins with the first of them and ends with this object: the library takes 25 MiB
- * and is needed once in a cluster's life.
+ * Lends out what issues certificates, one at a time: a thread that begins with the first of them and ends with `use`, for the library takes
+ * 25 MiB and is needed once in a cluster's life.
  */
-export class CertificateIssuer implements AsyncDisposable {
-  #thread: Worker | undefined;
-
-  async issue(request: CertificateRequest, authority?: KeyAndCertificate): Promise<KeyAndCertificate> {
-    const thread = (this.#thread ??= new Worker(new URL("./issuer-worker.ts", import.meta.url)));
-    const answer = await new Promise<IssueAnswer>((resolve, reject) => {
-      thread.once("message", resolve);
-      thread.once("error", reject);
-      const asked: IssueRequest = { request, authority };
-      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
-      thread.postMessage(asked);
+export async function withIssuer<T>(use: (issue: Issue) => Promise<T>): Promise<T> {
+  let thread: Worker | undefined;
+  try {
+    return await use(async (request, authority) => {
+      thread ??= new Worker(new URL("./issuer-worker.ts", import.meta.url));
+      const answer = await ask(thread, { request, authority });
+      if ("failed" in answer) throw new Error(answer.failed);
+      return answer.issued;
     });
-    if ("failed" in answer) throw new Error(answer.failed);
-    return answer.issued;
+  } finally {
+    await thread?.terminate();
   }
+}
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#thread?.terminate();
-  }
+function ask(thread: Worker, asked: IssueRequest): Promise<IssueAnswer> {
+  return new Promise((resolve, reject) => {
+    thread.once("message", resolve);
+    thread.once("error", reject);
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread, not a window
+    thread.postMessage(asked);
+  });
 }

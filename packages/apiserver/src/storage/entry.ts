@@ -46,9 +46,19 @@ export function entryOf(key: string, object: KubernetesObject, text: string): En
     labels: metadata.labels,
     owners: metadata.ownerReferences?.length ? metadata.ownerReferences.map((owner) => owner.uid) : noOwners,
     deleting: metadata.deletionTimestamp !== undefined,
-    bytes: Buffer.from(text),
+    bytes: encode(text),
     fields: undefined,
   };
+}
+
+/**
+ * In memory of its own: a slice of Node's pool would keep the 64 KiB around it for as long as it lives, and what lives long (a job that
+ * ended) was written among much that does not (its pod's states).
+ */
+function encode(text: string): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+  bytes.write(text);
+  return bytes;
 }
 
 /** The object of an entry, a fresh copy: the caller may change it. */

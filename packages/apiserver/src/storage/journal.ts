@@ -34,7 +34,11 @@ export type WorkerRequest =
 
 /** A journal in an SQLite file, written by a thread of its own. */
 export function openJournal(path: string): Journal {
-  const worker = new Worker(new URL("./journal-worker.ts", import.meta.url), { workerData: { path } });
+  const worker = new Worker(new URL("./journal-worker.ts", import.meta.url), {
+    workerData: { path },
+    // What it is sent it writes and forgets.
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
+  });
   let waiting: { resolve: (message: WorkerMessage) => void; reject: (error: Error) => void } | undefined;
   let onRows: ((rows: [string, string][]) => void) | undefined;
   let dead: Error | undefined;

@@ -31,7 +31,7 @@ export async function up(options: UpOptions): Promise<number> {
   }
   // The supervisor takes this process's place: it owns the terminal, and no second process waits beside it.
   const [program, ...words] = supervisorCommand(data, options);
-  return process.execve!(program!, [program!, ...words], process.env as Record<string, string>);
+  return process.execve!(program!, [program!, ...words], supervisorEnvironment() as Record<string, string>);
 }
 
 /** The command that stops the cluster, as short as it may be. */
@@ -46,7 +46,7 @@ export async function startDetached(data: string, options: UpOptions): Promise<{
     detached: true,
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     cwd: "/",
-    env: { ...process.env, NODE_COMPILE_CACHE: compileCacheFolder() },
+    env: supervisorEnvironment(),
   });
   let said = "";
   supervisor.stderr!.setEncoding("utf8").on("data", (text: string) => (said += text));
@@ -64,6 +64,10 @@ export async function startDetached(data: string, options: UpOptions): Promise<{
   supervisor.stderr!.destroy();
   supervisor.unref();
   return message.endpoint;
+}
+
+function supervisorEnvironment(): NodeJS.ProcessEnv {
+  return { ...process.env, NODE_COMPILE_CACHE: compileCacheFolder() };
 }
 
 function supervisorCommand(data: string, options: UpOptions): string[] {
