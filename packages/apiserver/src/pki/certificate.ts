@@ -1,8 +1,5 @@
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
-// The library needs the polyfill first.
-import "reflect-metadata";
-import * as x509 from "@peculiar/x509";
 
 export interface KeyAndCertificate {
   keyPem: string;
@@ -27,6 +24,9 @@ export async function issueCertificate(
   request: CertificateRequest,
   issuer?: KeyAndCertificate,
 ): Promise<KeyAndCertificate> {
+  // Loaded by who issues, because the library takes its time and memory; it needs the polyfill first.
+  await import("reflect-metadata");
+  const x509 = await import("@peculiar/x509");
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const signingKey =
     issuer === undefined
