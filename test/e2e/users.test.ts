@@ -135,6 +135,22 @@ test(
   },
 );
 
+test("what an operator holds its owner cannot release", { skip, timeout: 60_000 }, async () => {
+  const made = await as(ada!, ["sbatch", "--parsable", "-H", ...small, "-o", "/dev/null", "--wrap", "true"]);
+  const id = made.stdout.trim();
+  await waitForState(cluster, Number(id), "PENDING");
+  const held = await cluster.berth(["hold", id]);
+  assert.equal(held.stdout, `job ${id} is held\n`, held.stderr);
+  const refused = await as(ada!, ["release", id]);
+  assert.deepEqual(
+    [refused.code, refused.stderr],
+    [1, `berth: job ${id}: an operator holds it, and only an operator can release it\n`],
+  );
+  assert.equal((await cluster.berth(["release", id])).code, 0);
+  const [row] = await ended(cluster, [Number(id)], ["State"]);
+  assert.equal(row?.State, "COMPLETED");
+});
+
 test("a job that asks to be root, or for Berth's own files, gets neither", { skip, timeout: 60_000 }, async () => {
   const secret = join(cluster.data, "tokens.json");
   const outcome = await as(bob!, ["sbatch", "--wait", ...small, "-o", "theft.txt", "--wrap", `cat ${secret}; echo $?`]);

@@ -35,6 +35,7 @@ import { rbacKinds } from "./kinds/rbac.ts";
 import { podKind } from "./kinds/pod.ts";
 import { Metrics } from "./metrics.ts";
 import { ensurePki } from "./pki/authority.ts";
+import { AdmissionPolicies } from "./registry/policies.ts";
 import { Inquiries } from "./registry/inquiry.ts";
 import type { Kind } from "./registry/kind.ts";
 import { Registry } from "./registry/registry.ts";
@@ -65,6 +66,8 @@ export interface ApiServerOptions {
     kinds: readonly KubernetesObject[];
     seenWhollyBy: { group: string; resource: string };
   };
+  /** ValidatingAdmissionPolicies that hold for all writes by the API. */
+  admissionPolicies?: readonly KubernetesObject[];
   extraRoutes?: readonly ExtraRoute[];
   /** More lines of `/metrics`, each ended. */
   extraMetrics?: () => Promise<string>;
@@ -181,6 +184,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     server.listen(port, host, resolve);
   });
   const url = `https://${host.includes(":") ? `[${host}]` : host}:${(server.address() as AddressInfo).port}`;
+  const allows = access.allows.bind(access);
   const dispatcher = {
     resources: {
       registry,
@@ -188,7 +192,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
       metrics,
       decodeProtobuf,
       actions,
-      allows: access.allows.bind(access),
+      allows,
+      policies: options.admissionPolicies && new AdmissionPolicies(options.admissionPolicies, allows),
       now,
       views: views && { inquiries: new Inquiries(store, views.inquiry, now), seenWhollyBy: views.seenWhollyBy },
     },

@@ -3,7 +3,14 @@ import { after, before, test } from "node:test";
 import { type AnyObject, resources } from "@berth/client";
 import type { Pod, PodSet, Queue, StartEstimate, Workload } from "@berth/kinds";
 import { annotations, isFinal, parseIndexList, queues, startEstimates, workloads } from "@berth/kinds";
-import { startTestCluster, type TestCluster, type TestNode, waitFor, workload } from "./test-cluster.test.ts";
+import {
+  startTestCluster,
+  type TestCluster,
+  type TestNode,
+  waitFor,
+  waitUntil,
+  workload,
+} from "./test-cluster.test.ts";
 
 let cluster: TestCluster;
 let node: TestNode;
@@ -312,13 +319,47 @@ test("the API holds the kinds to their rules, in their words", async () => {
   const patch = (spec: object): Promise<Workload> =>
     cluster.client.patch(workloads, "rules", { spec }, { namespace: "ada" });
   await assert.rejects(patch({ jobName: "b" }), /spec.jobName cannot be changed once the Workload is made/);
-  await assert.rejects(patch({ wallTimeSeconds: 601 }), /can only be made shorter/);
+  await assert.rejects(patch({ wallTimeSeconds: null }), /can be changed, not taken away/);
   await patch({ wallTimeSeconds: 500, nice: 3, queue: "standard" });
   await waitFor(cluster.client, ["rules"], ({ status }) => status?.reason === "HeldByUser");
   await patch({ hold: null });
   const [done] = await waitFor(cluster.client, ["rules"]);
   assert.equal(done?.status?.phase, "Succeeded");
   await assert.rejects(patch({ queue: "other" }), /can be changed only while the Workload is pending/);
+});
+
+test("a wall time that is changed is told to the node, to who asks, and to who waits behind", async () => {
+  const podSets = gang(1, "4").slice(0, 1);
+  runMs.set("changing", 600_000);
+  await create(workload("changing", { podSets, wallTimeSeconds: 600 }));
+  await waitFor(cluster.client, ["changing"], ({ status }) => status?.phase === "Running");
+  await create(workload("follower", { podSets }));
+  const estimate = async (than: number, sign: 1 | -1): Promise<number> => {
+    const [behind] = await waitFor(
+      cluster.client,
+      ["follower"],
+      ({ status }) =>
+        status?.estimatedStart !== undefined && sign * (Date.parse(status.estimatedStart) - than - sign * 60_000) > 0,
+    );
+    return Date.parse(behind!.status!.estimatedStart!);
+  };
+  const told = async (seconds: number): Promise<void> => {
+    await cluster.client.patch(workloads, "changing", { spec: { wallTimeSeconds: seconds } }, { namespace: "ada" });
+    await waitFor(cluster.client, ["changing"], ({ status }) => status?.wallTimeSeconds === seconds);
+    const name = [...node.begun.keys()].find((pod) => pod.startsWith("changing-"));
+    await waitUntil(
+      () => cluster.client.get<Pod>(resources.pods, name!, { namespace: "ada" }),
+      ({ metadata }) => metadata.annotations?.["berth.dev/wall-time-seconds"] === String(seconds),
+    );
+  };
+  const first = await estimate(0, 1);
+  await told(3600);
+  const later = await estimate(first, 1);
+  await told(60);
+  await estimate(later, -1);
+  await Promise.all(
+    ["follower", "changing"].map((name) => cluster.client.delete(workloads, name, { namespace: "ada" })),
+  );
 });
 
 test("a job that waits may be put into another queue, where that queue takes it", async () => {

@@ -7,6 +7,7 @@ import { type ApiServer, startApiServer } from "@berth/apiserver";
 import { type Client, createClient, Informer, type Lease, loadKubeconfig, microTime, resources } from "@berth/client";
 import type { Pod, Workload } from "@berth/kinds";
 import {
+  admissionPolicies,
   annotations,
   apiVersion,
   attemptOf,
@@ -45,6 +46,7 @@ export async function startTestCluster(): Promise<TestCluster> {
     socketPath: join(folder, "socket"),
     bootstrapObjects: [...customResourceDefinitions, ...defaultObjects],
     questionDefinitions,
+    admissionPolicies,
     views: viewDefinitions,
   });
   // As the parts of an embedded cluster: without TLS, which would be most of what a start of the controllers costs.

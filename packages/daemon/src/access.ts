@@ -1,5 +1,5 @@
 /** Who may do what on an embedded cluster: tokens of the parts, and the roles of parts and users. */
-import { group } from "@berth/kinds";
+import { group, operateVerb } from "@berth/kinds";
 import type { KubernetesObject } from "@berth/machinery";
 
 /** Holders of the tokens that the parts of a cluster speak with. */
@@ -74,6 +74,7 @@ export const accessObjects: readonly KubernetesObject[] = [
       resources: ["queues", "accounts", "memberships", "qualitiesofservice", "reservations", "sites", "workloads"],
       verbs: write,
     },
+    { apiGroups: [group], resources: ["workloads"], verbs: [operateVerb] },
     // Readers of accounts do not have it: whose usage is told is the Site's to say.
     { apiGroups: [group], resources: ["usagecheckpoints"], verbs: read },
     { apiGroups: [""], resources: ["nodes"], verbs: [...read, "patch"] },

@@ -10,6 +10,7 @@ import { ensureToken, startApiServer, type ExtraRoute } from "@berth/apiserver";
 import { createClient, loadKubeconfig, type Client } from "@berth/client";
 import { LocalUsers } from "@berth/identity";
 import {
+  admissionPolicies,
   customResourceDefinitions,
   defaultObjects,
   questionDefinitions,
@@ -65,6 +66,7 @@ export async function runApiserver(settings: RoleSettings, log: Log, signal: Abo
       ...defaultObjects,
     ] as KubernetesObject[],
     questionDefinitions,
+    admissionPolicies,
     views: viewDefinitions,
     extraRoutes: routes,
     extraMetrics: startErrorsOf(reader),

@@ -6,10 +6,10 @@ import type { KubernetesObject } from "@berth/machinery";
 import type { KindDefinition, Schema } from "./definition.ts";
 import { integer, mapOf, name, object, oneOf, time } from "./schema.ts";
 
-export const usageHolders = ["Account", "Queue", "QualityOfService"] as const;
+const usageHolders = ["Account", "Queue", "QualityOfService"] as const;
 export type UsageHolder = (typeof usageHolders)[number];
 
-export interface UsageCheckpointSpec {
+interface UsageCheckpointSpec {
   /** Whose usage it is. */
   of: { kind: UsageHolder; name: string };
   /** Faded to then. */

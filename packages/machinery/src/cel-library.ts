@@ -107,8 +107,98 @@ function printed(value: unknown): string {
  * dear, so that rules share it.
  */
 export function celEnvironment(optionalOldSelf: boolean): Environment {
+  return libraryEnvironment()
+    .registerVariable("self", "dyn")
+    .registerVariable("oldSelf", optionalOldSelf ? "optional<dyn>" : "dyn");
+}
+
+/** What `authorizer.group(…).resource(…)….check(verb)` asks. */
+export interface AccessQuestion {
+  verb: string;
+  group: string;
+  resource: string;
+  subresource: string;
+  namespace: string;
+  name: string;
+}
+
+type Allows = (question: AccessQuestion) => boolean;
+
+class Authorizer {
+  readonly allows: Allows;
+
+  constructor(allows: Allows) {
+    this.allows = allows;
+  }
+}
+
+/** An access that is being put together; it is asked for when all of it is said. */
+class AccessCheck {
+  readonly allows: Allows;
+  readonly question: AccessQuestion;
+
+  constructor(allows: Allows, question: Partial<AccessQuestion>) {
+    this.allows = allows;
+    this.question = { verb: "", group: "", resource: "", subresource: "", namespace: "", name: "", ...question };
+  }
+
+  with(part: Partial<AccessQuestion>): AccessCheck {
+    return new AccessCheck(this.allows, { ...this.question, ...part });
+  }
+}
+
+class AccessGroup extends AccessCheck {}
+class AccessDecision extends AccessCheck {}
+
+export interface PolicyEnvironment {
+  parse: Environment["parse"];
+  authorizer(allows: Allows): unknown;
+}
+
+let shared: Environment | undefined;
+
+/** The environment of ValidatingAdmissionPolicies: `object`, `oldObject` (null at creation), `request` and `authorizer`. */
+export function policyEnvironment(): PolicyEnvironment {
+  shared ??= makePolicyEnvironment();
+  const environment = shared;
+  return { parse: (text) => environment.parse(text), authorizer: (allows) => new Authorizer(allows) };
+}
+
+function makePolicyEnvironment(): Environment {
+  const environment = libraryEnvironment()
+    .registerType("Authorizer", Authorizer as never)
+    .registerType("AccessGroup", AccessGroup as never)
+    .registerType("AccessCheck", AccessCheck as never)
+    .registerType("AccessDecision", AccessDecision as never);
+  for (const name of ["object", "oldObject", "request"]) environment.registerVariable(name, "dyn");
+  environment.registerVariable("authorizer", "Authorizer");
+  const functions: [string, (...values: never[]) => unknown][] = [
+    [
+      "Authorizer.group(string): AccessGroup",
+      ({ allows }: Authorizer, group: string) => new AccessGroup(allows, { group }),
+    ],
+    [
+      "AccessGroup.resource(string): AccessCheck",
+      (of: AccessGroup, resource: string) => new AccessCheck(of.allows, { ...of.question, resource }),
+    ],
+    [
+      "AccessCheck.subresource(string): AccessCheck",
+      (of: AccessCheck, subresource: string) => of.with({ subresource }),
+    ],
+    ["AccessCheck.namespace(string): AccessCheck", (of: AccessCheck, namespace: string) => of.with({ namespace })],
+    ["AccessCheck.name(string): AccessCheck", (of: AccessCheck, name: string) => of.with({ name })],
+    [
+      "AccessCheck.check(string): AccessDecision",
+      (of: AccessCheck, verb: string) => new AccessDecision(of.allows, { ...of.question, verb }),
+    ],
+    ["AccessDecision.allowed(): bool", ({ allows, question }: AccessDecision) => allows(question)],
+  ];
+  for (const [signature, handler] of functions) environment.registerFunction(signature, handler as never);
+  return environment;
+}
+
+function libraryEnvironment(): Environment {
   const environment = new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false });
-  environment.registerVariable("self", "dyn").registerVariable("oldSelf", optionalOldSelf ? "optional<dyn>" : "dyn");
   environment.registerType("Quantity", CelQuantity as never);
   const functions: [string, (...values: never[]) => unknown][] = [
     ["quantity(string): Quantity", quantity],

@@ -33,28 +33,35 @@ function isTree(value: unknown): value is Tree {
   return isObject(value) && typeof value["op"] === "string" && "args" in value;
 }
 
-function isVariable(name: unknown): name is Place["variable"] {
-  return name === "self" || name === "oldSelf";
+/** What the two objects are called. */
+type Names = Readonly<Record<Place["variable"], string>>;
+const namesOfRules: Names = { self: "self", oldSelf: "oldSelf" };
+
+function variableOf(name: unknown, names: Names): Place["variable"] | undefined {
+  return name === names.self ? "self" : name === names.oldSelf ? "oldSelf" : undefined;
 }
 
-function placeOf(tree: unknown): Place | undefined {
+function placeOf(tree: unknown, names = namesOfRules): Place | undefined {
   if (!isTree(tree)) return undefined;
-  if (tree.op === "id") return isVariable(tree.args) ? { variable: tree.args, keys: [] } : undefined;
+  if (tree.op === "id") {
+    const variable = variableOf(tree.args, names);
+    return variable && { variable, keys: [] };
+  }
   if (tree.op !== "." || !Array.isArray(tree.args)) return undefined;
   const [below, key] = tree.args as [unknown, unknown];
-  const place = placeOf(below);
+  const place = placeOf(below, names);
   // A name that is spelled anew for CEL is another one in JSON.
   if (place === undefined || typeof key !== "string" || celFieldName(key) !== key) return undefined;
   return { variable: place.variable, keys: [...place.keys, key] };
 }
 
 /** All places that a rule reads; undefined when it uses a variable as a whole. */
-export function readsOf(tree: unknown): Reads | undefined {
+export function readsOf(tree: unknown, names = namesOfRules): Reads | undefined {
   const reads: { self: string[][]; oldSelf: string[][] } = { self: [], oldSelf: [] };
   const visit = (node: unknown): boolean => {
     if (Array.isArray(node)) return node.every(visit);
     if (!isTree(node)) return true;
-    const place = placeOf(node);
+    const place = placeOf(node, names);
     if (place === undefined) return visit(node.args);
     if (place.keys.length === 0) return false;
     reads[place.variable].push(place.keys);

@@ -7,6 +7,8 @@ export { compileTableLayout, defaultPrinterColumns, makeTable, partialObjectMeta
 export type { PrinterColumn, Table, TableColumnDefinition, TableLayout, TableOptions, TableRow } from "./table.ts";
 export { compileCelRules } from "./cel.ts";
 export type { CelRules } from "./cel.ts";
+export { compilePolicy } from "./cel-policy.ts";
+export type { CompiledPolicy, PolicyValidation } from "./cel-policy.ts";
 export { compileCustomSchema, compiledBuiltInSchema } from "./compiled-schema.ts";
 export type { CompiledSchema, Pruned } from "./compiled-schema.ts";
 export type { SchemaNode } from "./schema-node.ts";

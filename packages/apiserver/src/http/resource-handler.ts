@@ -6,6 +6,7 @@ import type { Metrics } from "../metrics.ts";
 import { apply } from "../registry/apply.ts";
 import type { DeleteOptions } from "../registry/delete.ts";
 import { deleteOptions, isDryRun, remove } from "../registry/delete.ts";
+import type { AdmissionPolicies } from "../registry/policies.ts";
 import type { Kind, WriteContext } from "../registry/kind.ts";
 import { qualified } from "../registry/kind.ts";
 import type { Inquiries } from "../registry/inquiry.ts";
@@ -51,6 +52,8 @@ export interface ResourceServer {
   /** By `resource.group/subresource` (`pods/binding`) or `resource.group` for kinds that are asked, never stored. */
   actions: ReadonlyMap<string, Action>;
   allows: Allows;
+  /** Absent: there are none. */
+  policies: AdmissionPolicies | undefined;
   now: () => Date;
   /** Answers what is read of kinds that are never stored; absent: there are none. */
   views: { inquiries: Inquiries; seenWhollyBy: { group: string; resource: string } } | undefined;
@@ -69,6 +72,7 @@ export async function serveResource(server: ResourceServer, exchange: Exchange, 
     manager: fieldManagerOf(exchange),
     dryRun: false,
     warn: (message) => exchange.warnings.push(message),
+    review: server.policies && ((...write) => server.policies!.review(...write, exchange.identity)),
   };
   const decode = kind.protobuf ? server.decodeProtobuf : undefined;
   const body = async (): Promise<unknown> => (await readObject(exchange.request, decode, false)).value;

@@ -43,6 +43,8 @@ export interface WriteContext {
   manager: string;
   dryRun: boolean;
   warn: Warn;
+  /** Admission policies: throws where one denies the write of an object (not of a subresource) to who asks. */
+  review?: (kind: Kind, object: KubernetesObject, old: KubernetesObject | undefined) => void;
 }
 
 /** The rules of one kind beyond its schema. All are pure but for `admit`, which may look at other objects. */

@@ -132,6 +132,7 @@ export async function create(
     kind.strategy.prepareForCreate?.(pruned);
     const defaulted = kind.decoding.default(pruned);
     kind.strategy.admit?.(defaulted, undefined, context);
+    context.review?.(kind, defaulted, undefined);
     return defaulted;
   });
   const { metadata } = object;
@@ -196,7 +197,10 @@ export async function update(
   if (kind.generation !== "none" && subresource !== "status" && changed) {
     object.metadata.generation = (old.metadata.generation ?? 0) + 1;
   }
-  typed(kind, object, () => kind.strategy.admit?.(object, old, context));
+  typed(kind, object, () => {
+    kind.strategy.admit?.(object, old, context);
+    if (subresource === "") context.review?.(kind, object, old);
+  });
   if (options.managedFieldsKnown !== true) keepManagedFields(kind, subresource, object, old, context);
   check(kind, object, old);
   if (removable(kind, object)) {

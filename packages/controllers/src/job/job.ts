@@ -179,7 +179,9 @@ export function planJob(job: Job, workloads: readonly Workload[], nowMillisecond
       plan.cancel = last.metadata.name;
     }
     const wanted = job.spec.suspend === true ? "User" : undefined;
-    if (wanted !== last.spec.hold) plan.hold = { name: last.metadata.name, hold: wanted ?? null };
+    // What an operator holds is not the Job's to release.
+    if (wanted !== last.spec.hold && last.spec.hold !== "Admin")
+      plan.hold = { name: last.metadata.name, hold: wanted ?? null };
     return plan;
   }
   const refusal = refusalOf(last);

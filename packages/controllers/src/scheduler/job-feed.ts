@@ -7,7 +7,7 @@ import type { Ledger } from "../model/ledger.ts";
 import { type Attempt, type EndedAttempt, noTask, openTasks, type WorkloadRecord } from "../model/record.ts";
 import type { LiveCluster } from "./cluster.ts";
 import { recordOutcome } from "./outcomes.ts";
-import { addAmounts, allowanceSecondsOf, graceSecondsOf, type JobContext, jobInput, wallTimeOf } from "./snapshot.ts";
+import { addAmounts, allowanceSecondsOf, graceSecondsOf, type JobContext, jobInput } from "./snapshot.ts";
 
 export class JobFeed {
   readonly #cluster: LiveCluster;
@@ -50,7 +50,6 @@ export class JobFeed {
     );
     for (const attempt of record.live.values()) {
       if (attempt.startTime === undefined) continue;
-      attempt.wallTimeSeconds = Math.min(attempt.wallTimeSeconds, wallTimeOf(record.workload));
       const task = runningTask(record, attempt);
       if (task !== undefined) core.setEnd(id, this.#endOf(record, attempt), now, taskIn(task));
     }

@@ -120,12 +120,9 @@ export function jobInput(record: WorkloadRecord, context: JobContext): JobInput 
   };
 }
 
-/** Wall time in force: as resolved at admission, or what the user has since asked it to be (never more). */
-export function wallTimeOf(workload: Workload): number {
-  const resolved = workload.status?.wallTimeSeconds;
-  const asked = workload.spec.wallTimeSeconds;
-  if (resolved === undefined) return asked ?? 0;
-  return asked === undefined ? resolved : Math.min(asked, resolved);
+/** Wall time in force: what is asked, which admission and the policy for changes have let pass, or as resolved at admission. */
+export function wallTimeOf({ spec, status }: Workload): number {
+  return spec.wallTimeSeconds ?? status?.wallTimeSeconds ?? 0;
 }
 
 function dependencyInputs(workload: Workload, context: JobContext): DependencyInput[] {

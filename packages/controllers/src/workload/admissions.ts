@@ -87,10 +87,10 @@ export class Admissions {
     if (record.jobId === undefined) return;
     if (workload.metadata.generation !== before.metadata.generation) {
       record.blocked = undefined;
+      if (wallTimeOf(workload) !== wallTimeOf(before)) this.#changeWallTime(record, wallTimeOf(before));
       scheduling.update(record);
       const { queue, account } = workload.spec;
       if (queue !== before.spec.queue || account !== before.spec.account) void this.#move(record);
-      if (wallTimeOf(workload) < wallTimeOf(before)) this.#shorten(record);
       life.flushSoon(record);
     }
     this.#cancelAsAsked(record);
@@ -334,16 +334,12 @@ export class Admissions {
 
   // Changes and ends
 
-  /** The wall time of what runs was made shorter: the node is told by the pods' annotation. */
-  #shorten(record: WorkloadRecord): void {
-    const value = String(wallTimeOf(record.workload));
+  /** What runs with less than it had asked for keeps that, unless the wall time is now longer than it was, or shorter than that. */
+  #changeWallTime(record: WorkloadRecord, before: number): void {
+    const { life } = this.#parts;
+    const now = wallTimeOf(record.workload);
     for (const attempt of record.live.values()) {
-      for (const { name } of attempt.pods) {
-        const patch = { metadata: { annotations: { [annotations.wallTimeSeconds]: value } } };
-        this.#try("shortening", record, () =>
-          this.#parts.context.client.patch(resources.pods, name, patch, { namespace: record.namespace }),
-        );
-      }
+      if (now > before || now < attempt.wallTimeSeconds) life.setWallTime(record, attempt, now);
     }
   }
 

@@ -21,6 +21,7 @@ import {
   type WorkloadRecord,
 } from "../model/record.ts";
 import { isPodOf, isWrapped, wrappedPodOf } from "../model/wrapped-pod.ts";
+import { wallTimeOf } from "../scheduler/snapshot.ts";
 import { bindPod, PodUnavailable } from "../pod/binding.ts";
 import { slimPod } from "../stores.ts";
 import type { Writer } from "../writer.ts";
@@ -254,6 +255,11 @@ export class AttemptLife {
     });
     attempt.preemption = pods.map(preemptionOf).find((told) => told !== undefined);
     if (attempt.preemption !== undefined) attempt.stopped = "Preempted";
+    // A leader before this one may have died before it told of a change; who may be given less than is asked keeps what it has.
+    const asked = wallTimeOf(record.workload);
+    const mayHaveLess = record.workload.spec.minWallTimeSeconds !== undefined;
+    if (asked < wallTimeSeconds || (asked > wallTimeSeconds && wallTimeSeconds > 0 && !mayHaveLess))
+      this.setWallTime(record, attempt, asked);
     const lease = leaseOf(pods[0]!);
     if (lease !== undefined) attempt.lease = { seconds: lease.seconds, open: new Set(tasks) };
     const stopping = pods.find(({ metadata }) => metadata.deletionTimestamp !== undefined);
@@ -326,6 +332,8 @@ export class AttemptLife {
     if (attempt.lease !== undefined) record.book?.lease(attempt.lease.open);
     else if (attempt.creating === 0 && attempt.pods.length === 1) record.book?.created(attempt.task);
     if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal") void this.#removal.stop(pod);
+    // It may have been changed while the pod was being made.
+    if (wasCreating) this.#tellWallTime(record, attempt, pod);
     if (wasCreating && attempt.lease !== undefined) this.#leases.tellCancelled(record, attempt.lease, entry);
     this.#evaluate(record, attempt, entry);
   }
@@ -473,6 +481,26 @@ export class AttemptLife {
     for (const { pod, state } of attempt.pods) {
       if (pod !== undefined && (state === "Created" || state === "Running")) void this.#removal.stop(pod, how);
     }
+  }
+
+  /** The wall time of what runs, or is about to, is another: the node is told by the annotation of the pods. */
+  setWallTime(record: WorkloadRecord, attempt: Attempt, seconds: number): void {
+    attempt.wallTimeSeconds = seconds;
+    for (const { pod } of attempt.pods) if (pod !== undefined) this.#tellWallTime(record, attempt, pod);
+  }
+
+  #tellWallTime(record: WorkloadRecord, { wallTimeSeconds }: Attempt, pod: Pod): void {
+    const value = String(wallTimeSeconds);
+    const { name, annotations: has } = pod.metadata;
+    if (isTerminal(pod) || has?.[annotations.wallTimeSeconds] === value) return;
+    const { client, log, signal } = this.#context;
+    const patch = { metadata: { annotations: { [annotations.wallTimeSeconds]: value } } };
+    this.#writer
+      .run(() => client.patch(resources.pods, name, patch, { namespace: record.namespace }))
+      .catch((error: unknown) => {
+        if (signal.aborted || isReason(error, "NotFound", "Conflict")) return;
+        log("warn", `telling ${name} of its wall time failed: ${(error as Error).message}`, { jobId: record.jobId });
+      });
   }
 
   /** Ends those of these tasks that the attempt carries, as {@link stop} does: the others of a lease go on. */

@@ -3,6 +3,7 @@ import type { FinalPhase, WorkloadPhase, WorkloadStatus } from "@berth/kinds";
 import { isActive, isFinal } from "@berth/kinds";
 import type { Condition } from "@berth/machinery";
 import { noTask, type WorkloadRecord } from "../model/record.ts";
+import { wallTimeOf } from "../scheduler/snapshot.ts";
 import { waitSeconds } from "./rows.ts";
 
 /** A merge patch: null removes. */
@@ -83,6 +84,8 @@ export function lifePatch(record: WorkloadRecord, now: string, message?: string)
     eligibleTime: record.eligibleTime ?? null,
     observedGeneration: record.workload.metadata.generation,
   };
+  const wallTimeSeconds = wallTimeOf(record.workload);
+  if (record.workload.status?.wallTimeSeconds !== wallTimeSeconds) patch.wallTimeSeconds = wallTimeSeconds;
   if (!isWaiting) {
     patch.reason = null;
     patch.message = message ?? null;
