@@ -1,7 +1,7 @@
 /** Brings the objects of an installation to what they should be, by server-side apply, and tells what changed. */
 import { isReason, resources, type AnyObject, type Client } from "@berth/client";
 import { fieldManager, managedByLabel, partOfLabel } from "@berth/kinds/install";
-import type { KubernetesObject } from "@berth/machinery";
+import { jsonEqual, type KubernetesObject } from "@berth/machinery";
 import { CommandError } from "../command-error.ts";
 import { absent } from "./absent.ts";
 import { type Definition, policyKey } from "./installation.ts";
@@ -57,8 +57,14 @@ function read(client: Client, object: KubernetesObject): Promise<AnyObject | und
   return absent(client.get<AnyObject>(resourceOf(object), name, namespace === undefined ? {} : { namespace }));
 }
 
+/** What others write of it meanwhile, as controllers write status, is no change of ours. */
 function isSame(was: AnyObject, now: AnyObject | undefined): boolean {
-  return now !== undefined && was.metadata.resourceVersion === now.metadata.resourceVersion;
+  if (now === undefined) return false;
+  const own = ({ metadata, status: _, ...rest }: AnyObject): unknown => {
+    const { resourceVersion: _r, managedFields: _m, generation: _g, ...kept } = metadata;
+    return { ...rest, metadata: kept };
+  };
+  return jsonEqual(own(was), own(now));
 }
 
 async function apply(client: Client, object: KubernetesObject, options: WriteOptions): Promise<AnyObject> {
