@@ -168,6 +168,13 @@ function berthProgram(done: (exitCode: number) => void): Command {
   command("cancel", "end jobs, running or waiting", "  berth cancel 42\n  berth cancel 42_7 43_[1-5]")
     .argument("<jobs...>", "ids, ID_TASK or ID_[TASKS]")
     .action(async (jobs: string[]) => done(await (await import("./commands/cancel.ts")).cancel(jobs)));
+  command(
+    "checkpointed",
+    "tell that a running job has saved its state: less is lost by preempting it",
+    "  berth checkpointed 42\n  berth checkpointed 42_7",
+  )
+    .argument("[job]", "id or ID_TASK; default: the job that it is called in")
+    .action(async (job?: string) => done(await (await import("./commands/checkpointed.ts")).checkpointed(job)));
 
   const simulate = command(
     "simulate",

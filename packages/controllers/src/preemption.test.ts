@@ -104,6 +104,32 @@ test("only as many tasks of an array go as room is needed; a queue may have them
   await controllers.stop();
 });
 
+test("who has just saved its state makes room before who has not, also after the leader died", async () => {
+  let controllers = await cluster.startControllers();
+  for (const name of ["older", "newer"]) {
+    runMs.set(`${name}-main-0-a1`, 600_000).set(`${name}-main-0-a2`, 100);
+    await create(name, { queue: "students", podSets: cpus("2") });
+    await running(name);
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+  }
+  // By itself the newer would go, which has done less.
+  const annotations = { "berth.dev/checkpointed-at": new Date(Date.now() + 60_000).toISOString() };
+  await cluster.client.patch(workloads, "older", { metadata: { annotations } }, { namespace: "ada" });
+  await controllers.stop();
+  controllers = await cluster.startControllers();
+  runMs.set("half", 100);
+  await create("half", { podSets: cpus("2") });
+  const [half] = await waitFor(cluster.client, ["half"]);
+  assert.equal(half?.status?.phase, "Succeeded");
+  const [older] = await waitFor(cluster.client, ["older"]);
+  assert.deepEqual(await rowsOf(older), ["-1.1 Preempted", "-1.2 Succeeded"]);
+  const newer = await cluster.client.get<Workload>(workloads, "newer", { namespace: "ada" });
+  assert.equal(newer.status?.phase, "Running");
+  await cluster.client.delete(workloads, "newer", { namespace: "ada" });
+  await podsGone();
+  await controllers.stop();
+});
+
 test("by quality of service, and never a job that does not want to come back without being cancelled", async () => {
   const controllers = await cluster.startControllers();
   runMs.set("scavenger-main-0-a1", 60_000).set("scavenger-main-0-a2", 100).set("urgent", 100);

@@ -46,6 +46,8 @@ export const annotations = {
   cancelTasks: `${group}/cancel-tasks`,
   /** On a Workload: each new value asks that the running attempt be ended and begun again (scontrol requeue). */
   requeue: `${group}/requeue`,
+  /** On a Workload: `TIME [INDICES]`, when it last saved its state (RFC 3339); of an array which tasks did, absent: all that run. */
+  checkpointedAt: `${group}/checkpointed-at`,
   /** On a pod that carries several tasks of an array in turn: which, as an index list. */
   tasks: `${group}/tasks`,
   /** Such a pod begins no further task when so many seconds have passed since its first. */

@@ -1,6 +1,6 @@
 /** Tells the core of jobs: those that wait, from Workloads, and those that run, from what attempts tell. */
-import type { Amounts, Pod } from "@berth/kinds";
-import { annotations, billingOf, effectiveRequests, labels } from "@berth/kinds";
+import type { Amounts, Checkpoint, Pod } from "@berth/kinds";
+import { annotations, billingOf, checkpointOf, effectiveRequests, labels } from "@berth/kinds";
 import type { Allocation, PodGrant } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -86,6 +86,24 @@ export class JobFeed {
       endTime: Math.max(now, preemption === undefined ? end : Math.min(end, now + preemption.graceSeconds)),
     };
     this.#cluster.core.startJob(id, allocation, taskIn(first!), more);
+    this.#tellCheckpoint(record, attempt, first!);
+  }
+
+  /** It told that it has saved its state: what was done before that is not lost when it makes room. */
+  checkpointed(record: WorkloadRecord): void {
+    if (!this.#cluster.core.has(record.jobId!)) return;
+    for (const attempt of record.live.values()) {
+      const task = runningTask(record, attempt);
+      if (task !== undefined) this.#tellCheckpoint(record, attempt, task);
+    }
+  }
+
+  /** What was told of an earlier attempt is before the start of this one, and means nothing. */
+  #tellCheckpoint(record: WorkloadRecord, attempt: Attempt, task: number): void {
+    const told = readCheckpoint(record);
+    if (told === undefined || told.tasks?.has(attempt.lease?.running ?? task) === false) return;
+    const { core } = this.#cluster;
+    core.setCheckpoint(record.jobId!, Math.min(told.time, this.#cluster.now()), taskIn(task));
   }
 
   started(record: WorkloadRecord, attempt: Attempt): boolean {
@@ -141,6 +159,15 @@ export class JobFeed {
     }
     if (why !== undefined) core.updateJob(record.jobId!, { blocked: "InvalidTemplate" }, this.#cluster.now());
     return true;
+  }
+}
+
+function readCheckpoint({ workload }: WorkloadRecord): Checkpoint | undefined {
+  try {
+    return checkpointOf(workload);
+  } catch {
+    // Said where it was written.
+    return undefined;
   }
 }
 

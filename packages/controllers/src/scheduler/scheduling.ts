@@ -190,6 +190,11 @@ export class Scheduling implements LifeEvents {
     if (this.#jobs.update(record)) this.wake();
   }
 
+  /** It told that it has saved its state. */
+  checkpointed(record: WorkloadRecord): void {
+    this.#jobs.checkpointed(record);
+  }
+
   /** What of it waits goes; of an array these tasks, or all that wait. */
   removePending(record: WorkloadRecord, tasks?: readonly (readonly [number, number])[]): void {
     if (this.#jobs.removePending(record, tasks)) this.wake();

@@ -5,6 +5,7 @@ import {
   accountingFinalizer,
   annotations,
   cancelRequest,
+  checkpointOf,
   isFinal,
   labels,
   parseIndexList,
@@ -93,7 +94,21 @@ export class Admissions {
       if (queue !== before.spec.queue || account !== before.spec.account) void this.#move(record);
       life.flushSoon(record);
     }
+    const told = workload.metadata.annotations?.[annotations.checkpointedAt];
+    if (told !== before.metadata.annotations?.[annotations.checkpointedAt]) this.#checkpointed(record);
     this.#cancelAsAsked(record);
+  }
+
+  /** What cannot be read is said, and means nothing. */
+  #checkpointed(record: WorkloadRecord): void {
+    const { context, scheduling } = this.#parts;
+    try {
+      checkpointOf(record.workload);
+    } catch (error) {
+      context.log("warn", (error as Error).message, { jobId: record.jobId });
+      return;
+    }
+    scheduling.checkpointed(record);
   }
 
   deleted(workload: Workload): void {
