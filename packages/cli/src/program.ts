@@ -64,6 +64,18 @@ function berthProgram(done: (exitCode: number) => void): Command {
   command("down", "stop the cluster; running jobs go on", "  berth down\n  berth down --data ./cluster")
     .addOption(data("the cluster's data folder (default: your running cluster's)"))
     .action(async (options) => done(await (await import("./commands/down.ts")).down(options)));
+  command(
+    "controllers",
+    "run the controllers on a Kubernetes cluster that is there already",
+    "  berth controllers --kubeconfig ~/.kube/config --passwd users --group groups --accounting ./accounting.db",
+  )
+    .option("--kubeconfig <file>", "how to reach the cluster (default: in a pod, by its service account)")
+    .option("--passwd <file>", "the users, as getent passwd prints them (default: those of this machine)")
+    .option("--group <file>", "their groups, as getent group prints them")
+    .requiredOption("--accounting <file>", "where the records of ended jobs are kept (SQLite)")
+    .option("--listen <address>", "serve /healthz, /readyz and /metrics there, such as 127.0.0.1:9440")
+    .option("--requests-per-second <number>", "requests to the API at most (default: 2000)")
+    .action(async (options) => done((await import("./commands/controllers.ts")).controllers(options)));
   command("status", "how the cluster is, in words", "  berth status\n  berth status -o json")
     .addOption(output())
     .action(async (options) => done(await (await import("./commands/status.ts")).status(options)));

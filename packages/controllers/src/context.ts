@@ -2,6 +2,7 @@
 import type { Accounting } from "@berth/accounting";
 import type { Client } from "@berth/client";
 import type { LocalUser } from "@berth/identity";
+import type { Metrics } from "./metrics.ts";
 
 export type Log = (
   level: "debug" | "info" | "warn" | "error",
@@ -29,6 +30,8 @@ export interface Context {
   defaultUser?: string;
   /** Takes each line of the journal of decisions (`createJournalledState` of scheduling); absent: none is written. */
   journal?: (line: string) => void;
+  /** Takes what is counted; absent: nothing is. */
+  metrics?: Metrics;
   signal: AbortSignal;
 }
 

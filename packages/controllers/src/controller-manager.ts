@@ -31,6 +31,8 @@ export interface ControllersOptions extends Context {
   isAlone?: boolean;
   /** Told each time this process has become the leader and has read everything. */
   onReady?(): void;
+  /** Told each time it leads no more. */
+  onEnd?(): void;
 }
 
 /**
@@ -49,7 +51,7 @@ export async function runControllers(options: ControllersOptions): Promise<void>
     namespace: systemNamespace,
     name: "controllers",
     identity: `${hostname()}_${process.pid}_${randomUUID().slice(0, 8)}`,
-    lead: (leading) => lead({ ...options, signal: leading }),
+    lead: (leading) => lead({ ...options, signal: leading }).finally(() => options.onEnd?.()),
     onError: (error) => log("warn", `leader election: ${(error as Error).message}`),
     signal,
   });
@@ -90,19 +92,21 @@ async function lead(options: ControllersOptions): Promise<void> {
   await scheduling.prepare(life);
   await resume(stores, ledger, admissions, life);
   if (signal.aborted) return;
-  const nodeLifecycle = new NodeLifecycle({ context: options, ledger, stores, life, writer });
+  const isAlone = options.isAlone === true;
+  const nodeLifecycle = new NodeLifecycle({ context: options, ledger, stores, life, writer, isAlone });
   watch(stores, { admissions, life, scheduling, retention, nodeLifecycle, ledger });
   retention.begin(ledger.values());
   scheduling.start();
   nodeLifecycle.start();
   // On a real cluster Jobs are kube-controller-manager's.
-  if (options.isAlone === true) startJobController(options, stores);
-  startPodController(options, stores, options.isAlone === true);
+  if (isAlone) startJobController(options, stores);
+  startPodController(options, stores, isAlone);
   // Until an APIService serves them there, only the embedded API has questions.
-  if (options.isAlone === true) {
+  if (isAlone) {
     answerStartEstimates({ context: options, jobIds, admissions, scheduling });
     answerViews(options, { ledger, stores, scheduling });
   }
+  measure(options, ledger, writer);
   options.onReady?.();
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
@@ -111,6 +115,16 @@ async function lead(options: ControllersOptions): Promise<void> {
   // In an orderly stop the API still answers; ids that were not given go back.
   await Promise.allSettled([jobIds.release(), scheduling.stop()]);
   for (const record of ledger.values()) clearTimeout(record.flushTimer);
+}
+
+/** What a leader tells of itself; its series replace those that another lead of this process left. */
+function measure({ metrics }: ControllersOptions, ledger: Ledger, writer: Writer): void {
+  metrics?.gauge("berth_workloads", "Workloads that are known, by phase.", () => {
+    const phases = new Map<string, number>();
+    for (const { phase = "New" } of ledger.values()) phases.set(phase, (phases.get(phase) ?? 0) + 1);
+    return [...phases].map(([phase, count]) => [{ phase }, count] as const);
+  });
+  metrics?.gauge("berth_writes_queued", "Writes to the API that wait for their turn.", () => writer.queued);
 }
 
 /** Goes on where the last leader stopped: Workloads first, then the attempts that their pods tell of. */

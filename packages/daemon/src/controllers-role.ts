@@ -2,10 +2,10 @@
 import { openAccounting } from "@berth/accounting";
 import { runControllers as run } from "@berth/controllers";
 import { currentUser, LocalUsers } from "@berth/identity";
-import { createWriteStream } from "node:fs";
 import { join } from "node:path";
 import { holders } from "./access.ts";
 import type { RunningRole } from "./child.ts";
+import { openJournal } from "./journal.ts";
 import type { Log } from "./json-log.ts";
 import type { RoleSettings } from "./messages.ts";
 import { partClient } from "./part-connection.ts";
@@ -48,19 +48,5 @@ export async function runControllers(settings: RoleSettings, log: Log, signal: A
       accounting.close();
       await journal?.close();
     },
-  };
-}
-
-/** Every input and output of the scheduler, a line each, for `berth simulate --replay`. The file grows without end. */
-function openJournal(
-  path: string | undefined,
-  log: Log,
-): { write: (line: string) => void; close: () => Promise<void> } | undefined {
-  if (path === undefined || path === "") return undefined;
-  const stream = createWriteStream(path, { flags: "a", mode: 0o600 });
-  stream.on("error", (error) => log("error", `BERTH_JOURNAL: ${error.message}`));
-  return {
-    write: (line) => void stream.write(`${line}\n`),
-    close: () => new Promise((resolve) => stream.end(() => resolve())),
   };
 }

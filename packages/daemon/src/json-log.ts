@@ -46,6 +46,14 @@ export function openJsonLog(options: JsonLogOptions): Log {
   };
 }
 
+/** The same lines on a stream, which whoever looks after the process collects. */
+export function streamJsonLog(stream: NodeJS.WritableStream, process: string): Log {
+  return (level, message, fields = {}) => {
+    const time = new Date().toISOString();
+    stream.write(`${JSON.stringify({ time, level, process, message, ...fields })}\n`);
+  };
+}
+
 function moveIfThere(from: string, to: string): void {
   try {
     renameSync(from, to);

@@ -1,8 +1,13 @@
 /**
  * Entry of Berth's long-lived processes: `main.ts --data DIR … supervisor` starts a cluster, and the supervisor starts
- * `main.ts --data DIR ROLE` for each of its processes.
+ * `main.ts --data DIR ROLE` for each of its processes. `main.ts controller-manager …` runs the controllers alone, on any cluster.
  */
 import { parseArgs } from "node:util";
+
+if (process.argv[2] === "controller-manager") {
+  const { controllerManager } = await import("./controller-manager.ts");
+  await controllerManager(process.argv.slice(3));
+}
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,5 +1,6 @@
 /**
- * What is known of nodes that do not answer. An attempt on one of them counts as ended only when it cannot be running any more:
+ * What is known of nodes that do not answer. On an embedded cluster that is found out here, from the nodes' Leases; elsewhere
+ * kube-controller-manager says it of each Node. An attempt on one of them counts as ended only when it cannot be running any more:
  * its Node is gone or tainted out-of-service, its latest possible end has passed, or the queue allows to assume so.
  */
 import { type AnyObject, Informer, isReason, type Lease, resources } from "@berth/client";
@@ -26,6 +27,8 @@ export interface NodeLifecycleParts {
   stores: Stores;
   life: AttemptLife;
   writer: Writer;
+  /** Nobody else looks after nodes. */
+  isAlone: boolean;
 }
 
 export class NodeLifecycle {
@@ -38,7 +41,18 @@ export class NodeLifecycle {
 
   constructor(parts: NodeLifecycleParts) {
     this.#parts = parts;
-    const { client, log, signal } = parts.context;
+    if (parts.isAlone) this.#followLeases();
+    parts.context.signal.addEventListener(
+      "abort",
+      () => {
+        for (const timer of this.#timers.values()) clearTimeout(timer);
+      },
+      { once: true },
+    );
+  }
+
+  #followLeases(): void {
+    const { client, log, signal } = this.#parts.context;
     void new Informer<Lease>({
       client,
       resource: resources.leases,
@@ -55,13 +69,6 @@ export class NodeLifecycle {
       },
       signal,
     });
-    signal.addEventListener(
-      "abort",
-      () => {
-        for (const timer of this.#timers.values()) clearTimeout(timer);
-      },
-      { once: true },
-    );
   }
 
   /** Gives every node the time of a Lease from now: what happened before this process looked is not held against it. */
@@ -69,7 +76,8 @@ export class NodeLifecycle {
     const names = new Set<string>();
     for (const node of this.#parts.stores.nodes.values()) {
       names.add(node.metadata.name);
-      if (!this.#heard.has(node.metadata.name)) this.#renewed(node.metadata.name);
+      if (!this.#parts.isAlone) this.changed(node);
+      else if (!this.#heard.has(node.metadata.name)) this.#renewed(node.metadata.name);
     }
     for (const record of this.#parts.ledger.values()) {
       for (const attempt of record.live.values()) {
@@ -81,9 +89,20 @@ export class NodeLifecycle {
   /** A Node object is new or changed. */
   changed(node: Node): void {
     const { name } = node.metadata;
-    if (!this.#heard.has(name)) this.#renewed(name);
+    if (!this.#parts.isAlone) this.#told(node);
+    else if (!this.#heard.has(name)) this.#renewed(name);
     if (node.spec?.taints?.some(({ key }) => key === outOfService) === true) this.#loseAll(name, () => true);
     else if (!isReady(node)) this.#schedule(name);
+  }
+
+  /** What kube-controller-manager says: a node whose condition is unknown has been silent for long enough when it says so. */
+  #told({ metadata: { name }, status }: Node): void {
+    const isSilent = status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "Unknown") === true;
+    if (isSilent && this.#heard.has(name)) return;
+    this.#heard.set(name, performance.now());
+    if (isSilent) return;
+    clearTimeout(this.#timers.get(name));
+    this.#timers.delete(name);
   }
 
   /** A Node object is gone: nothing runs there. */
@@ -105,6 +124,7 @@ export class NodeLifecycle {
   }
 
   #graceOf(name: string): number {
+    if (!this.#parts.isAlone) return 0;
     return this.#graceMs.get(name) ?? leaseGraceSeconds * 1000;
   }
 
@@ -134,7 +154,10 @@ export class NodeLifecycle {
       this.#schedule(name);
       return;
     }
-    if (isReady(node)) this.#markUnknown(node);
+    if (isReady(node)) {
+      if (!this.#parts.isAlone) return;
+      this.#markUnknown(node);
+    }
     const now = this.#parts.context.now();
     this.#loseAll(name, (record, attempt) => this.#mustBeOver(record, attempt, now, silentMs));
     const next = Math.min(...this.#attemptsOn(name).map(([record, attempt]) => this.#latestEnd(record, attempt)));

@@ -26,6 +26,7 @@ import { JobFeed } from "./job-feed.ts";
 import { limitMessage } from "./limit-message.ts";
 import { Leasing } from "./leasing.ts";
 import { waitMessage, wantsNodes } from "./messages.ts";
+import { type Meter, meterOf } from "./meter.ts";
 import { type AttemptPlan, plannedPods } from "./pods.ts";
 import { graceSecondsOf, jobInput } from "./snapshot.ts";
 import { UsageBook } from "./usage-book.ts";
@@ -43,6 +44,7 @@ export class Scheduling implements LifeEvents {
   readonly #forecasts: Forecasts;
   readonly #reports: WaitingReports;
   readonly #usage: UsageBook;
+  readonly #meter: Meter;
   #life!: AttemptLife;
   #isRunning = false;
   #isScheduled = false;
@@ -78,6 +80,7 @@ export class Scheduling implements LifeEvents {
       if (record !== undefined) this.#reports.estimate(record, time);
     });
     this.#usage = new UsageBook(context, stores);
+    this.#meter = meterOf(context.metrics);
     this.#reports = new WaitingReports(context, writer, (record) => this.#messageOf(record));
     context.signal.addEventListener("abort", () => clearTimeout(this.#wakeTimer), { once: true });
   }
@@ -212,6 +215,7 @@ export class Scheduling implements LifeEvents {
 
   ended(record: WorkloadRecord, ended: EndedAttempt, attempt: Attempt): void {
     this.#usage.changed();
+    this.#meter.ended(ended.end.phase);
     if (!this.#jobs.ended(record, ended, attempt)) return;
     this.#leasing.ended(record, ended);
     this.wake();
@@ -259,6 +263,7 @@ export class Scheduling implements LifeEvents {
       this.#wakeTimer = setTimeout(() => this.wake(), Math.min(milliseconds, 2 ** 31 - 1));
     }
     this.#costMs = performance.now() - began;
+    this.#meter.decided(this.#costMs / 1000);
     this.#forecasts.decided(decisions);
   }
 
@@ -312,6 +317,7 @@ export class Scheduling implements LifeEvents {
       lease: lease && { ...lease, variables: () => taskVariables(place) },
     };
     record.eligibleTime ??= workload.status?.submitTime;
+    this.#meter.started(place.nodes.length);
     this.#life.begin(record, task, start.wallTimeSeconds, plannedBinding(plan) ?? plannedPods(plan), lease);
     if (record.book === undefined || record.book.pending.size === 0) this.#reports.reason(record, "None");
   }
