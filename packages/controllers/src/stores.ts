@@ -53,7 +53,7 @@ function slimOwnPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
     apiVersion,
     kind,
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp, labels: ownLabels(metadata.labels ?? {}) },
-    spec: { nodeName: spec.nodeName, containers: [] },
+    spec: { nodeName: spec.nodeName, containers: spec.containers.slice(0, 1).map(({ name }) => ({ name })) },
   };
   if (Object.keys(kept).length > 0) slim.metadata.annotations = kept;
   if (deletionTimestamp !== undefined) slim.metadata.deletionTimestamp = deletionTimestamp;
@@ -65,12 +65,13 @@ function slimOwnPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
     if (reason !== undefined) slim.status.reason = reason;
     if (message !== undefined) slim.status.message = message;
     if (containerStatuses !== undefined) slim.status.containerStatuses = containerStatuses;
-    const lease = status.conditions?.find(({ type }) => type === leaseCondition);
-    if (lease !== undefined) slim.status.conditions = [lease];
+    const conditions = status.conditions?.filter(({ type }) => keptConditions.has(type)) ?? [];
+    if (conditions.length > 0) slim.status.conditions = conditions;
   }
   return slim;
 }
 
+const keptConditions = new Set([leaseCondition, "DisruptionTarget"]);
 const keptAnnotations = [
   annotations.gate,
   annotations.gateOpenedAt,
@@ -94,9 +95,18 @@ export function slimPod(pod: Pod): Pod {
   if (pod.metadata.labels?.[labels.workload] !== undefined) return slimOwnPod(pod);
   delete pod.metadata.managedFields;
   const slim = (list: Pod["spec"]["containers"] | undefined): Pod["spec"]["containers"] =>
-    (list ?? []).map(({ name, resources }) => ({ name, resources }));
-  const { affinity, containers, initContainers, nodeName, schedulerName } = pod.spec;
-  pod.spec = { nodeName, schedulerName, containers: slim(containers), initContainers: slim(initContainers) };
+    (list ?? []).map(({ name, resources, restartPolicy }) =>
+      restartPolicy === undefined ? { name, resources } : { name, resources, restartPolicy },
+    );
+  const { affinity, containers, initContainers, nodeName, overhead, resources, schedulerName } = pod.spec;
+  pod.spec = {
+    nodeName,
+    schedulerName,
+    containers: slim(containers),
+    ...(initContainers === undefined ? {} : { initContainers: slim(initContainers) }),
+    ...(overhead === undefined ? {} : { overhead }),
+    ...(resources === undefined ? {} : { resources }),
+  };
   if (affinity?.["podAntiAffinity"] !== undefined) pod.spec.affinity = { podAntiAffinity: affinity["podAntiAffinity"] };
   return pod;
 }

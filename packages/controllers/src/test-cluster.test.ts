@@ -139,7 +139,7 @@ async function startTestNode(client: Client, signal: AbortSignal, options: TestN
     kind: "Node",
     metadata: {
       name,
-      labels: { "kubernetes.io/hostname": name, ...options.labels },
+      labels: { "kubernetes.io/hostname": name, "berth.dev/driver": "simulated", ...options.labels },
       annotations: { ...options.annotations, ...(options.leases === true ? { [annotations.leases]: "Any" } : {}) },
     },
   });

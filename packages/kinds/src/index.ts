@@ -63,7 +63,7 @@ export type { Blocker, ExpectedStart, Explanation, ExplanationSpec, ExplanationS
 export { formatIndexList, formatIndexListCompact, IndexSet, parseIndexList } from "./index-list.ts";
 export type { Limits } from "./limits.ts";
 export { amountOfParts, isDevice, numaDomainsOf, partedGpu, partialGpu } from "./devices.ts";
-export { capacityOf, isReady } from "./node.ts";
+export { capacityOf, isEmbeddedNode, isReady } from "./node.ts";
 export type { Node, Taint } from "./node.ts";
 export type { FairShare, FairShareSpec, FairShareStatus } from "./fair-share.ts";
 export type { Inquiry, InquirySpec, InquiryStatus } from "./inquiry.ts";

@@ -56,6 +56,10 @@ export interface PodSpec {
     [field: string]: unknown;
   };
   hostname?: string;
+  /** What its RuntimeClass takes beside its containers. */
+  overhead?: ResourceList;
+  /** Of the pod as a whole. */
+  resources?: Container["resources"];
   automountServiceAccountToken?: boolean;
   enableServiceLinks?: boolean;
   containers: Container[];

@@ -21,24 +21,36 @@ export function amountsOf(list: ResourceList | undefined): Amounts {
 }
 
 /** Requests of a container; a limit stands in for a request that is absent, as in Kubernetes. */
-function requestsOf(container: Container): Amounts {
+function requestsOf(container: Pick<Container, "resources">): Amounts {
   return { ...amountsOf(container.resources?.limits), ...amountsOf(container.resources?.requests) };
 }
 
-/** Sum over the containers, or the largest init container where that is more; without the defaults of a queue. */
+function add(to: Amounts, amounts: Amounts): Amounts {
+  for (const [resource, amount] of Object.entries(amounts)) to[resource] = (to[resource] ?? 0) + amount;
+  return to;
+}
+
+function raise(to: Amounts, amounts: Amounts): void {
+  for (const [resource, amount] of Object.entries(amounts)) to[resource] = Math.max(to[resource] ?? 0, amount);
+}
+
+/**
+ * What Kubernetes counts for a pod: the sum over containers and sidecars, or an init container with the sidecars begun before it
+ * where that is more; what the pod as a whole asks for instead of these; and its overhead. Without the defaults of a queue.
+ */
 export function podRequests(spec: PodSpec): Amounts {
   const sum: Amounts = {};
-  for (const container of spec.containers) {
-    for (const [resource, amount] of Object.entries(requestsOf(container))) {
-      sum[resource] = (sum[resource] ?? 0) + amount;
-    }
-  }
+  for (const container of spec.containers) add(sum, requestsOf(container));
+  const sidecars: Amounts = {};
+  const starting: Amounts = {};
   for (const container of spec.initContainers ?? []) {
-    for (const [resource, amount] of Object.entries(requestsOf(container))) {
-      sum[resource] = Math.max(sum[resource] ?? 0, amount);
-    }
+    if (container["restartPolicy"] === "Always") raise(starting, add(sidecars, requestsOf(container)));
+    else raise(starting, add({ ...sidecars }, requestsOf(container)));
   }
-  return sum;
+  add(sum, sidecars);
+  raise(sum, starting);
+  Object.assign(sum, requestsOf({ resources: spec.resources }));
+  return add(sum, amountsOf(spec.overhead));
 }
 
 /** {@link podRequests} with cpu and memory filled in where the job asks for none, and one of `pods`. */

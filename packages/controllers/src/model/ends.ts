@@ -1,5 +1,5 @@
 /** What the end of a pod means for its attempt. Pure. */
-import type { ContainerTerminated, FinalPhase, LeasedEnd, Pod, TerminationReport } from "@berth/kinds";
+import type { ContainerTerminated, FinalPhase, LeasedEnd, Pod, PodStatus, TerminationReport } from "@berth/kinds";
 import { annotations, openFailureExitCode } from "@berth/kinds";
 import { timestamp } from "../context.ts";
 
@@ -26,11 +26,28 @@ const nodeReasons = new Set([
   "Terminated",
   "Evicted",
   "Preempting",
-  "OutOfcpu",
-  "OutOfmemory",
-  "OutOfpods",
   "UnexpectedAdmissionError",
 ]);
+
+/** Conditions of pods that were ended for a cause outside of them: an eviction, a drained node, a pod of more priority. */
+const disrupted = "DisruptionTarget";
+
+/**
+ * Why a kubelet did not take a pod that was bound to it, in its words: it has failed, and none of its containers ever began. Undefined
+ * of all others.
+ */
+export function rejectionOf(pod: Pod): string | undefined {
+  const { phase, reason, message = "", containerStatuses = [] } = pod.status ?? {};
+  if (phase !== "Failed" || reason === undefined) return undefined;
+  const hasBegun = containerStatuses.some(
+    ({ state }) => state?.running !== undefined || state?.terminated !== undefined,
+  );
+  const isRejection = message.startsWith("Pod was rejected") || reason.startsWith("OutOf") || rejections.has(reason);
+  return hasBegun || !isRejection ? undefined : `${reason}: ${message.replace(/^Pod was rejected: /, "")}`;
+}
+
+/** Of kubelets that have no words before these, and of what they say while they end. */
+const rejections = new Set(["NodeAffinity", "NodeShutdown", "TopologyAffinityError", "UnexpectedAdmissionError"]);
 
 export function isTerminal(pod: Pod): boolean {
   return pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
@@ -45,12 +62,18 @@ function reportOf(terminated: ContainerTerminated | undefined): TerminationRepor
   }
 }
 
+/** Of its first container; a kubelet tells of containers in the order of their names. */
+function firstStatus({ spec, status }: Pod): NonNullable<PodStatus["containerStatuses"]>[number] | undefined {
+  const name = spec.containers[0]?.name;
+  return status?.containerStatuses?.find((each) => each.name === name) ?? status?.containerStatuses?.[0];
+}
+
 /** RFC 3339 start of the work in a pod: when its gate opened, else when its first container began; undefined before. */
 export function startOf(pod: Pod): string | undefined {
   const opened = pod.metadata.annotations?.[annotations.gateOpenedAt];
   if (opened !== undefined) return opened;
   if (pod.metadata.annotations?.[annotations.gate] === "closed") return undefined;
-  const state = pod.status?.containerStatuses?.[0]?.state;
+  const state = firstStatus(pod)?.state;
   return state?.terminated?.startedAt ?? state?.running?.startedAt;
 }
 
@@ -60,7 +83,7 @@ export function startOf(pod: Pod): string | undefined {
  */
 export function endOfPod(pod: Pod, stopped?: FinalPhase): AttemptEnd {
   const statuses = pod.status?.containerStatuses ?? [];
-  const terminated = statuses[0]?.state?.terminated;
+  const terminated = firstStatus(pod)?.state?.terminated;
   const report = reportOf(terminated);
   const reason = pod.status?.reason;
   const end: AttemptEnd = {
@@ -82,8 +105,12 @@ export function endOfPod(pod: Pod, stopped?: FinalPhase): AttemptEnd {
     reason === word || statuses.some((status) => status.state?.terminated?.reason === word);
   if (isReason("DeadlineExceeded")) return { ...end, phase: "TimedOut" };
   if (isReason("OOMKilled")) return { ...end, phase: "OutOfMemory" };
-  if (reason !== undefined && nodeReasons.has(reason)) return { ...end, phase: "NodeFailed" };
+  if (reason !== undefined && (nodeReasons.has(reason) || reason.startsWith("OutOf"))) {
+    return { ...end, phase: "NodeFailed" };
+  }
   if (pod.status?.phase === "Succeeded") return end;
+  const disruption = pod.status?.conditions?.find(({ type, status }) => type === disrupted && status === "True");
+  if (disruption !== undefined) return { ...end, phase: "NodeFailed", message: disruption.message ?? end.message };
   // Its files could not be opened, and its script never began: Slurm's 0:53.
   if (report.failure === "output" || report.failure === "input") {
     return { ...end, phase: "Failed", exitCode: 0, signal: openFailureExitCode };

@@ -174,6 +174,8 @@ export interface WorkloadRecord {
   signal: number;
   /** Set while pods of its template cannot be made; in words. */
   blocked: string | undefined;
+  /** Nodes that did not take one of its pods: how often, until when (milliseconds) they are not tried, whether that is over, and why. */
+  refusedBy: Map<string, { times: number; until: number; isOver: boolean; why: string }>;
   /** Some of its tasks were found in a second pod: a leader before this one had died with the first under way. */
   overlaps: boolean;
   /** Moving mean of how long its tasks ran, milliseconds; undefined until one ended. */
@@ -237,6 +239,7 @@ export function recordOf(workload: Workload, nowTimestamp: string): WorkloadReco
     exitCode: status.exitCode ?? 0,
     signal: status.signal ?? 0,
     blocked: undefined,
+    refusedBy: new Map(),
     overlaps: false,
     runMilliseconds: undefined,
     measuredRuns: 0,

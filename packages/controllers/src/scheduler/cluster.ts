@@ -5,6 +5,7 @@ import {
   capacityOf,
   defaultQueueName,
   isDevice,
+  isEmbeddedNode,
   labels,
   matchesClass,
   nodeInput,
@@ -30,6 +31,7 @@ import type { WorkloadRecord } from "../model/record.ts";
 import type { Stores } from "../stores.ts";
 import type { Writer } from "../writer.ts";
 import { AssociationFeed } from "./association-feed.ts";
+import { type KubeletTraits, kubeletTraitsOf } from "./kubelet-pods.ts";
 import { classOfPod, ruleKeys, rulesOf } from "./pod-rules.ts";
 import { ReservationFeed } from "./reservation-feed.ts";
 import { addAmounts } from "./snapshot.ts";
@@ -237,7 +239,13 @@ export class LiveCluster {
     const node = pod.spec.nodeName;
     const isOwn = pod.metadata.labels?.[labels.workload] !== undefined;
     const holds = !isDeleted && node !== undefined && !isTerminal(pod) && !isOwn;
-    if (holds === (counted !== undefined)) return;
+    if (holds === (counted !== undefined)) {
+      if (!holds || isSame(counted!.amounts, podRequests(pod.spec))) return;
+      // It was resized in place.
+      this.countForeign(counted!.pod, true);
+      this.countForeign(pod, false);
+      return;
+    }
     let isNew = false;
     if (counted !== undefined) {
       this.#foreignPods.delete(uid);
@@ -260,7 +268,12 @@ export class LiveCluster {
 
   /** A node of Berth's own, where no device plugin gives out devices. */
   isEmbedded(nodeName: string): boolean {
-    return this.#stores.nodes.get(undefined, nodeName)?.metadata.labels?.["berth.dev/driver"] !== undefined;
+    const node = this.#stores.nodes.get(undefined, nodeName);
+    return node !== undefined && isEmbeddedNode(node);
+  }
+
+  kubeletTraits(nodeName: string): KubeletTraits | undefined {
+    return kubeletTraitsOf(this.#stores.nodes.get(undefined, nodeName));
   }
 
   /** What Berth may use of a node; undefined where there is none of this name. */
@@ -281,4 +294,10 @@ export class LiveCluster {
     const name = record.workload.status?.queue ?? record.workload.spec.queue ?? defaultQueueName;
     return this.#stores.queues.get(undefined, name) ?? { apiVersion, kind: "Queue", metadata: { name }, spec: {} };
   }
+}
+
+/** @param counted with one of `pods`, which requests have not */
+function isSame(counted: Amounts, requests: Amounts): boolean {
+  const names = Object.keys(requests);
+  return names.length + 1 === Object.keys(counted).length && names.every((name) => counted[name] === requests[name]);
 }

@@ -14,6 +14,7 @@ import {
 } from "@berth/kinds";
 import type { Grants, PodGrant } from "@berth/scheduling";
 import type { PlannedPod } from "../workload/life.ts";
+import { type KubeletTraits, onKubelet } from "./kubelet-pods.ts";
 
 export interface AttemptPlan {
   workload: Workload;
@@ -27,6 +28,8 @@ export interface AttemptPlan {
   grants?: Grants;
   /** Whether nobody but Berth gives out the node's devices, so that the job must be told which are its own. */
   givesDevices?: (node: string) => boolean;
+  /** Of a node that is not Berth's own: what it can do. */
+  kubelet?: (node: string) => KubeletTraits | undefined;
   wallTimeSeconds: number;
   graceSeconds: number;
   /** Several tasks of the array that the pod carries in turn, `task` the first; and what differs between them. */
@@ -64,8 +67,13 @@ function firstContainer(container: Container, plan: AttemptPlan, spec: PodSpec, 
       if (resource === "memory") limits[resource] = requests[resource];
     }
   }
+  const defaults = queue.spec.podDefaults?.spec?.containers?.[0];
+  const mounts = [...(defaults?.volumeMounts ?? []), ...(container.volumeMounts ?? [])];
+  const env = [...(defaults?.env ?? []), ...(container.env ?? [])];
   return {
     ...container,
+    ...(mounts.length > 0 ? { volumeMounts: mounts } : {}),
+    ...(env.length > 0 ? { env } : {}),
     resources: { ...container.resources, requests, ...(Object.keys(limits).length > 0 ? { limits } : {}) },
   };
 }
@@ -130,11 +138,15 @@ function podOf(
   const defaults = queue.spec.podDefaults;
   const { identity } = workload.status ?? {};
   const spec: PodSpec = { ...defaults?.spec, ...template.spec };
-  const image = defaults?.spec?.containers?.[0]?.image ?? hostImage;
+  const queueImage = defaults?.spec?.containers?.[0]?.image;
+  const kubelet = plan.kubelet?.(node);
   const devices = plan.givesDevices?.(node) === true ? deviceEnvironment(grant) : {};
   const environment = Object.entries({ ...plan.environment(podSet, index, node), ...devices });
   const containers = spec.containers.map((container, at): Container => {
-    const named = container.image === undefined ? Object.assign({}, container, { image }) : container;
+    const named =
+      container.image === undefined && kubelet === undefined
+        ? Object.assign({}, container, { image: queueImage ?? hostImage })
+        : container;
     if (at > 0) return named;
     const first = firstContainer(named, plan, spec, node);
     const own = new Set(environment.map(([name]) => name));
@@ -143,7 +155,7 @@ function podOf(
       .concat(environment.map(([name, value]) => ({ name, value })));
     return first;
   });
-  return {
+  const pod: Pod = {
     apiVersion: "v1",
     kind: "Pod",
     metadata: {
@@ -204,6 +216,7 @@ function podOf(
           }),
     },
   };
+  return kubelet === undefined ? pod : onKubelet(pod, kubelet, queueImage);
 }
 
 /** The pods of the attempt in the order of the pod sets, of an elastic gang as many as have nodes; each made when asked for. */

@@ -28,9 +28,11 @@ import { Leasing } from "./leasing.ts";
 import { waitMessage, wantsNodes } from "./messages.ts";
 import { type Meter, meterOf } from "./meter.ts";
 import { type AttemptPlan, plannedPods } from "./pods.ts";
+import { Rejections } from "./rejections.ts";
 import { graceSecondsOf, jobInput } from "./snapshot.ts";
 import { UsageBook } from "./usage-book.ts";
 import { WaitingReports } from "./waiting.ts";
+import { WallTimes } from "./wall-times.ts";
 
 /** Slurm's PriorityCalcPeriod. */
 const prioritySeconds = 300;
@@ -45,6 +47,8 @@ export class Scheduling implements LifeEvents {
   readonly #reports: WaitingReports;
   readonly #usage: UsageBook;
   readonly #meter: Meter;
+  readonly #wallTimes: WallTimes;
+  readonly #rejections: Rejections;
   #life!: AttemptLife;
   #isRunning = false;
   #isScheduled = false;
@@ -81,6 +85,12 @@ export class Scheduling implements LifeEvents {
     });
     this.#usage = new UsageBook(context, stores);
     this.#meter = meterOf(context.metrics);
+    this.#wallTimes = new WallTimes({
+      context,
+      isEmbedded: (node) => this.#cluster.isEmbedded(node),
+      end: (record, attempt) => this.#life.stop(record, attempt, "TimedOut"),
+    });
+    this.#rejections = new Rejections(context, (record) => this.update(record));
     this.#reports = new WaitingReports(context, writer, (record) => this.#messageOf(record));
     context.signal.addEventListener("abort", () => clearTimeout(this.#wakeTimer), { once: true });
   }
@@ -123,6 +133,7 @@ export class Scheduling implements LifeEvents {
   // What changes around jobs
 
   putNode(node: Node): void {
+    this.#rejections.nodeChanged(node.metadata.name);
     this.#cluster.putNode(node);
   }
 
@@ -190,6 +201,7 @@ export class Scheduling implements LifeEvents {
   /** Its spec changed (hold, nice, wall time, queue, dependencies …). */
   update(record: WorkloadRecord): void {
     this.#leasing.giveBack(record);
+    this.#wallTimes.changed(record);
     if (this.#jobs.update(record)) this.wake();
   }
 
@@ -210,12 +222,14 @@ export class Scheduling implements LifeEvents {
   }
 
   started(record: WorkloadRecord, attempt: Attempt): void {
+    this.#wallTimes.started(record, attempt);
     if (this.#jobs.started(record, attempt)) this.wake();
   }
 
   ended(record: WorkloadRecord, ended: EndedAttempt, attempt: Attempt): void {
     this.#usage.changed();
     this.#meter.ended(ended.end.phase);
+    this.#wallTimes.ended(attempt);
     if (!this.#jobs.ended(record, ended, attempt)) return;
     this.#leasing.ended(record, ended);
     this.wake();
@@ -223,6 +237,10 @@ export class Scheduling implements LifeEvents {
 
   takenBack(record: WorkloadRecord, tasks: readonly number[], why: string | undefined): void {
     if (this.#jobs.takenBack(record, tasks, why)) this.wake();
+  }
+
+  rejected(record: WorkloadRecord, node: string, why: string): void {
+    this.#rejections.rejected(record, node, why);
   }
 
   unavailable(record: WorkloadRecord): void {
@@ -310,6 +328,7 @@ export class Scheduling implements LifeEvents {
       nodes: start.nodes,
       grants: start.grants,
       givesDevices: (name) => this.#cluster.isEmbedded(name),
+      kubelet: (name) => this.#cluster.kubeletTraits(name),
       wallTimeSeconds: start.wallTimeSeconds,
       graceSeconds: graceSecondsOf(workload, this.#cluster.site),
       wholeNode: (name) => this.#cluster.amountsOf(name),
@@ -380,8 +399,9 @@ export class Scheduling implements LifeEvents {
     if (record.blocked !== undefined) return record.blocked;
     const now = this.#cluster.now();
     const explanation = explain(this.#cluster.core, record.jobId!, now);
-    return explanation === undefined
-      ? undefined
-      : waitMessage(explanation, this.#cluster.resources, now, wantsNodes(record.workload));
+    if (explanation === undefined) return undefined;
+    const message = waitMessage(explanation, this.#cluster.resources, now, wantsNodes(record.workload));
+    const refusal = [...record.refusedBy].find(([, { isOver }]) => !isOver);
+    return refusal === undefined ? message : `node ${refusal[0]} did not take it (${refusal[1].why}); ${message}`;
   }
 }

@@ -13,6 +13,7 @@ import { seconds } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { WorkloadRecord } from "../model/record.ts";
 import { wrappedPodOf } from "../model/wrapped-pod.ts";
+import { refusingNodes } from "./rejections.ts";
 import { classOfPod, labelsOfPods, rulesOf } from "./pod-rules.ts";
 
 export function graceSecondsOf(workload: Workload, site: Site | undefined): number {
@@ -91,7 +92,7 @@ export function jobInput(record: WorkloadRecord, context: JobContext): JobInput 
     ...(spec.requeue?.onPreemption === false || wrappedPodOf(workload) !== undefined ? { requeue: false } : {}),
     podSets: podSetInputs(workload, context),
     nodes: nodesOf(workload),
-    excludedNodes: placement?.excludedNodes,
+    excludedNodes: excludedNodesOf(record),
     podsPerNode: placement?.podsPerNode,
     exclusive: placement?.exclusive,
     placement: placement?.policy,
@@ -118,6 +119,12 @@ export function jobInput(record: WorkloadRecord, context: JobContext): JobInput 
             ended: { ok: runsOf(record.book.succeeded), notOk: runsOf(record.book.notSucceeded) },
           },
   };
+}
+
+function excludedNodesOf(record: WorkloadRecord): readonly string[] | undefined {
+  const { excludedNodes } = record.workload.spec.placement ?? {};
+  if (record.refusedBy.size === 0) return excludedNodes;
+  return [...(excludedNodes ?? []), ...refusingNodes(record)];
 }
 
 /** Wall time in force: what is asked, which admission and the policy for changes have let pass, or as resolved at admission. */

@@ -15,6 +15,7 @@ import {
   defaultMaxJobsPerUser,
   defaultMaxWallTimeSeconds,
   defaultWallTimeSeconds,
+  hostImage,
   maximumArrayTasks,
   parseIndexList,
   partedGpu,
@@ -62,6 +63,8 @@ export interface NodeKind {
   capacity: Amounts;
   /** Of the nodes, up or not. */
   names: ReadonlySet<string>;
+  /** Nodes of Berth's own, on which image `host` is the machine itself. */
+  isEmbedded: boolean;
 }
 
 export interface Admission {
@@ -171,6 +174,20 @@ function partsProblem(spec: PodSpec): string | undefined {
   return `containers: ${partialGpu} is a part of one GPU, at most 1000, and not beside ${partedGpu}; ask for whole ones by ${partedGpu}`;
 }
 
+/** Image `host`, which a job has that names none, is the machine's own file system: a kubelet has no such image. */
+function missingImage({ spec }: Workload, queue: Queue, kinds: readonly NodeKind[]): string | undefined {
+  if (queue.spec.podDefaults?.spec?.containers?.[0]?.image !== undefined) return undefined;
+  if (kinds.length === 0 || kinds.some(({ isEmbedded }) => isEmbedded)) return undefined;
+  for (const { name, template } of spec.podSets) {
+    const bare = [...template.spec.containers, ...(template.spec.initContainers ?? [])].find(
+      ({ image = hostImage }) => image === hostImage,
+    );
+    if (bare === undefined) continue;
+    return `spec.podSets[${name}]: container ${bare.name} names no image, and the nodes of queue ${queue.metadata.name} have none of their own; name one, or have an operator set spec.podDefaults.spec.containers[0].image of the queue`;
+  }
+  return undefined;
+}
+
 function invalidArray(workload: Workload): Refusal | undefined {
   if (workload.spec.array === undefined) return undefined;
   try {
@@ -231,7 +248,10 @@ export function admit(input: AdmissionInput): Admission | Refusal {
       `${identity.name} has ${input.jobsOfUser} jobs already; the site allows ${limit}. An array counts as one`,
     );
   }
-  const size = oversize(workload, queue, input.nodeKinds(queue));
+  const kinds = input.nodeKinds(queue);
+  const image = missingImage(workload, queue, kinds);
+  if (image !== undefined) return refuse("NoImage", image);
+  const size = oversize(workload, queue, kinds);
   if (size !== undefined) return refuse("NodeConfigurationUnavailable", size);
   const admission: Admission = { queue: queueName, account, ...(qos === undefined ? {} : { qos }), wallTimeSeconds };
   const reached = input.limit(admission);

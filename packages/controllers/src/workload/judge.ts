@@ -1,7 +1,7 @@
 /** Whether a Workload may in: what {@link admit} is to know of the cluster. */
 import type { AnyObject, Informer } from "@berth/client";
 import type { Queue } from "@berth/kinds";
-import { annotations, capacityOf, matchesClass, nodeClassOf, queueSelectorOf } from "@berth/kinds";
+import { annotations, capacityOf, isEmbeddedNode, matchesClass, nodeClassOf, queueSelectorOf } from "@berth/kinds";
 import { type Context, type Identity, timestamp } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
 import { recordOf, type WorkloadRecord } from "../model/record.ts";
@@ -107,7 +107,13 @@ export class Judge {
         const capacity = capacityOf(node);
         const key = `${nodeClass} ${JSON.stringify(capacity)}`;
         const kind = kinds.get(key);
-        if (kind === undefined) kinds.set(key, { nodeClass, capacity, names: new Set([node.metadata.name]) });
+        if (kind === undefined)
+          kinds.set(key, {
+            nodeClass,
+            capacity,
+            names: new Set([node.metadata.name]),
+            isEmbedded: isEmbeddedNode(node),
+          });
         else kind.names.add(node.metadata.name);
       }
       this.#nodeKinds = [...kinds.values()];

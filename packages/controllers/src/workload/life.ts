@@ -6,7 +6,7 @@ import { isReason, resources } from "@berth/client";
 import type { FinalPhase, IndexSet, Lease, Pod } from "@berth/kinds";
 import { annotations, attemptOf, isFinal, leaseOf, preemptionModes, takenReason } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
-import { type AttemptEnd, endOfPod, isTerminal, startOf, worseEnd } from "../model/ends.ts";
+import { type AttemptEnd, endOfPod, isTerminal, rejectionOf, startOf, worseEnd } from "../model/ends.ts";
 import type { Ledger } from "../model/ledger.ts";
 import {
   type Attempt,
@@ -38,6 +38,8 @@ export interface LifeEvents extends EndingEvents {
   adopted(record: WorkloadRecord, attempt: Attempt, tasks: readonly number[]): void;
   /** Its script began: the wall time counts from here. */
   started(record: WorkloadRecord, attempt: Attempt): void;
+  /** A node did not take one of its pods: nothing of the attempt has begun. */
+  rejected(record: WorkloadRecord, node: string, why: string): void;
   /** The pod that it stands for cannot be had any more: nothing of it is to wait. */
   unavailable(record: WorkloadRecord): void;
   /** The final status is written. */
@@ -358,6 +360,14 @@ export class AttemptLife {
       return;
     }
     if (attempt.state === "Starting") {
+      if (isStill && attempt.stopped === undefined && entry.pod !== undefined && !isWrapped(entry.pod)) {
+        const why = rejectionOf(entry.pod);
+        if (why !== undefined) {
+          this.#events.rejected(record, entry.node, why);
+          this.#takeBack(record, attempt);
+          return;
+        }
+      }
       if (attempt.pods.length > 1) {
         if (isStill && attempt.stopped === undefined) {
           this.#takeBack(record, attempt);

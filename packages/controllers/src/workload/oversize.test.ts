@@ -11,11 +11,13 @@ const kinds: NodeKind[] = [
     nodeClass: nodeClassOf({}),
     capacity: { cpu: 4000, memory: 8 * gibibyte, pods: 100 },
     names: new Set(["n1", "n2", "n3"]),
+    isEmbedded: true,
   },
   {
     nodeClass: nodeClassOf({ gpu: "yes" }),
     capacity: { cpu: 8000, memory: 8 * gibibyte, pods: 100, "nvidia.com/gpu": 2 },
     names: new Set(["g1"]),
+    isEmbedded: true,
   },
 ];
 const queue = { metadata: { name: "standard" }, spec: {} } as Queue;

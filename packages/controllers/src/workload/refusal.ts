@@ -18,6 +18,7 @@ export type RefusalReason =
   | "WallTimeTooLong"
   | "NodeConfigurationUnavailable"
   | "UnknownNode"
+  | "NoImage"
   | "UnknownLicence"
   | "InvalidArray"
   | "UnknownDependency"
