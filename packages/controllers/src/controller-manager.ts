@@ -67,7 +67,8 @@ async function ensureSystemNamespace({ client, log, signal }: ControllersOptions
       });
       return;
     } catch (error) {
-      if (isReason(error, "AlreadyExists")) return;
+      // Who may make no namespaces was given this one.
+      if (isReason(error, "AlreadyExists", "Forbidden")) return;
       log("warn", `the API does not answer yet: ${(error as Error).message}`);
       await new Promise((resolve) => setTimeout(resolve, pause));
     }

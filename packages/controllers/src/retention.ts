@@ -94,7 +94,9 @@ export class Retention {
         }
       })
       .catch((error: unknown) => {
-        if (!signal.aborted) log("warn", `looking for orphaned submissions failed: ${(error as Error).message}`);
+        // Where the controllers may not see Secrets, those that nobody took on stay.
+        if (signal.aborted || isReason(error, "Forbidden")) return;
+        log("warn", `looking for orphaned submissions failed: ${(error as Error).message}`);
       });
   }
 }

@@ -22,7 +22,7 @@ interface NodeStatus {
 export type Node = KubernetesObject<NodeSpec, NodeStatus>;
 
 /** What the nodes of an embedded cluster say they run their pods by; a kubelet's Node has no such label. */
-export const driverLabel = `${group}/driver`;
+const driverLabel = `${group}/driver`;
 
 /** A node of Berth's own, which ends its pods at their wall time, shows them the machine's files as image `host`, and counts what they use. */
 export function isEmbeddedNode(node: Pick<Node, "metadata">): boolean {
