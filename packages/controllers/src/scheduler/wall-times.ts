@@ -4,7 +4,6 @@
  */
 import type { Context } from "../context.ts";
 import type { Attempt, WorkloadRecord } from "../model/record.ts";
-import { wallTimeOf } from "./snapshot.ts";
 
 /** Longer timers overflow. */
 const longestMs = 2 ** 31 - 1;
@@ -31,8 +30,7 @@ export class WallTimes {
     if (context.signal.aborted || attempt.startTime === undefined || attempt.state === "Ended") return;
     if (attempt.pods.every(({ node }) => isEmbedded(node))) return;
     clearTimeout(this.#timers.get(attempt));
-    const seconds = Math.min(attempt.wallTimeSeconds, wallTimeOf(record.workload) || Infinity);
-    const dueMs = Date.parse(attempt.startTime) + seconds * 1000 - context.now();
+    const dueMs = Date.parse(attempt.startTime) + attempt.wallTimeSeconds * 1000 - context.now();
     const look = (): void => {
       this.#timers.delete(attempt);
       if (dueMs > longestMs) this.started(record, attempt);
@@ -41,7 +39,7 @@ export class WallTimes {
     this.#timers.set(attempt, setTimeout(look, Math.min(longestMs, Math.max(0, dueMs))));
   }
 
-  /** The wall time of what runs was made shorter. */
+  /** The wall time of what runs is another. */
   changed(record: WorkloadRecord): void {
     for (const attempt of record.live.values()) if (this.#timers.has(attempt)) this.started(record, attempt);
   }
