@@ -16,7 +16,7 @@ import { wantsPods } from "./pod-rules.ts";
 import { Refusals } from "./refusals.ts";
 import { report } from "./report.ts";
 import { blockOf, closureOf, reservationObstacle } from "./reservation-blocks.ts";
-import { reserve, restore, startAsReserved, startNow, stillFits } from "./starting.ts";
+import { reserve, restore, startAsPlanned, startAsReserved, startNow, stillFits } from "./starting.ts";
 import { lineOf } from "./shape.ts";
 import type { Shape } from "./shape.ts";
 import { storeOf } from "./store.ts";
@@ -85,6 +85,7 @@ class Pass {
       this.#lacking.some(({ shape }) => !lacksPods(store, shape));
     if (mayGo && !(told.nextWake !== undefined && told.nextWake < soon)) told.nextWake = soon;
     if (retryAt < (told.nextWake ?? Infinity)) told.nextWake = retryAt;
+    store.settled = { nextWake: told.nextWake };
     return { starts: this.#starts, preemptions, ...told };
   }
 
@@ -212,7 +213,7 @@ class Pass {
       let start = startAsReserved(store, job);
       if (start === undefined) {
         store.plan.lift(job);
-        start = startNow(store, job);
+        start = startNow(store, job) ?? startAsPlanned(store, job, kept);
       }
       if (start !== undefined) {
         this.#starts.push(start);

@@ -61,7 +61,9 @@ class Play implements ForecastRun {
     this.#reserved = new Set([...original.plan.reserved].map(({ id }) => id));
     for (const job of this.#copy.jobs.values()) if (pendingTasks(job) > 0) this.#waiting.add(job.id);
     this.#asOf = Math.max(now, original.now);
-    this.#time = this.#asOf;
+    // Where nothing was told since the last decision, the next one is when something changes by itself.
+    const { settled } = original;
+    this.#time = settled === undefined || (settled.nextWake ?? Infinity) <= this.#asOf ? this.#asOf : settled.nextWake;
   }
 
   advance(isOver?: () => boolean): boolean {

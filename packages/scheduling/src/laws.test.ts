@@ -6,7 +6,7 @@ import { decide, explain, forecast } from "./index.ts";
 import type { Policy } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
 import { law } from "./testing-law.ts";
-import { rebuild, scenarios, World } from "./testing.ts";
+import { neverDelayed, rebuild, scenarios, World } from "./testing.ts";
 
 const withPolicy = (policy: Policy): fc.Arbitrary<Policy> => fc.constant(policy);
 
@@ -17,21 +17,12 @@ law(
 
 law(
   "a reservation once given is never delayed where nobody jumps the queue and nothing is lost",
-  fc.property(scenarios({ plain: true }), (scenario) => {
-    const world = new World(scenario);
-    const promised = new Map<number, number>();
-    world.onDecide = (decisions, now) => {
-      for (const { job, startTime } of decisions.reservations) {
-        const before = promised.get(job) ?? Infinity;
-        assert.ok(startTime <= before, `job ${job}: ${startTime} after ${before}`);
-        assert.ok(startTime > now);
-        promised.set(job, startTime);
-      }
-      assert.deepEqual(decisions.unreserved, []);
-      for (const { job, startTime } of decisions.starts) assert.ok(startTime <= (promised.get(job) ?? Infinity));
-    };
-    world.play();
-  }),
+  fc.property(scenarios({ plain: true }), neverDelayed),
+);
+
+law(
+  "nor where gangs are of several kinds or sizes, have whole nodes, or may be shorter",
+  fc.property(scenarios({ plain: true, varied: true }), neverDelayed),
 );
 
 law(
@@ -180,6 +171,41 @@ law(
       const { starts, complete } = forecast(world.state, now);
       assert.ok(complete);
       expected = new Map(starts.map(({ job, time }) => [job, time]));
+    };
+    world.play();
+    for (const [job, time] of expected!) assert.equal(world.startTimes.get(job), time, `job ${job}`);
+  }),
+);
+
+law(
+  "an expected start of the next task of an array is exact",
+  fc.property(scenarios({ plain: true, arrays: true }), (scenario) => {
+    const jobs = scenario.jobs.map(({ input }) => {
+      return { runShare: 1, ok: true, input: { ...input, submitTime: 0, overheadSeconds: 0 } };
+    });
+    const world = new World({ ...scenario, jobs });
+    let expected: Map<number, number> | undefined;
+    world.onDecide = (_, now) => {
+      expected ??= new Map(forecast(world.state, now).starts.map(({ job, time }) => [job, time]));
+    };
+    world.play();
+    for (const [job, time] of expected!) {
+      const next = world.starts.find((start) => start.job === job && start.startTime > 0);
+      assert.equal(next?.startTime, time, `job ${job}`);
+    }
+  }),
+);
+
+law(
+  "expected starts are exact where gangs are of several kinds or sizes, have whole nodes, or may be shorter",
+  fc.property(scenarios({ plain: true, varied: true }), (scenario) => {
+    const jobs = scenario.jobs.map(({ input }) => {
+      return { runShare: 1, ok: true, input: { ...input, submitTime: 0, overheadSeconds: 0 } };
+    });
+    const world = new World({ ...scenario, jobs });
+    let expected: Map<number, number> | undefined;
+    world.onDecide = (_, now) => {
+      expected ??= new Map(forecast(world.state, now).starts.map(({ job, time }) => [job, time]));
     };
     world.play();
     for (const [job, time] of expected!) assert.equal(world.startTimes.get(job), time, `job ${job}`);

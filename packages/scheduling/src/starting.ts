@@ -99,18 +99,38 @@ function longest(store: ClusterStore, job: JobRecord, variant: Variant): number 
 /** A reservation whose time has come is the start, if it is all that the job can get. */
 export function startAsReserved(store: ClusterStore, job: JobRecord): Start | undefined {
   const { reservation } = job;
-  if (reservation?.start !== store.now) return undefined;
-  const { shape } = job.class;
-  const late =
-    job.input.deadline !== undefined && reservation.end > job.input.deadline + (job.input.overheadSeconds ?? 0);
-  const variant = shape.open.find(({ queue }) => queue === reservation.queue);
-  if (shape.isElastic || late || variant === undefined || isRuled(store, shape)) return undefined;
-  if (reservation.end - reservation.start > longest(store, job, variant)) return undefined;
-  const { charges, queue } = reservation;
-  const seconds = reservation.end - reservation.start;
-  if (store.charging.limitIn(job.class, queue, store.now, { charges, seconds }) !== undefined) return undefined;
+  if (reservation?.start !== store.now || job.class.shape.isElastic || isRuled(store, job.class.shape))
+    return undefined;
+  if (!mayStartSo(store, job, reservation)) return undefined;
   store.plan.claim(job);
   return begin(store, job, reservation, reservation.end);
+}
+
+/**
+ * Where a job that may get more than was reserved found nothing by itself: what was planned for it, and taken out of the timelines, if
+ * it still fits. That a search that takes one kind of pods after the other finds no room does not say that there is none.
+ */
+export function startAsPlanned(
+  store: ClusterStore,
+  job: JobRecord,
+  kept: ReservationRecord | undefined,
+): Start | undefined {
+  if (kept === undefined || kept.start > store.now || job.class.limitHit !== undefined) return undefined;
+  const planned = { ...kept, start: store.now, end: store.now + kept.end - kept.start };
+  if (!mayStartSo(store, job, planned) || !stillFits(store, job, planned)) return undefined;
+  applyCharges(store.table, planned.charges, planned.start, planned.end, -1);
+  store.plan.drop(job);
+  return begin(store, job, planned, planned.end);
+}
+
+/** Whether deadline, queue and limits let the job start with what was planned. */
+function mayStartSo(store: ClusterStore, job: JobRecord, { charges, queue, start, end }: ReservationRecord): boolean {
+  const { deadline, overheadSeconds = 0 } = job.input;
+  if (deadline !== undefined && end > deadline + overheadSeconds) return false;
+  const variant = job.class.shape.open.find((one) => one.queue === queue);
+  const seconds = end - start;
+  if (variant === undefined || seconds > longest(store, job, variant)) return false;
+  return store.charging.limitIn(job.class, queue, store.now, { charges, seconds }) === undefined;
 }
 
 export function begin(store: ClusterStore, job: JobRecord, placement: Placement, end: Time, lease?: Lease): Start {
@@ -173,11 +193,12 @@ export function stillFits(store: ClusterStore, job: JobRecord, kept: Reservation
   const { shape } = job.class;
   const variant = shape.open.find(({ queue }) => queue === kept.queue);
   if (variant === undefined) return false;
-  const group = variant.groups[0]!;
   if (!inOneDomain(store, shape, kept.nodes) || !rulesHold(store, job, kept)) return false;
+  for (const [set, nodes] of kept.nodes.entries()) {
+    const group = variant.groups[shape.groupOf[set]!]!;
+    if (nodes.some((node) => !mayUse(node, shape, variant, group, store))) return false;
+  }
   for (const charge of kept.charges) {
-    const isNode = charge.node !== store.table.licences;
-    if (isNode && !mayUse(charge.node, shape, variant, group, store)) return false;
     // Several charges may share a node: all of them together must fit.
     const same = kept.charges.filter(({ node }) => node === charge.node);
     const width = Math.max(...same.map(({ amounts }) => amounts.length));

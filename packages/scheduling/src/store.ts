@@ -106,6 +106,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
       (a.time === b.time && (a.run.job.id - b.run.job.id || (a.run.task ?? -1) - (b.run.task ?? -1)) < 0),
   );
   running = 0;
+  /** The last decision and what it said of the next, as long as nothing was told since: to decide again would be for nothing. */
+  settled: { nextWake: Time | undefined } | undefined = undefined;
   readonly #matches: Map<string, Map<string, boolean>>;
 
   /** `matches` are answers that are known already. */
@@ -132,6 +134,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   // --- policy, nodes, queues
 
   setPolicy(policy: Partial<Policy>): void {
+    this.settled = undefined;
     checkPriorityPolicy(policy.priority ?? {});
     this.policy = { ...this.policy, ...policy };
     this.rules = priorityRules(this.policy.priority ?? {});
@@ -158,6 +161,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   #changed({ node, changed }: { node: NodeRecord; changed: boolean }): void {
+    this.settled = undefined;
     if (!changed) return;
     this.version += 1;
     this.priorityVersion += 1;
@@ -167,6 +171,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   setTopology(levels: readonly string[]): void {
+    this.settled = undefined;
     if (JSON.stringify(levels) === JSON.stringify(this.topology.levels)) return;
     this.topology.levels = levels.slice();
     this.table.invalidate();
@@ -200,6 +205,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   #queueChanged(name: string, nodesToo: boolean): void {
+    this.settled = undefined;
     this.version += 1;
     this.plan.doubt();
     if (nodesToo) this.table.invalidate();
@@ -214,22 +220,27 @@ export class ClusterStore implements ClusterState, PlacementContext {
   // --- accounts, qualities of service, usage
 
   putAccount(account: AccountInput): void {
+    this.settled = undefined;
     this.accounts.putAccount(account);
   }
 
   removeAccount(name: string): void {
+    this.settled = undefined;
     this.accounts.removeAccount(name);
   }
 
   putMembership(membership: MembershipInput): void {
+    this.settled = undefined;
     this.accounts.putMembership(membership);
   }
 
   removeMembership(account: string, user: string): void {
+    this.settled = undefined;
     this.accounts.removeMembership(account, user);
   }
 
   putQualityOfService(qos: QualityOfServiceInput): void {
+    this.settled = undefined;
     if (qos.preemptMode === "Suspend") {
       throw new SchedulingError(
         `QOS ${qos.name}: jobs cannot be suspended; preemptMode may be Requeue, Cancel or Checkpoint`,
@@ -240,6 +251,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   removeQualityOfService(name: string): void {
+    this.settled = undefined;
     this.accounts.removeQualityOfService(name);
     this.#prioritiesChanged();
   }
@@ -253,6 +265,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   setUsage(usage: UsageRecord): void {
+    this.settled = undefined;
     this.charging.settle(this.now);
     this.charging.setUsage(usage, this.now);
   }
@@ -309,10 +322,12 @@ export class ClusterStore implements ClusterState, PlacementContext {
   // --- advance reservations
 
   putReservation(input: AdvanceReservationInput): void {
+    this.settled = undefined;
     this.advance.put(input);
   }
 
   removeReservation(name: string): void {
+    this.settled = undefined;
     this.advance.remove(name);
   }
 
@@ -323,6 +338,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   // --- pending jobs
 
   addJob(input: JobInput): void {
+    this.settled = undefined;
     if (this.jobs.has(input.id)) throw new SchedulingError(`job ${input.id} is known already`);
     checkJob(input, this.resources, this.deviceResources);
     const job = newRecord(input, this.classTable.join(input));
@@ -342,6 +358,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   updateJob(id: number, changes: Partial<Omit<JobInput, "id">>, now: Time): void {
+    this.settled = undefined;
     const job = this.#known(id);
     const input: JobInput = { ...job.input, ...changes, id };
     checkJob(input, this.resources, this.deviceResources);
@@ -374,6 +391,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   removeJob(id: number, now: Time, tasks?: TaskRuns): void {
+    this.settled = undefined;
     const job = this.#known(id);
     this.tick(now);
     if (job.array === undefined) {
@@ -400,6 +418,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   // --- running jobs
 
   startJob(id: number, allocation: Allocation, task?: number, more: readonly number[] = []): void {
+    this.settled = undefined;
     const job = this.#known(id);
     for (const each of [task, ...more]) this.#requirePending(job, each);
     const placement = placementOf(this.table, job, allocation);
@@ -467,6 +486,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   setEnd(id: number, endTime: Time, now: Time, task?: number): void {
+    this.settled = undefined;
     const run = this.#runOf(this.#known(id), task);
     this.tick(now);
     run.slotEnd = endTime;
@@ -492,10 +512,12 @@ export class ClusterStore implements ClusterState, PlacementContext {
   }
 
   setCheckpoint(id: number, time: Time, task?: number): void {
+    this.settled = undefined;
     this.#runOf(this.#known(id), task).checkpoint = time;
   }
 
   endJob(id: number, now: Time, ending: Ending): void {
+    this.settled = undefined;
     const job = this.#known(id);
     const run = this.#runOf(job, ending.task);
     this.tick(now);

@@ -7,9 +7,15 @@ import type { Scenario } from "./testing.ts";
  * Adds reservations to scenarios, some put later, moved or removed, and has some jobs name one. `once`: none that repeat. */
 export function withReservations(
   scenarios: fc.Arbitrary<Scenario>,
-  options: { once?: boolean; early?: boolean; named?: boolean; leastGap?: number } = {},
+  options: {
+    once?: boolean;
+    early?: boolean;
+    named?: boolean;
+    leastGap?: number;
+    whom?: readonly Partial<AdvanceReservationInput>[];
+  } = {},
 ): fc.Arbitrary<Scenario> {
-  const { once = false, early = false, named: isNamed = true, leastGap = 0 } = options;
+  const { once = false, early = false, named: isNamed = true, leastGap = 0, whom = [{ users: ["ada"] }] } = options;
   const put = fc
     .record({
       name: fc.constantFrom("r0", "r1", "r2"),
@@ -27,23 +33,26 @@ export function withReservations(
       nodeCount: fc.integer({ min: 1, max: 3 }),
       selector: fc.constantFrom(undefined, "gpu"),
       maintenance: fc.boolean(),
+      forWhom: fc.constantFrom<Partial<AdvanceReservationInput>>(...whom),
       ignoreJobs: fc.boolean(),
     })
-    .map(({ which, nodes, nodeCount, selector, gap, shifts, maintenance, ...rest }): AdvanceReservationInput => {
-      const named = { nodes: nodes.map((index) => `n${index}`) };
-      const counted = { selector, nodeCount: which === "Count" ? nodeCount : undefined };
-      const everySeconds = gap === undefined ? undefined : rest.durationSeconds + gap;
-      const whom = maintenance ? { maintenance } : { users: ["ada"] };
-      let from = rest.startTime;
-      const calendar = {
-        everySeconds,
-        shifts:
-          everySeconds === undefined
-            ? undefined
-            : shifts.map(({ after, seconds }) => ({ from: (from += after), seconds })),
-      };
-      return Object.assign(calendar, rest, which === "Named" ? named : counted, whom);
-    });
+    .map(
+      ({ which, nodes, nodeCount, selector, gap, shifts, maintenance, forWhom, ...rest }): AdvanceReservationInput => {
+        const named = { nodes: nodes.map((index) => `n${index}`) };
+        const counted = { selector, nodeCount: which === "Count" ? nodeCount : undefined };
+        const everySeconds = gap === undefined ? undefined : rest.durationSeconds + gap;
+        const whom = maintenance ? { maintenance } : forWhom;
+        let from = rest.startTime;
+        const calendar = {
+          everySeconds,
+          shifts:
+            everySeconds === undefined
+              ? undefined
+              : shifts.map(({ after, seconds }) => ({ from: (from += after), seconds })),
+        };
+        return Object.assign(calendar, rest, which === "Named" ? named : counted, whom);
+      },
+    );
   const time = early ? fc.constant(0) : fc.integer({ min: 0, max: 100 });
   const event = early
     ? fc.record({ time, put })

@@ -41,6 +41,11 @@ export const wholePriority: fc.Arbitrary<PriorityPolicy> = anyPriority.map((poli
   Object.assign(policy, { halfLifeSeconds: "None" as const }),
 );
 
+/** Priorities that stay what they are. */
+export const lastingPriority: fc.Arbitrary<PriorityPolicy> = anyPriority.map((policy) =>
+  Object.assign({}, policy, { weights: { ...policy.weights, age: 0, fairShare: 0 } }),
+);
+
 export function withSharing(scenarios: fc.Arbitrary<Scenario>, options: SharingOptions = {}): fc.Arbitrary<Scenario> {
   const { limits: which = "None", priority = anyPriority } = options;
   const some = which === "None" ? fc.constant(undefined) : maybe(limits(which === "All"));

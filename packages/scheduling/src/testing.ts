@@ -90,6 +90,8 @@ export class World {
   readonly #ended = new Map<number, DependencyOutcome>();
   readonly #okTasks = new Map<number, [number, number][]>();
   readonly #removed = new Set<number>();
+  /** Jobs of which a task was cancelled for others. */
+  readonly #cancelled = new Set<number>();
   readonly #begun = new Set<string>();
   now: Time = 0;
   decisions: Decisions | undefined;
@@ -129,6 +131,7 @@ export class World {
         if (run.preempted?.at === now) {
           this.running.delete(key);
           const requeue = run.preempted.mode !== "Cancel";
+          if (!requeue) this.#cancelled.add(job);
           for (const each of [task, ...(run.lease?.rest ?? [])]) {
             this.state.endJob(job, now, { task: each, ok: false, requeue });
             this.#begun.delete(`${job}/${each ?? ""}`);
@@ -183,7 +186,8 @@ export class World {
     const startTime = this.starts.findLast((start) => start.job === job)?.startTime;
     const isArray = this.inputs.get(job)!.array !== undefined;
     const okTasks = isArray ? (this.#okTasks.get(job) ?? []) : undefined;
-    this.#ended.set(job, { ended: true, ok: ok && !this.#removed.has(job), startTime, okTasks });
+    const isWell = ok && !this.#removed.has(job) && !this.#cancelled.has(job);
+    this.#ended.set(job, { ended: true, ok: isWell, startTime, okTasks });
   }
 
   step(): void {
@@ -292,12 +296,23 @@ export class World {
       if (name !== input.reservation) assert.ok(start.endTime <= window.start, label);
       else if (reservation.everySeconds !== reservation.durationSeconds) {
         assert.ok(window.start <= start.startTime && start.endTime <= window.end, label);
-        assert.ok(reservation.users!.includes(input.user));
+        const isMember = this.#accountsOf(input).some((name) => reservation.accounts?.includes(name));
+        assert.ok(reservation.users?.includes(input.user) === true || isMember, "it is for them");
       }
     }
     if (input.reservation === undefined) return;
     const own = this.state.advanceReservations(this.now).find(({ name }) => name === input.reservation);
     assert.ok(own !== undefined && start.nodes.flat().every((node) => own.nodes.includes(node)), "on its nodes");
+  }
+
+  /** The account of a job and all above it. */
+  #accountsOf({ account }: JobInput): string[] {
+    const names: string[] = [];
+    for (let name = account; name !== undefined;) {
+      names.push(name);
+      name = this.scenario.accounts?.find((one) => one.name === name)?.parent;
+    }
+    return names;
   }
 
   #act({ act, index }: Scenario["acts"][number]): void {
@@ -363,6 +378,23 @@ export class World {
     }
     checkTimelines(this.state as ClusterStore);
   }
+}
+
+/** Plays a scenario to its end: a reservation never moves back, is never lost, and is kept. */
+export function neverDelayed(scenario: Scenario): void {
+  const world = new World(scenario);
+  const promised = new Map<number, number>();
+  world.onDecide = (decisions, now) => {
+    for (const { job, startTime } of decisions.reservations) {
+      const before = promised.get(job) ?? Infinity;
+      assert.ok(startTime <= before, `job ${job}: ${startTime} after ${before}`);
+      assert.ok(startTime > now);
+      promised.set(job, startTime);
+    }
+    assert.deepEqual(decisions.unreserved, []);
+    for (const { job, startTime } of decisions.starts) assert.ok(startTime <= (promised.get(job) ?? Infinity));
+  };
+  world.play();
 }
 
 /** A state told only what is so now, as a new leader is. */
@@ -447,44 +479,48 @@ const policies: fc.Arbitrary<Policy> = fc.record({
   overdue: fc.constant("Extend" as const),
 });
 
-function jobs(plain: boolean, leases: boolean): fc.Arbitrary<ScriptedJob> {
+function jobs({ plain = false, leases = false, varied = false, arrays: hasArrays = false }: ScenarioOptions) {
   const arrays = fc.record({
     tasks: amount(leases ? 12 : 6),
     maxRunning: maybe(amount(2)),
     // Where reservations are watched, all tasks of a lease end in its time: what is given back comes before others again.
-    lease: maybe(
-      fc.record({
-        tasks: amount(4),
-        seconds: leases ? fc.constant(200) : amount(40),
-        places: amount(3),
-        atMost: maybe(amount(3)),
-      }),
-      leases ? 4 : 2,
-    ),
+    lease: hasArrays
+      ? fc.constant(undefined)
+      : maybe(
+          fc.record({
+            tasks: amount(4),
+            seconds: leases ? fc.constant(200) : amount(40),
+            places: amount(3),
+            atMost: maybe(amount(3)),
+          }),
+          leases ? 4 : 2,
+        ),
   });
   const rare = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
     plain ? fc.constant(undefined) : maybe(value);
+  /** What cannot take a reservation back. */
+  const safe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => (varied ? maybe(value) : rare(value));
   return fc
     .record({
       podSets: fc.array(
         fc.record({
           count: amount(3),
           request: fc.tuple(amount(4), fc.integer({ min: 0, max: 3 }), fc.constant(1)),
-          selector: rare(fc.constantFrom("any", "gpu")),
-          elastic: rare(fc.constant(true)),
+          selector: safe(fc.constantFrom("any", "gpu")),
+          elastic: safe(fc.constant(true)),
         }),
-        { minLength: 1, maxLength: plain ? 1 : 2 },
+        { minLength: 1, maxLength: plain && !varied ? 1 : 2 },
       ),
       submitTime: fc.integer({ min: 0, max: 60 }),
       wallTimeSeconds: amount(40),
       overheadSeconds: maybe(fc.constant(5)),
       queues: plain ? fc.constant(["a"]) : fc.constantFrom(["a"], ["b"], ["a", "b"]),
       priority: rare(fc.integer({ min: 0, max: 2 })),
-      podsPerNode: rare(fc.constant(1)),
-      exclusive: rare(fc.constant(true)),
-      shrinkable: rare(fc.constant(true)),
+      podsPerNode: safe(fc.constant(1)),
+      exclusive: safe(fc.constant(true)),
+      shrinkable: safe(fc.constant(true)),
       beginDelay: rare(amount(30)),
-      array: leases ? maybe(arrays, 1) : rare(arrays),
+      array: leases || hasArrays ? maybe(arrays, 1) : rare(arrays),
       dependsOn: rare(
         fc.record({
           type: fc.constantFrom<DependencyInput["type"]>(
@@ -499,12 +535,12 @@ function jobs(plain: boolean, leases: boolean): fc.Arbitrary<ScriptedJob> {
           delaySeconds: maybe(amount(20)),
         }),
       ),
-      excluded: rare(fc.constant(["n0"])),
+      excluded: safe(fc.constant(["n0"])),
       deadlineDelay: rare(fc.integer({ min: 40, max: 200 })),
       runShare: plain ? fc.constantFrom(1, 0.5, 0.1) : fc.constantFrom(1, 0.5, 0.1, 2),
       ok: fc.boolean(),
     })
-    .map((job) => ({
+    .map((job): ScriptedJob => ({
       runShare: job.runShare,
       ok: job.ok,
       input: {
@@ -549,11 +585,20 @@ function jobs(plain: boolean, leases: boolean): fc.Arbitrary<ScriptedJob> {
     }));
 }
 
-/** Random clusters and loads. `plain`: only what cannot take a reservation back (no acts, priorities, overruns). */
-export function scenarios(
-  options: { plain?: boolean; leases?: boolean; policy?: fc.Arbitrary<Policy> } = {},
-): fc.Arbitrary<Scenario> {
-  const { plain = false, leases = false, policy = policies } = options;
+interface ScenarioOptions {
+  /** Only what cannot take a reservation back: no acts, priorities, overruns; one pod set that may use all nodes. */
+  plain?: boolean;
+  /** Plain, but with all that cannot take a reservation back either: gangs of several kinds or sizes, whole nodes, shorter slots. */
+  varied?: boolean;
+  /** Plain, but with arrays in which each start is of one task; or with leases. */
+  arrays?: boolean;
+  leases?: boolean;
+  policy?: fc.Arbitrary<Policy>;
+}
+
+/** Random clusters and loads. */
+export function scenarios(options: ScenarioOptions = {}): fc.Arbitrary<Scenario> {
+  const { plain = false, policy = policies } = options;
   const acts = fc.array(
     fc.record({
       time: fc.integer({ min: 0, max: 120 }),
@@ -577,7 +622,7 @@ export function scenarios(
         selector: maybe(fc.constant("gpu")),
         maxNodesPerJob: maybe(amount(3)),
       }),
-      jobs: fc.array(jobs(plain, leases), { minLength: 1, maxLength: 14 }),
+      jobs: fc.array(jobs(options), { minLength: 1, maxLength: 14 }),
       policy,
       acts: plain ? fc.constant<Scenario["acts"]>([]) : acts,
     })
