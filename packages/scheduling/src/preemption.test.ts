@@ -89,6 +89,19 @@ test("who has lost least goes, as few as do, and nobody in vain", () => {
   assert.deepEqual(victims(decide(state, 200).preemptions), [1]);
 });
 
+test("nobody is preempted for a job whose pods have rules, and it is said so", () => {
+  const state = cluster(1);
+  state.addJob(job(1, "students", 4, 1000));
+  decide(state, 0);
+  const rules = { antiAffinity: [{ key: "host", pods: "x" }] };
+  state.addJob(job(2, "research", 4, 100, { podSets: [{ count: 1, request: [4, 0, 1], rules }], submitTime: 1 }));
+  // Of the victims' own tier, where it would preempt nobody anyway.
+  state.addJob(job(3, "students", 4, 100, { podSets: [{ count: 1, request: [4, 0, 1], rules }], submitTime: 1 }));
+  assert.deepEqual(decide(state, 1).preemptions, []);
+  assert.equal(explain(state, 2, 1)!.neverPreempts, true);
+  assert.equal(explain(state, 3, 1)!.neverPreempts, undefined);
+});
+
 test("a gang has all of its places made free, or none", () => {
   const state = cluster(3);
   state.addJob(job(1, "students", 4, 1000, { array: { pending: [[0, 1]] } }));
