@@ -18,8 +18,8 @@ const checkpointsAtOnce = 500;
 /** What has faded to less than a millionth is no usage any more. */
 const halfLivesKept = 20;
 /** Says up to which row every checkpoint knows. */
-const markerName = "usage-checkpoints";
-const markerKey = "accountedThrough";
+const markerName = "usage";
+const markerKey = "checkpointedThrough";
 
 interface Marker extends AnyObject {
   data?: Record<string, string>;
