@@ -22,6 +22,7 @@ const suites: Record<string, { patterns: string[]; concurrency: number; environm
   replay: { patterns: ["test/replay/*.test.ts", "test/day/*.test.ts"], concurrency: 1 },
   slurm: { patterns: ["test/slurm/*.test.ts"], concurrency: 1 },
   faults: { patterns: ["test/faults/*.test.ts"], concurrency: 1 },
+  conformance: { patterns: ["test/conformance/*.test.ts"], concurrency: 1 },
   kube: { patterns: ["test/kube/*.test.ts"], concurrency: 1 },
   science: { patterns: ["test/science/*.test.ts"], concurrency: 1 },
 };

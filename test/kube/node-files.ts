@@ -61,8 +61,8 @@ disabled_plugins = [
 /** The Service `kubernetes` without kube-proxy: pods reach the API server at its address. */
 export function serviceRules(server: URL): string {
   return `table ip lab {
-  chain prerouting { type nat hook prerouting priority dstnat; ip daddr 10.96.0.1 tcp dport 443 dnat to ${server.hostname}:${server.port}; }
-  chain output { type nat hook output priority dstnat; ip daddr 10.96.0.1 tcp dport 443 dnat to ${server.hostname}:${server.port}; }
+  chain prerouting { type nat hook prerouting priority -100; ip daddr 10.96.0.1 tcp dport 443 dnat to ${server.hostname}:${server.port}; }
+  chain output { type nat hook output priority -100; ip daddr 10.96.0.1 tcp dport 443 dnat to ${server.hostname}:${server.port}; }
 }
 `;
 }

@@ -73,7 +73,12 @@ describe("API server", () => {
     assert.equal(`${managed.code} ${managed.body.message}`, "400 metadata.managedFields must be nil");
     assert.equal((await apply("?fieldManager=me", "data: [")).code, 400);
     assert.equal((await apply("?fieldManager=me", config)).code, 201);
-    assert.equal((await apply("?fieldManager=me", "{data: {k: '1'}}")).code, 200);
+    const kindless = await apply("?fieldManager=me", "{data: {k: '1'}}");
+    assert.equal(
+      `${kindless.code} ${kindless.body.message}`,
+      "400 what is applied must name its apiVersion and kind: ConfigMap of v1",
+    );
+    assert.equal((await apply("?fieldManager=me", config)).code, 200);
     const conflict = await apply("?fieldManager=you", { ...config, data: { k: "2" } });
     assert.equal(conflict.code, 409);
     assert.deepEqual(conflict.body.details.causes, [
@@ -83,7 +88,11 @@ describe("API server", () => {
     const merge = { "content-type": "application/merge-patch+json" };
     const forced = await client.call("PATCH", `${configMaps}/ssa?force=true`, { data: { k: "3" } }, merge);
     assert.match(forced.body.message, /force: Forbidden: may not be specified for non-apply patch/);
-    const uid = await apply("?fieldManager=me", { metadata: { name: "none", uid: "u" } }, `${configMaps}/none`);
+    const uid = await apply(
+      "?fieldManager=me",
+      { ...config, metadata: { name: "none", uid: "u" } },
+      `${configMaps}/none`,
+    );
     assert.match(`${uid.code} ${uid.body.message}`, /^409 .*no existing object was found/);
   });
 

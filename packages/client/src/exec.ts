@@ -62,7 +62,8 @@ export async function execute(transport: Transport, path: string, options: Execu
 
 function run(socket: WebSocket, options: ExecuteOptions): Promise<ExecuteResult> {
   return new Promise((resolve, reject) => {
-    let status: Status | undefined;
+    /** A kubelet opens each channel with an empty frame, and may split what it writes. */
+    let told = "";
     const fail = (error: unknown): void => {
       reject(options.signal?.aborted === true ? (options.signal.reason as Error) : (error as Error));
     };
@@ -84,17 +85,17 @@ function run(socket: WebSocket, options: ExecuteOptions): Promise<ExecuteResult>
     socket.on("message", (data: RawData) => {
       const frame = data as Buffer;
       const body = frame.subarray(1);
-      if (frame[0] === channel.error) status = JSON.parse(body.toString("utf8")) as Status;
+      if (frame[0] === channel.error) told += body.toString("utf8");
       else if (frame[0] === channel.stdout) writeOrPause(socket, options.stdout, body);
       else if (frame[0] === channel.stderr) writeOrPause(socket, options.stderr, body);
     });
     socket.on("close", () => {
-      if (status === undefined) {
+      if (told === "") {
         fail(new ConnectionError("exec: the connection ended before the command told its exit status", "ECONNRESET"));
         return;
       }
       try {
-        resolve({ exitCode: exitCodeOf(status) });
+        resolve({ exitCode: exitCodeOf(JSON.parse(told) as Status) });
       } catch (error) {
         fail(error);
       }

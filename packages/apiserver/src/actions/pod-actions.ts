@@ -41,6 +41,8 @@ export function bindingAction(store: Store): Action {
       strategy: { ...kind.strategy, validateUpdate: () => [] },
       unconditionalUpdate: true,
       status: false,
+      // A node is no change of what was asked for.
+      generation: "none" as const,
     };
     await update(
       store,

@@ -93,7 +93,12 @@ export class RoleBasedAccess {
       key,
       namespace: entry.namespace,
       roleRef: object.roleRef,
-      subjects: object.subjects ?? [],
+      // An account without a namespace is of the binding's own.
+      subjects: (object.subjects ?? []).map(({ kind, name, namespace }) => ({
+        kind,
+        name,
+        namespace: namespace || entry.namespace,
+      })),
     };
     this.bindings.set(key, binding);
     for (const subject of binding.subjects) {

@@ -134,6 +134,11 @@ export function definitionKind(registry: Registry): Kind {
         object.status = establishedStatus(spec, spoken, context.now, old?.status);
       },
       validate,
+      validateUpdate: (object, old) =>
+        ["scope", "group"].flatMap((field) => {
+          const value = object.spec?.[field];
+          return value === old.spec?.[field] ? [] : [fieldInvalid(`spec.${field}`, value, "field is immutable")];
+        }),
     },
   });
 }

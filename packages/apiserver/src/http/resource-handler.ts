@@ -91,7 +91,9 @@ export async function serveResource(server: ResourceServer, exchange: Exchange, 
   switch (exchange.method) {
     case "GET":
     case "HEAD":
-      return path.name === "" ? serveCollection(server, exchange, kind, path) : serveGet(server, exchange, kind, path);
+      return path.name === "" || path.watch
+        ? serveCollection(server, exchange, kind, path)
+        : serveGet(server, exchange, kind, path);
     case "POST":
       if (path.name !== "") throw methodNotSupported(kind, "create");
       return serveCreate(server, exchange, kind, path, context, decode);
@@ -149,7 +151,7 @@ async function serveCollection(
   const { query, response } = exchange;
   const watch = path.watch || isTrue(query.get("watch"));
   requireVerb(kind, watch ? "watch" : "list");
-  const selection = selectionOf(kind, path.namespace, "", query);
+  const selection = selectionOf(kind, path.namespace, path.name, query);
   const render = renderer(exchange, kind, server.now());
   await timeInTurn();
   if (!watch) {

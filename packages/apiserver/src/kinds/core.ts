@@ -5,6 +5,9 @@ import {
   checkDns1123Label,
   fieldForbidden,
   fieldInvalid,
+  fieldNotSupported,
+  fieldRequired,
+  forbidden,
   jsonEqual,
 } from "@berth/machinery";
 import type { Kind } from "../registry/kind.ts";
@@ -32,6 +35,32 @@ function validateData(object: KubernetesObject): FieldError[] {
   if (total > largestDataBytes * 1.4) {
     errors.push({ type: "FieldValueTooLong", field: "", detail: `may not be more than ${largestDataBytes} bytes` });
   }
+  return errors;
+}
+
+/** Keys that a Secret of a type must have, all of a group or one of it. */
+const secretKeys: Record<string, { all?: string[]; any?: string[] }> = {
+  "kubernetes.io/tls": { all: ["tls.crt", "tls.key"] },
+  "kubernetes.io/ssh-auth": { all: ["ssh-privatekey"] },
+  "kubernetes.io/dockercfg": { all: [".dockercfg"] },
+  "kubernetes.io/dockerconfigjson": { all: [".dockerconfigjson"] },
+  "kubernetes.io/basic-auth": { any: ["username", "password"] },
+};
+
+function validateSecretType(object: KubernetesObject): FieldError[] {
+  const { type, data = {} } = fieldsOf(object) as { type?: string; data?: Json };
+  const { all = [], any = [] } = secretKeys[type ?? ""] ?? {};
+  const missing = any.some((key) => key in data) ? [] : any;
+  return [...all.filter((key) => !(key in data)), ...missing].map((key) => fieldRequired(`data[${key}]`));
+}
+
+function validateLease(object: KubernetesObject): FieldError[] {
+  const { leaseDurationSeconds, leaseTransitions } = (object.spec ?? {}) as Record<string, number | undefined>;
+  const errors: FieldError[] = [];
+  if (leaseDurationSeconds !== undefined && leaseDurationSeconds <= 0)
+    errors.push(fieldInvalid("spec.leaseDurationSeconds", leaseDurationSeconds, "must be greater than 0"));
+  if (leaseTransitions !== undefined && leaseTransitions < 0)
+    errors.push(fieldInvalid("spec.leaseTransitions", leaseTransitions, "must be greater than or equal to 0"));
   return errors;
 }
 
@@ -75,6 +104,18 @@ function nodeRoles(object: Printable): string {
   return roles.length === 0 ? none : [...new Set(roles)].sort().join(",");
 }
 
+const taintEffects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+
+function validateTaints(object: KubernetesObject): FieldError[] {
+  return ((object.spec?.["taints"] ?? []) as { effect?: string }[]).flatMap(({ effect }, index) =>
+    taintEffects.includes(effect ?? "")
+      ? []
+      : [fieldNotSupported(`metadata.taints[${index}].effect`, effect ?? "", taintEffects)],
+  );
+}
+
+const immortalNamespaces = new Set(["default", "kube-system", "kube-public"]);
+
 const nodeInfo = (name: string) => (object: Printable) =>
   ((object.status?.["nodeInfo"] ?? {}) as Json)[name] || "<unknown>";
 
@@ -83,7 +124,7 @@ export function coreKinds(): Kind[] {
   return [
     defineBuiltin({
       resource: "configmaps",
-      columns: [{ name: "Data", type: "integer", cell: (object) => size(object["data"]) + size(object["binaryData"]) }],
+      columns: [{ name: "Data", type: "string", cell: (object) => size(object["data"]) + size(object["binaryData"]) }],
       strategy: { validate: validateData, validateUpdate: validateImmutable },
     }),
     defineBuiltin({
@@ -91,7 +132,7 @@ export function coreKinds(): Kind[] {
       selectable: ["type"],
       columns: [
         { name: "Type", type: "string", cell: (object) => object["type"] },
-        { name: "Data", type: "integer", cell: (object) => size(object["data"]) },
+        { name: "Data", type: "string", cell: (object) => size(object["data"]) },
       ],
       default: (object) => {
         const secret = fieldsOf(object);
@@ -105,7 +146,7 @@ export function coreKinds(): Kind[] {
         delete secret["stringData"];
       },
       strategy: {
-        validate: validateData,
+        validate: (object) => [...validateData(object), ...validateSecretType(object)],
         validateUpdate: (object, old) => {
           const errors = validateImmutable(object, old);
           if (fieldsOf(object)["type"] !== fieldsOf(old)["type"]) {
@@ -119,12 +160,12 @@ export function coreKinds(): Kind[] {
       resource: "serviceaccounts",
       returnsDeletedObject: true,
       subresources: ["token"],
-      columns: [{ name: "Secrets", type: "integer", cell: (object) => (object["secrets"] ?? []).length }],
     }),
     defineBuiltin({
       resource: "leases",
       group: "coordination.k8s.io",
       unconditionalUpdate: false,
+      strategy: { validate: validateLease },
       columns: [{ name: "Holder", type: "string", cell: (object) => object.spec?.["holderIdentity"] ?? "" }],
     }),
     defineBuiltin({
@@ -134,10 +175,11 @@ export function coreKinds(): Kind[] {
         const status = object.status;
         if (status?.["capacity"] !== undefined) status["allocatable"] ??= status["capacity"];
       },
+      strategy: { validate: validateTaints },
       columns: [
         { name: "Status", type: "string", cell: nodeStatus },
         { name: "Roles", type: "string", cell: nodeRoles },
-        { name: "Version", type: "string", cell: (object) => nodeInfo("kubeletVersion")(object) },
+        { name: "Version", type: "string", afterAge: true, cell: (object) => nodeInfo("kubeletVersion")(object) },
         { name: "Internal-IP", type: "string", priority: 1, cell: (object) => nodeAddress(object, "InternalIP") },
         { name: "External-IP", type: "string", priority: 1, cell: (object) => nodeAddress(object, "ExternalIP") },
         { name: "OS-Image", type: "string", priority: 1, cell: nodeInfo("osImage") },
@@ -281,6 +323,9 @@ export function coreKinds(): Kind[] {
           object.status = old.status;
         },
         beforeDelete: (object) => {
+          const { name } = object.metadata;
+          if (immortalNamespaces.has(name))
+            throw forbidden({ group: "", resource: "namespaces" }, name, "this namespace may not be deleted");
           object.status = { ...object.status, phase: "Terminating" };
         },
         mayRemove: (object) => ((object.spec?.["finalizers"] ?? []) as string[]).length === 0,

@@ -10,7 +10,8 @@ import { apiVersion, qualified } from "../registry/kind.ts";
 export type Printable = KubernetesObject & Record<string, any>;
 type Cell = (object: Printable, now: number) => unknown;
 
-type PrintedColumn = Column & { cell: Cell };
+/** Those of priority 1 come after Age, and so does one that says so. */
+type PrintedColumn = Column & { cell: Cell; afterAge?: boolean };
 
 /** A built-in kind as its file writes it: what discovery knows comes from the generated table, the rest has the usual value. */
 export interface BuiltinDefinition {
@@ -93,7 +94,7 @@ export function defineBuiltin(definition: BuiltinDefinition): Kind {
 }
 
 function tableOf(columns: readonly PrintedColumn[], ageless: boolean): Kind["table"] {
-  const firstWide = columns.findIndex((column) => (column.priority ?? 0) > 0);
+  const firstWide = columns.findIndex((column) => column.afterAge === true || (column.priority ?? 0) > 0);
   const agePosition = firstWide < 0 ? columns.length : firstWide;
   const ordered: Column[] = columns.map(({ name, type, format, description, priority }) => ({
     name,

@@ -1,5 +1,5 @@
-import type { KubernetesObject } from "@berth/machinery";
-import { humanDuration } from "@berth/machinery";
+import type { FieldError, KubernetesObject } from "@berth/machinery";
+import { fieldInvalid, humanDuration } from "@berth/machinery";
 import type { Kind } from "../registry/kind.ts";
 import type { Printable } from "./define.ts";
 import { defineBuiltin } from "./define.ts";
@@ -80,7 +80,7 @@ const columns = [
   { name: "Message", type: "string" as const },
   { name: "First Seen", type: "string" as const, priority: 1 },
   { name: "Count", type: "string" as const, priority: 1 },
-  { name: "Name", type: "string" as const, priority: 1 },
+  { name: "Name", type: "string" as const, format: "name", priority: 1 },
 ];
 
 const value = (read: (event: Json) => unknown) => (object: KubernetesObject) =>
@@ -108,6 +108,13 @@ const eventsSelectable = Object.fromEntries(
   ]),
 );
 
+/** An event of a namespaced object is in its namespace; one of another object in `default` or `kube-system`. */
+function validateHome(object: KubernetesObject, field: "involvedObject" | "regarding"): FieldError[] {
+  const { namespace } = ((object as unknown as Json)[field] ?? {}) as { namespace?: string };
+  if (!namespace || namespace === object.metadata.namespace) return [];
+  return [fieldInvalid("involvedObject.namespace", namespace, "does not match event.namespace")];
+}
+
 /** Events: one storage in the core/v1 form, served as both kinds. */
 export function eventKinds(): Kind[] {
   const storedAs = { apiVersion: "v1", kind: "Event" };
@@ -115,6 +122,7 @@ export function eventKinds(): Kind[] {
     defineBuiltin({
       resource: "events",
       selectableValues: { ...coreSelectable, ...eventsSelectable },
+      strategy: { validate: (object) => validateHome(object, "involvedObject") },
       table: { columns, cells: (object, now) => cells(object as Printable, now) },
     }),
     defineBuiltin({
@@ -124,6 +132,7 @@ export function eventKinds(): Kind[] {
       storedAs,
       fromStored: (object) => rename(object, "events.k8s.io/v1", true),
       toStored: (object) => rename(object, "v1", false),
+      strategy: { validate: (object) => validateHome(object, "regarding") },
       selectableValues: { ...coreSelectable, ...eventsSelectable },
       table: { columns, cells: (object, now) => cells(rename(object, "v1", false) as Printable, now) },
     }),

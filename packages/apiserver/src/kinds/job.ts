@@ -21,6 +21,7 @@ function select(object: KubernetesObject): void {
   const uid = object.metadata.uid!;
   const own = { "batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": object.metadata.name };
   Object.assign(labels, own, { "controller-uid": uid, "job-name": object.metadata.name });
+  object.metadata.labels ??= { ...labels };
   spec["selector"] = { matchLabels: { "batch.kubernetes.io/controller-uid": uid } };
 }
 

@@ -1,6 +1,8 @@
 import type { FieldError, KubernetesObject } from "@berth/machinery";
 import {
   checkDns1123Label,
+  checkLabelValue,
+  checkQualifiedName,
   compareQuantities,
   fieldDuplicate,
   fieldForbidden,
@@ -11,6 +13,7 @@ import {
   jsonEqual,
 } from "@berth/machinery";
 import type { Kind, Strategy } from "../registry/kind.ts";
+import { timestamp } from "../registry/metadata.ts";
 import { parseEntry } from "../storage/entry.ts";
 import type { Store } from "../storage/store.ts";
 import { defineBuiltin } from "./define.ts";
@@ -27,7 +30,6 @@ export function defaultPodSpec(spec: Json): void {
   spec["terminationGracePeriodSeconds"] ??= 30;
   spec["schedulerName"] ??= "default-scheduler";
   spec["securityContext"] ??= {};
-  if (spec["enableServiceLinks"] === undefined) spec["enableServiceLinks"] = true;
   if (spec["serviceAccountName"] !== undefined) spec["serviceAccount"] ??= spec["serviceAccountName"];
   else if (spec["serviceAccount"] !== undefined) spec["serviceAccountName"] = spec["serviceAccount"];
   for (const container of [...list(spec["containers"]), ...list(spec["initContainers"])])
@@ -144,6 +146,17 @@ export function validatePodSpec(
   if (grace !== undefined && (!Number.isInteger(grace) || (grace as number) < 0)) {
     errors.push(fieldInvalid(`${path}.terminationGracePeriodSeconds`, grace, "must be greater than or equal to 0"));
   }
+  for (const [key, value] of Object.entries((spec["nodeSelector"] ?? {}) as Json)) {
+    const at = `${path}.nodeSelector`;
+    errors.push(...checkQualifiedName(key).map((message) => fieldInvalid(at, key, message)));
+    errors.push(...checkLabelValue(String(value)).map((message) => fieldInvalid(`${at}.${key}`, value, message)));
+  }
+  list(spec["tolerations"]).forEach((toleration, index) => {
+    const { operator = "Equal" } = toleration;
+    const at = `${path}.tolerations[${index}].operator`;
+    if (operator !== "Equal" && operator !== "Exists" && operator !== "")
+      errors.push(fieldNotSupported(at, operator, ["Equal", "Exists"]));
+  });
   const hostname = spec["hostname"];
   if (typeof hostname === "string" && hostname !== "") {
     errors.push(...checkDns1123Label(hostname).map((message) => fieldInvalid(`${path}.hostname`, hostname, message)));
@@ -246,7 +259,10 @@ function validatePodUpdate(object: KubernetesObject, old: KubernetesObject): Fie
     list(spec["schedulingGates"]).length <= list(before["schedulingGates"]).length
   ) {
     allowed["schedulingGates"] = before["schedulingGates"];
-    for (const field of ["nodeSelector", "affinity"]) allowed[field] = before[field];
+    for (const field of ["nodeSelector", "affinity"]) {
+      if (before[field] === undefined) delete allowed[field];
+      else allowed[field] = before[field];
+    }
   }
   if (!jsonEqual(allowed, before)) errors.push(fieldForbidden("spec", immutableWords));
   return errors;
@@ -282,7 +298,7 @@ const podStrategy: Strategy = {
     const status = (object.status ??= {});
     if (old.status?.["qosClass"] !== undefined) status["qosClass"] = old.status["qosClass"];
   },
-  admit(object, old) {
+  admit(object, old, { now }) {
     if (old === undefined && object.spec !== undefined) {
       const { spec } = object;
       if (spec["serviceAccountName"] === undefined || spec["serviceAccountName"] === "") {
@@ -297,6 +313,7 @@ const podStrategy: Strategy = {
             status: "False",
             reason: "SchedulingGated",
             message: "Scheduling is blocked due to non-empty scheduling gates",
+            lastTransitionTime: timestamp(now),
           },
         ];
       }
@@ -369,7 +386,12 @@ export function podKind(store: Store): Kind {
             : String(list(object.spec?.["readinessGates"]).length),
       },
     ],
-    default: (object) => defaultPodSpec((object.spec ??= {})),
+    default: (object) => {
+      const spec = (object.spec ??= {});
+      // Of pods alone: a template has no such default.
+      spec["enableServiceLinks"] ??= true;
+      defaultPodSpec(spec);
+    },
     strategy: {
       ...podStrategy,
       admit: (object, old, context) => {

@@ -45,7 +45,9 @@ function validateBinding(object: KubernetesObject): FieldError[] {
   subjects.forEach((subject, index) => {
     const path = `subjects[${index}]`;
     if (!subject.name) errors.push(fieldRequired(`${path}.name`));
-    if (subject.kind === "ServiceAccount" && !subject.namespace) errors.push(fieldRequired(`${path}.namespace`));
+    // In a RoleBinding it is the binding's own namespace.
+    if (subject.kind === "ServiceAccount" && !subject.namespace && object.kind !== "RoleBinding")
+      errors.push(fieldRequired(`${path}.namespace`));
     if (!["ServiceAccount", "User", "Group"].includes(subject.kind)) {
       errors.push(fieldNotSupported(`${path}.kind`, subject.kind, ["Group", "ServiceAccount", "User"]));
     }
@@ -56,6 +58,30 @@ function validateBinding(object: KubernetesObject): FieldError[] {
 function validateBindingUpdate(object: KubernetesObject, old: KubernetesObject): FieldError[] {
   const now = fieldsOf(object)["roleRef"];
   return jsonEqual(now, fieldsOf(old)["roleRef"]) ? [] : [fieldInvalid("roleRef", now, "cannot change roleRef")];
+}
+
+function validateRules(object: KubernetesObject): FieldError[] {
+  const rules = (fieldsOf(object)["rules"] ?? []) as Partial<PolicyRule>[];
+  return rules.flatMap(({ verbs = [], apiGroups = [], resources = [], nonResourceURLs = [] }, index) => {
+    const path = `rules[${index}]`;
+    const errors = verbs.length === 0 ? [fieldRequired(`${path}.verbs`, "verbs must contain at least one value")] : [];
+    if (nonResourceURLs.length > 0) {
+      const also = apiGroups.length > 0 || resources.length > 0;
+      const detail =
+        object.kind === "Role"
+          ? "namespaced rules cannot apply to non-resource URLs"
+          : also
+            ? "rules cannot apply to both regular resources and non-resource URLs"
+            : undefined;
+      if (detail !== undefined) errors.push(fieldInvalid(`${path}.nonResourceURLs`, nonResourceURLs, detail));
+      return errors;
+    }
+    if (apiGroups.length === 0)
+      errors.push(fieldRequired(`${path}.apiGroups`, "resource rules must supply at least one api group"));
+    if (resources.length === 0)
+      errors.push(fieldRequired(`${path}.resources`, "resource rules must supply at least one resource"));
+    return errors;
+  });
 }
 
 const subjectNames = (kind: string) => (object: Printable) =>
@@ -108,6 +134,7 @@ export function rbacKinds(access: () => RoleBasedAccess): Kind[] {
         columns: [{ name: "Created At", type: "date", cell: (object) => object.metadata.creationTimestamp }],
         strategy: {
           validateName: checkPathSegment,
+          validate: validateRules,
           admit: (object, old, context) => {
             const rules = (fieldsOf(object)["rules"] ?? []) as PolicyRule[];
             if (old !== undefined && jsonEqual(rules, fieldsOf(old)["rules"] ?? [])) return;

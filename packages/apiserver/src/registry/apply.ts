@@ -1,5 +1,5 @@
 import type { JsonObject, KubernetesObject } from "@berth/machinery";
-import { conflict, notFound } from "@berth/machinery";
+import { apiVersionOf, badRequest, conflict, notFound } from "@berth/machinery";
 import { serverSideApply } from "@berth/machinery/server";
 import type { Store } from "../storage/store.ts";
 import type { Kind, WriteContext } from "./kind.ts";
@@ -28,6 +28,9 @@ export async function apply(
   options: ApplyOptions,
   context: WriteContext,
 ): Promise<Written> {
+  const { apiVersion, kind: stated } = (body ?? {}) as Partial<KubernetesObject>;
+  if (!apiVersion || !stated)
+    throw badRequest(`what is applied must name its apiVersion and kind: ${kind.kind} of ${apiVersionOf(kind)}`);
   const given = prune(kind, checkIdentityOfBody(kind, body, namespace, name), options, context);
   const configuration = partOf(kind, given, subresource) as unknown as JsonObject;
   const { manager } = context;

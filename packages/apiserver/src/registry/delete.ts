@@ -1,10 +1,11 @@
 import type { KubernetesObject } from "@berth/machinery";
-import { badRequest, conflict, fieldInvalid, invalid, notFound } from "@berth/machinery";
+import { badRequest, conflict, fieldInvalid, fieldNotSupported, invalid, notFound } from "@berth/machinery";
+import type { Entry } from "../storage/entry.ts";
 import type { Store } from "../storage/store.ts";
 import type { Kind, WriteContext } from "./kind.ts";
 import { timestamp } from "./metadata.ts";
 import type { Written } from "./write.ts";
-import { removable, served, servedBytes } from "./write.ts";
+import { removable, removedBytes, served, servedBytes } from "./write.ts";
 
 export interface DeleteOptions {
   gracePeriodSeconds?: number;
@@ -45,7 +46,7 @@ export function deleteOptions(body: unknown, query: URLSearchParams): { options:
   if (policy !== undefined) {
     if (policy !== "Orphan" && policy !== "Background" && policy !== "Foreground") {
       throw invalid({ group: "meta.k8s.io", kind: "DeleteOptions" }, "", [
-        fieldInvalid("propagationPolicy", policy, 'must be one of "Foreground", "Background", "Orphan"'),
+        fieldNotSupported("propagationPolicy", policy, ["Foreground", "Background", "Orphan"]),
       ]);
     }
     options.propagationPolicy = policy;
@@ -106,9 +107,12 @@ export async function remove(
   kind.strategy.beforeDelete?.(object, context);
   const changed = mark(kind, object, options, context.now);
   if (removable(kind, object)) {
-    if (context.dryRun) return { bytes: servedBytes(kind, current), entry: current, created: false, removed: true };
+    // What ends with a grace is told with it, even where that is none.
+    const told = (entry: Entry): Buffer =>
+      kind.strategy.gracePeriodSeconds === undefined ? servedBytes(kind, entry) : removedBytes(object, entry);
+    if (context.dryRun) return { bytes: told(current), entry: current, created: false, removed: true };
     const entry = await store.remove(kind.bucket, namespace, name);
-    return { bytes: servedBytes(kind, entry), entry, created: false, removed: true };
+    return { bytes: told(entry), entry, created: false, removed: true };
   }
   if (!changed || context.dryRun) {
     const bytes = changed ? Buffer.from(JSON.stringify(object)) : servedBytes(kind, current);

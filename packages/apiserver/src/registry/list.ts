@@ -2,7 +2,6 @@ import {
   badRequest,
   expired,
   fieldForbidden,
-  fieldInvalid,
   fieldNotSupported,
   invalid,
   resourceVersionTooLarge,
@@ -51,9 +50,7 @@ function decodeToken(text: string): ContinueToken {
 export function parseResourceVersion(text: string | null): number | undefined {
   if (text === null || text === "") return undefined;
   if (!/^(0|[1-9][0-9]*)$/.test(text)) {
-    throw invalid(listOptions, "", [
-      fieldInvalid("resourceVersion", text, "must be a resource version that the server gave"),
-    ]);
+    throw badRequest(`invalid resource version ${JSON.stringify(text)}: it must be one that the server gave`);
   }
   return Number(text);
 }

@@ -94,13 +94,13 @@ function tableRenderer(kind: Kind, version: string, include: IncludeObject, now:
   }));
   const row = (object: KubernetesObject): Record<string, unknown> => ({
     cells: kind.table.cells(object, now),
-    ...(include === "None" ? {} : { object: include === "Object" ? object : partial(object, version) }),
+    object: include === "None" ? null : include === "Object" ? object : partial(object, version),
   });
   const table = (metadata: Record<string, unknown>, rows: unknown[], columns: boolean): Record<string, unknown> => ({
     kind: "Table",
     apiVersion: version,
     metadata,
-    columnDefinitions: columns ? columnDefinitions : [],
+    columnDefinitions: columns ? columnDefinitions : null,
     rows,
   });
   const one = (object: KubernetesObject): Buffer =>

@@ -1,4 +1,4 @@
-import type { JsonObject, KubernetesObject } from "@berth/machinery";
+import type { FieldError, JsonObject, KubernetesObject } from "@berth/machinery";
 import {
   alreadyExists,
   ApiError,
@@ -49,6 +49,13 @@ export function served(kind: Kind, entry: Entry): KubernetesObject {
 
 export function servedBytes(kind: Kind, entry: Entry): Buffer {
   return kind.fromStored === undefined ? entry.bytes : Buffer.from(JSON.stringify(served(kind, entry)));
+}
+
+/** An object as it was when it went, at the version of its removal. */
+export function removedBytes(object: KubernetesObject, { resourceVersion }: Entry): Buffer {
+  return Buffer.from(
+    JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: String(resourceVersion) } }),
+  );
 }
 
 function stored(kind: Kind, object: KubernetesObject): KubernetesObject {
@@ -151,10 +158,20 @@ export async function create(
   return { bytes: servedBytes(kind, entry), entry, created: true };
 }
 
+/** A built-in object of which a field has another type is no such object: 400, as for what is not JSON. */
+function refuseUnreadable(kind: Kind, errors: readonly FieldError[]): void {
+  const mistaken = errors.filter(({ type }) => type === "FieldValueTypeInvalid");
+  if (mistaken.length === 0) return;
+  const words = mistaken.map(({ detail }) => detail).join(", ");
+  throw badRequest(`${kind.kind} in version "${kind.version}" cannot be handled as a ${kind.kind}: ${words}`);
+}
+
 function check(kind: Kind, object: KubernetesObject, old: KubernetesObject | undefined): void {
   const errors = validateMetadata(kind, object);
   if (old !== undefined) errors.push(...validateMetadataUpdate(object, old));
-  errors.push(...kind.decoding.validate(object, old));
+  const ofSchema = kind.decoding.validate(object, old);
+  if (!kind.custom && old === undefined) refuseUnreadable(kind, ofSchema);
+  errors.push(...ofSchema);
   // Rules beyond the schema may rely on its types.
   if (errors.length === 0) {
     errors.push(...(kind.strategy.validate?.(object) ?? []));
@@ -205,9 +222,9 @@ export async function update(
   check(kind, object, old);
   if (removable(kind, object)) {
     if (context.dryRun) return { bytes: Buffer.from(JSON.stringify(object)), entry: undefined, created: false };
-    // The last state is what was just asked for, so that watchers see the finalizer gone.
     const entry = await store.remove(kind.bucket, namespace, name);
-    return { bytes: servedBytes(kind, entry), entry, created: false };
+    // The answer is what was asked for: the last finalizer is gone.
+    return { bytes: removedBytes(object, entry), entry, created: false };
   }
   if (jsonEqual(object, old)) {
     // Waits for the version that is confirmed, which may not be durable yet.
