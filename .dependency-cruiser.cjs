@@ -22,7 +22,10 @@ module.exports = {
       comment: "A package is imported as @berth/NAME, never by a path into its folder.",
       severity: "error",
       from: { path: "^packages/([^/]+)/" },
-      to: { path: "^packages/([^/]+)/", pathNot: "^packages/($1/|[^/]+/src/(index|server|install/index)[.]ts$)" },
+      to: {
+        path: "^packages/([^/]+)/",
+        pathNot: "^packages/($1/|[^/]+/src/(index|server|install/index|authentication/tokens)[.]ts$)",
+      },
     },
     {
       name: "pure-packages-do-no-io",

@@ -6,6 +6,7 @@ import {
   formatAnnotation,
   installationFormat,
   managedByLabel,
+  partOfLabel,
   usersName,
   versionLabel,
   type PolicyLevel,
@@ -94,8 +95,8 @@ function readUsers(client: Client): Promise<(AnyObject & { data?: Partial<SiteUs
 }
 
 async function policyNames(client: Client, key: ReturnType<typeof policyKey>): Promise<string[]> {
-  const { items } = await client.listAll(key);
-  return items.map(({ metadata }) => metadata.name).filter((name) => name.startsWith("berth-"));
+  const { items } = await client.listAll(key, { labelSelector: `${partOfLabel}=berth` });
+  return items.map(({ metadata }) => metadata.name);
 }
 
 /** The lowest format of definitions; 0 where one says none. */

@@ -60,9 +60,9 @@ function read(client: Client, object: KubernetesObject): Promise<AnyObject | und
 /** What others write of it meanwhile, as controllers write status, is no change of ours. */
 function isSame(was: AnyObject, now: AnyObject | undefined): boolean {
   if (now === undefined) return false;
-  const own = ({ metadata, status: _, ...rest }: AnyObject): unknown => {
+  const own = ({ metadata, ...rest }: AnyObject): unknown => {
     const { resourceVersion: _r, managedFields: _m, generation: _g, ...kept } = metadata;
-    return { ...rest, metadata: kept };
+    return { ...rest, status: undefined, metadata: kept };
   };
   return jsonEqual(own(was), own(now));
 }

@@ -1,5 +1,6 @@
 /** All that is put on a real cluster, from one pure function: `berth install`, the chart and plain manifests are the same objects. */
 import type { KubernetesObject } from "@berth/machinery";
+import { admissionPolicies, admissionPolicyBindings } from "../admission-policies.ts";
 import { systemNamespace } from "../constants.ts";
 import { customResourceDefinitions } from "../custom-resource-definitions.ts";
 import { mutatingManifests, validatingManifests } from "./admission.ts";
@@ -40,6 +41,9 @@ function withMetadata(object: KubernetesObject, metadata: Partial<KubernetesObje
 
 function policyManifests(level: PolicyLevel, mutatingVersion = "v1"): KubernetesObject[] {
   return [
+    // What holds wherever Workloads are, on the embedded server too.
+    ...admissionPolicies,
+    ...admissionPolicyBindings,
     ...validatingPolicies.flatMap(validatingManifests),
     ...(level === "mutating" ? mutatingPolicies.flatMap((policy) => mutatingManifests(policy, mutatingVersion)) : []),
   ];

@@ -1,4 +1,5 @@
 /** What a real API server refuses in namespaces that belong to somebody, in words and with the line that would be right. */
+import { operateVerb } from "../admission-policies.ts";
 import { accountingFinalizer, group, labels } from "../constants.ts";
 import { literal, type ResourceRule, type Validation, type ValidatingPolicy, type Variable } from "./admission.ts";
 import {
@@ -13,8 +14,7 @@ import {
   unknownIdentity,
 } from "./pod-rules.ts";
 
-/** Whoever may change queues is an operator. */
-const isOperator = `authorizer.group(${literal(group)}).resource('queues').check('update').allowed()`;
+const isOperator = `authorizer.group(${literal(group)}).resource('workloads').namespace(request.namespace).check(${literal(operateVerb)}).allowed()`;
 
 export const podResources: ResourceRule[] = [
   { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE"], resources: ["pods"] },
@@ -138,12 +138,6 @@ const workloads: ValidatingPolicy = {
       expression: "authorizer.group('').resource('pods').namespace(request.namespace).check('create').allowed()",
       message: "a Workload makes pods: only who may create pods in this namespace may create one",
     }),
-    {
-      expression:
-        "(object.spec.?hold.orValue('') == 'Admin') == (request.operation != 'CREATE' && oldObject.spec.?hold.orValue('') == 'Admin') || " +
-        isOperator,
-      message: "spec.hold: Admin is set and released by operators; a hold of your own is User",
-    },
     ...templateRefusals.map(whereNew),
     whereNew({
       expression: `object.spec.podSets.all(s, s.template.spec.?schedulerName.orValue('') in ['', ${literal(schedulerName)}])`,

@@ -1,5 +1,6 @@
 /** Who may do what on a real cluster: the least that the controllers need, and the roles that people are bound to. */
 import type { KubernetesObject } from "@berth/machinery";
+import { operateVerb } from "../admission-policies.ts";
 import { group, systemNamespace } from "../constants.ts";
 import { controllersName } from "./labels.ts";
 
@@ -20,6 +21,8 @@ const operatorKinds = ["queues", "accounts", "memberships", "qualitiesofservice"
 /** Of the controllers, in all namespaces. */
 const controllerRules: PolicyRule[] = [
   { apiGroups: [group], resources: ["workloads"], verbs: [...read, "create", "patch", "delete"] },
+  // Of a pod's wall time, which only operators make longer.
+  { apiGroups: [group], resources: ["workloads"], verbs: [operateVerb] },
   { apiGroups: [group], resources: operatorKinds, verbs: read },
   { apiGroups: [group], resources: ["usagecheckpoints"], verbs: ["list", "create", "patch"] },
   // What an empty cluster begins with.
@@ -94,6 +97,7 @@ const readerRules: PolicyRule[] = [
 ];
 const operatorRules: PolicyRule[] = [
   { apiGroups: [group], resources: [...operatorKinds, "workloads"], verbs: write },
+  { apiGroups: [group], resources: ["workloads"], verbs: [operateVerb] },
   { apiGroups: [""], resources: ["nodes"], verbs: [...read, "patch"] },
 ];
 
