@@ -32,8 +32,10 @@ import { wake } from "./wake.ts";
  * runs or is reserved; the first `reservationDepth` of a queue that do not are given the earliest start there is; those behind
  * are started in backfill order where they fit. A reservation once given stays or moves to the front as room is gained; it moves
  * back only for a job that comes before it in order, for capacity that was lost (to an advance reservation too), for a running job
- * that outlived its slot, or for one that preempts; never for a job that was backfilled. A job that finds no room may have others
- * make room ({@link PreemptionPass}); what they leave it has before all others.
+ * that outlived its slot, or for one that preempts; never for a job that was backfilled. Limits are counted as they are, not planned:
+ * a job that has no reservation and is limited holds nobody back; one that has one keeps it until its time comes, and loses it if
+ * a limit is still reached then. A job that finds no room may have others make room ({@link PreemptionPass}); what they leave it has
+ * before all others.
  */
 export function decide(state: ClusterState, now: Time): Decisions {
   return new Pass(storeOf(state), now).run();

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { createClusterState, decide, explain, forecast } from "./index.ts";
-import type { ClusterState, Decisions, JobInput, NodeInput, PodGrant, PodTerm, Start } from "./index.ts";
+import type {
+  AdvanceReservationInput,
+  ClusterState,
+  Decisions,
+  JobInput,
+  NodeInput,
+  PodGrant,
+  PodTerm,
+  Start,
+} from "./index.ts";
 import type { ClusterStore } from "./store.ts";
 import { law } from "./testing-law.ts";
 
@@ -15,6 +24,7 @@ interface Case {
   jobs: { input: JobInput; runShare: number }[];
   licences: number;
   depth: number;
+  maintenance?: AdvanceReservationInput;
 }
 
 const amount = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max });
@@ -128,6 +138,7 @@ function stateOf(all: Case): ClusterState {
   state.setTopology(levels);
   state.setLicences({ matlab: all.licences });
   for (const node of all.nodes) state.putNode(node);
+  if (all.maintenance !== undefined) state.putReservation(all.maintenance);
   return state;
 }
 
@@ -294,36 +305,78 @@ function checkRules(all: Case, running: Running[], starts: readonly Start[]): vo
   }
 }
 
+/** Also what is looked at of each decision must hold. */
+function neverDelayed(all: Case, look: Parameters<typeof play>[1] = () => {}): void {
+  const promised = new Map<number, number>();
+  play(all, (at) => {
+    const { decisions } = at;
+    for (const { job, startTime } of decisions.reservations) {
+      assert.ok(startTime <= (promised.get(job) ?? Infinity), `job ${job}: ${startTime} after ${promised.get(job)}`);
+      promised.set(job, startTime);
+    }
+    assert.deepEqual(decisions.unreserved, []);
+    for (const { job, startTime } of decisions.starts) assert.ok(startTime <= (promised.get(job) ?? Infinity));
+    look(at);
+  });
+}
+
 law(
   "where devices, domains, licences or pods matter, a reservation once given is never delayed",
-  fc.property(oneOf("Topology", "Devices", "Apart"), (all) => {
-    const promised = new Map<number, number>();
-    play(all, ({ decisions }) => {
-      for (const { job, startTime } of decisions.reservations) {
-        assert.ok(startTime <= (promised.get(job) ?? Infinity), `job ${job}: ${startTime} after ${promised.get(job)}`);
-        promised.set(job, startTime);
+  fc.property(oneOf("Topology", "Devices", "Apart"), (all) => neverDelayed(all)),
+);
+
+/** As foretold after the first decision, if all come at once and none ends early. */
+function startAsExpected(any: Case): void {
+  const jobs = any.jobs.map(({ input }) => ({ runShare: 1, input: { ...input, submitTime: 0 } }));
+  let expected: Map<number, number> | undefined;
+  const started = new Map<number, number>();
+  play({ ...any, jobs }, ({ state, decisions, now }) => {
+    for (const { job } of decisions.starts) started.set(job, now);
+    if (expected !== undefined) return;
+    const { starts, complete } = forecast(state, now);
+    assert.ok(complete);
+    expected = new Map(starts.map(({ job, time }) => [job, time]));
+  });
+  for (const [job, time] of expected!) assert.equal(started.get(job), time, `job ${job}`);
+}
+
+law(
+  "where devices, domains, licences or pods matter, an expected start is exact",
+  fc.property(oneOf("Topology", "Devices", "Apart"), startAsExpected),
+);
+
+const window: fc.Arbitrary<AdvanceReservationInput> = fc.record({
+  name: fc.constant("service"),
+  startTime: fc.integer({ min: 0, max: 40 }),
+  durationSeconds: amount(20),
+  nodes: fc.subarray(["n0", "n1", "n2", "n3", "n4"], { minLength: 1 }),
+  maintenance: fc.constant(true),
+});
+
+law(
+  "placement: nothing runs in a maintenance, beside which nothing is over-committed and no reservation delayed",
+  fc.property(oneOf("Topology", "Devices", "Apart"), window, (some, maintenance) => {
+    const all = { ...some, maintenance };
+    neverDelayed(all, ({ running, decisions }) => {
+      checkAmounts(all, running);
+      checkDevices(all, running);
+      checkTopology(all, decisions.starts);
+      for (const { start } of running) {
+        if (!start.nodes.flat().some((node) => maintenance.nodes!.includes(node))) continue;
+        const isOutside =
+          start.endTime <= maintenance.startTime ||
+          start.startTime >= maintenance.startTime + maintenance.durationSeconds;
+        assert.ok(isOutside, `job ${start.job} from ${start.startTime} to ${start.endTime}`);
       }
-      assert.deepEqual(decisions.unreserved, []);
-      for (const { job, startTime } of decisions.starts) assert.ok(startTime <= (promised.get(job) ?? Infinity));
     });
   }),
 );
 
 law(
-  "where devices, domains, licences or pods matter, an expected start is exact",
-  fc.property(oneOf("Topology", "Devices", "Apart"), (any) => {
-    const jobs = any.jobs.map(({ input }) => ({ runShare: 1, input: { ...input, submitTime: 0 } }));
-    let expected: Map<number, number> | undefined;
-    const started = new Map<number, number>();
-    play({ ...any, jobs }, ({ state, decisions, now }) => {
-      for (const { job } of decisions.starts) started.set(job, now);
-      if (expected !== undefined) return;
-      const { starts, complete } = forecast(state, now);
-      assert.ok(complete);
-      expected = new Map(starts.map(({ job, time }) => [job, time]));
-    });
-    for (const [job, time] of expected!) assert.equal(started.get(job), time, `job ${job}`);
-  }),
+  "placement: expected starts know a maintenance",
+  fc.property(oneOf("Topology", "Devices", "Apart"), window, (some, maintenance) =>
+    startAsExpected({ ...some, maintenance }),
+  ),
 );
 
 law(
