@@ -8,8 +8,8 @@ const defaultStarts = 100_000;
 const defaultHorizonSeconds = 365 * 86_400;
 /** So many windows of reservations that come and go, with nobody running or starting: nobody ever will. */
 export const mostIdleWakes = 300;
-/** Where time goes on in steps, a step is this part of the time ahead, and of the mean slot: so much later is each start. */
-const stepShare = 0.02;
+/** Where time goes on in steps, a step is this part of the time ahead, and of the mean slot. */
+const stepShare = 0.05;
 
 /**
  * When each waiting job is expected to start: plays the policy onwards on a copy of the state by the same {@link decide}, as if
@@ -51,6 +51,7 @@ class Play implements ForecastRun {
   #idle = 0;
   #taken = 0;
   #isCutShort = false;
+  #step = 0;
   /** Told starts that are no exact ones. */
   #isStepping = false;
 
@@ -82,7 +83,8 @@ class Play implements ForecastRun {
   /** One decision; returns the time of the next. */
   #playAt(time: Time): Time | undefined {
     const copy = this.#copy;
-    if (time > this.#asOf) copy.endAllUntil(time);
+    // What ends within half a step is taken to have ended: on the whole no start is too late.
+    if (time > this.#asOf) copy.endAllUntil(time + this.#step / 2, time);
     const { starts, nextWake } = decide(copy, time);
     this.#played += starts.length;
     for (const { job, startTime, endTime } of starts) {
@@ -96,8 +98,8 @@ class Play implements ForecastRun {
     if (this.#played < this.#options.exactStarts) return nextWake;
     if (!this.#isStepping && copy.policy.reservationDepth !== 0) copy.setPolicy({ reservationDepth: 1 });
     this.#isStepping = true;
-    const step = Math.min(time - this.#asOf, this.#slotSeconds / Math.max(1, this.#played)) * stepShare;
-    return Math.max(nextWake, Math.ceil(time + step));
+    this.#step = Math.min(time - this.#asOf, this.#slotSeconds / Math.max(1, this.#played)) * stepShare;
+    return Math.max(nextWake, Math.ceil(time + this.#step));
   }
 
   take(): ExpectedStart[] {

@@ -600,9 +600,9 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   // --- for decide and forecast
 
-  /** Ends well all runs whose assumed end has come. */
-  endAllUntil(time: Time): void {
-    for (let end = this.ends.peek(); end !== undefined && end.time <= time; end = this.ends.peek()) {
+  /** At a time ends all runs well whose assumed end comes until another. */
+  endAllUntil(until: Time, time = until): void {
+    for (let end = this.ends.peek(); end !== undefined && end.time <= until; end = this.ends.peek()) {
       this.ends.pop();
       const { run } = end;
       if (!run.alive || run.end !== end.time) continue;

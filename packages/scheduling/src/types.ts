@@ -402,7 +402,7 @@ export interface ForecastOptions {
   /** At most so many starts are played; default 100,000. */
   maxStarts?: number;
   /**
-   * After so many starts time goes on in steps of a fiftieth of the time ahead or of the mean slot, with one reservation a queue, which
+   * After so many starts time goes on in steps of a twentieth of the time ahead or of the mean slot, with one reservation a queue, which
    * costs less; what starts then has the basis `Estimate`. Default: never.
    */
   exactStarts?: number;
@@ -417,7 +417,7 @@ export interface ExpectedStart {
   time: Time;
   /**
    * `Reserved`: holds a reservation now. `Forecast`: by playing the policy onwards, no later arrivals, no early ends. `Estimate`: so
-   * too, in steps of time; as a rule a little late.
+   * too, in steps of time.
    */
   basis: "Reserved" | "Forecast" | "Estimate";
 }

@@ -19,8 +19,9 @@ const delayMs = 200;
 /** The next one waits at least so long, and so many times as long as the one before took: at most a quarter of one core. */
 const intervalMs = 1000;
 const costFactor = 3;
-/** What is decided, written or asked meanwhile waits for one piece, and has as much time for itself before the next. */
+/** What is decided, written or asked meanwhile waits for one piece, and has a part of that time for itself before the next. */
 const pieceMs = 6;
+const pauseShare = 1 / 3;
 /** So many starts are exact; the rest are played in steps of time. */
 const exactStarts = 2000;
 const mostStarts = 200_000;
@@ -106,7 +107,7 @@ export class ForecastLoop {
     const spent = performance.now() - began;
     this.#costMs += spent;
     if (!isOver) {
-      this.#in(spent, () => this.#play(run));
+      this.#in(spent * pauseShare, () => this.#play(run));
       return;
     }
     this.#run = undefined;
