@@ -53,22 +53,20 @@ function refreshWindow(context: PlacementContext, shape: Shape, variant: Variant
   refreshEmpty(context, shape, variant, group);
   table.freshen(now);
   const { asked, request } = group;
-  group.window.refresh(
-    table.risen,
-    table.nodes,
-    (node) => {
-      node.timeline.advance(now);
-      return podsFromNow(node, group, shape.minSlotSeconds);
-    },
-    {
-      usable: group.empty.counts,
-      free: table.freeNow,
-      width: table.width,
-      request,
-      asked,
-      changesSince: (position) => table.changesSince(position),
-    },
-  );
+  // Whether one pod has room not only now but for its slot is looked at where it may go.
+  const isOne = group.pods === 1 && group.needs === undefined && !group.exclusive;
+  const fit = (node: NodeRecord): number => {
+    node.timeline.advance(now);
+    return podsFromNow(node, group, shape.minSlotSeconds);
+  };
+  group.window.refresh(table.risen, table.nodes, isOne ? () => 1 : fit, {
+    usable: group.empty.counts,
+    free: table.freeNow,
+    width: table.width,
+    request,
+    asked,
+    changesSince: (position) => table.changesSince(position),
+  });
 }
 
 /** False only if one of the groups finds no room now: the cheap answer for most classes at most times. */
@@ -343,6 +341,7 @@ function fewestNodes(
   isIn?: (node: NodeRecord) => boolean,
 ): number | undefined {
   const { counts: all } = group.empty;
+  if (group.minPods === 1 && isIn === undefined) return group.empty.total > 0 ? 1 : undefined;
   const counts = isIn === undefined ? all.toSorted() : all.filter((_, index) => isIn(table.nodes[index]!)).sort();
   let nodes = 0;
   for (let missing = group.minPods; missing > 0; nodes += 1) {
