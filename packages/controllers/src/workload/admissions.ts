@@ -353,6 +353,8 @@ export class Admissions {
   #changeWallTime(record: WorkloadRecord, before: number): void {
     const { life } = this.#parts;
     const now = wallTimeOf(record.workload);
+    // What was told before its admission says nothing.
+    if (now === 0 || before === 0) return;
     for (const attempt of record.live.values()) {
       if (now > before || now < attempt.wallTimeSeconds) life.setWallTime(record, attempt, now);
     }

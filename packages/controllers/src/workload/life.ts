@@ -260,7 +260,7 @@ export class AttemptLife {
     // A leader before this one may have died before it told of a change; who may be given less than is asked keeps what it has.
     const asked = wallTimeOf(record.workload);
     const mayHaveLess = record.workload.spec.minWallTimeSeconds !== undefined;
-    if (asked < wallTimeSeconds || (asked > wallTimeSeconds && wallTimeSeconds > 0 && !mayHaveLess))
+    if ((asked > 0 && asked < wallTimeSeconds) || (asked > wallTimeSeconds && wallTimeSeconds > 0 && !mayHaveLess))
       this.setWallTime(record, attempt, asked);
     const lease = leaseOf(pods[0]!);
     if (lease !== undefined) attempt.lease = { seconds: lease.seconds, open: new Set(tasks) };

@@ -85,7 +85,8 @@ export function lifePatch(record: WorkloadRecord, now: string, message?: string)
     observedGeneration: record.workload.metadata.generation,
   };
   const wallTimeSeconds = wallTimeOf(record.workload);
-  if (record.workload.status?.wallTimeSeconds !== wallTimeSeconds) patch.wallTimeSeconds = wallTimeSeconds;
+  const told = record.workload.status?.wallTimeSeconds;
+  if (told !== undefined && told !== wallTimeSeconds) patch.wallTimeSeconds = wallTimeSeconds;
   if (!isWaiting) {
     patch.reason = null;
     patch.message = message ?? null;
