@@ -36,6 +36,8 @@ while :; do sleep 0.1; done
     const filler = await sbatch(cluster, ["-p", "scavenge", "-t", "30", "--exclusive", "-o", "/dev/null", script]);
     await waitForState(cluster, filler, "RUNNING");
     await waitForFile(join(cluster.directory, "ready"));
+    const told = await cluster.berth(["checkpointed", String(filler)]);
+    assert.equal(told.stdout, `job ${filler} counts as saved now\n`, told.stderr);
     const words = ["-t", "5", "--exclusive", "-o", "/dev/null", "--wrap", "true"];
     const other = await sbatch(cluster, words);
     // In the middle of it everything of Berth's dies.
