@@ -255,7 +255,10 @@ const podStages = [
   stage("Pod", "pod-fails", [...ends, cut("false"), exits("NotIn")], {
     ...after,
     next: {
-      statusTemplate: statusAtEnd(`{{ index .metadata.annotations "${annotations.simulatedExitCode}" }}`, "Failed"),
+      statusTemplate: statusAtEnd(
+        `{{ index $root.metadata.annotations "${annotations.simulatedExitCode}" }}`,
+        "Failed",
+      ),
     },
   }),
   stage("Pod", "pod-at-wall-time", [...ends, cut("true")], {

@@ -79,8 +79,9 @@ try {
   } else if (word === "up") await up(Number(values.nodes), Number(values.kwok), values.audit);
   else if (word === "status") status();
   else if (word === "down") {
-    if (existsSync(join(folder, "processes.json"))) await tearDown(folder);
-    console.log("nothing is up");
+    const isUp = existsSync(join(folder, "processes.json"));
+    if (isUp) await tearDown(folder);
+    console.log(isUp ? "ended, and its state removed" : "no cluster is up");
   } else {
     console.error(usage);
     process.exitCode = 2;

@@ -35,7 +35,8 @@ export async function execute(transport: Transport, path: string, options: Execu
   const fixed = queryString({
     container: options.container,
     stdin: options.stdin === undefined ? undefined : true,
-    stdout: options.stdout === undefined ? undefined : true,
+    // A kubelet wants one of the three, also from who only asks for the exit code.
+    stdout: options.stdout === undefined && (options.stdin ?? options.stderr) !== undefined ? undefined : true,
     stderr: options.stderr === undefined || options.tty === true ? undefined : true,
     tty: options.tty === true ? true : undefined,
   });

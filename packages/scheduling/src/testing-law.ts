@@ -6,5 +6,5 @@ import fc from "fast-check";
 const numRuns = Number(process.env["BERTH_LAW_CASES"] ?? 100);
 
 export function law(name: string, property: fc.IRawProperty<unknown>): void {
-  test(name, () => fc.assert(property, { numRuns }));
+  void test(name, () => fc.assert(property, { numRuns }));
 }
