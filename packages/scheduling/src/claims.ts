@@ -1,7 +1,7 @@
 /** What preemption makes free, and for whom: nobody else may take it. */
 import { viewFor } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
-import { applyCharges, longestSlot } from "./place.ts";
+import { applyCharges, longestSlot } from "./charges.ts";
 import { pendingTasks } from "./records.ts";
 import type { Charge, JobRecord, Placement, Run } from "./records.ts";
 import { begin } from "./starting.ts";

@@ -1,5 +1,5 @@
 import type { JobClass } from "./classes.ts";
-import { applyCharges } from "./place.ts";
+import { applyCharges } from "./charges.ts";
 import type { JobRecord, Placement, Run } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
 

@@ -7,7 +7,7 @@ import type { NodeRecord } from "./nodes.ts";
 import { obstacleOf } from "./obstacles.ts";
 import { ClassOrder } from "./order.ts";
 import { rulesHold } from "./keep-rules.ts";
-import { mayFitAtAll, mayFitNow } from "./place.ts";
+import { mayFitAtAll, mayFitNow } from "./room.ts";
 import { PreemptionPass } from "./preemption.ts";
 import { compareJobs, rankNow } from "./priority.ts";
 import { isRuled, lacksPods } from "./rule-views.ts";

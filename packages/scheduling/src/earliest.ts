@@ -3,8 +3,10 @@ import { licencesFrom } from "./licences.ts";
 import { podsAtStep, podsThroughout } from "./shape.ts";
 import type { Group, Shape, Variant } from "./shape.ts";
 import type { NodeRecord } from "./nodes.ts";
-import { applyCharges, place, refreshEmpty } from "./place.ts";
-import type { PlacementContext } from "./place.ts";
+import { applyCharges } from "./charges.ts";
+import { place } from "./place.ts";
+import { refreshEmpty } from "./room.ts";
+import type { PlacementContext } from "./room.ts";
 import type { Levels, Placement } from "./records.ts";
 import type { Time } from "./types.ts";
 

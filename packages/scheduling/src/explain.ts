@@ -5,7 +5,7 @@ import type { Group, Variant } from "./shape.ts";
 import { overall } from "./dependencies.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { placeEarliest } from "./earliest.ts";
-import { applyCharges } from "./place.ts";
+import { applyCharges } from "./charges.ts";
 import { compareJobs } from "./priority.ts";
 import { mostRunning, pendingTasks } from "./records.ts";
 import type { JobRecord, Placement } from "./records.ts";

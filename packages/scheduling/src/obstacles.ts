@@ -1,6 +1,6 @@
 import type { Shape, Variant } from "./shape.ts";
 import { missingLicence } from "./licences.ts";
-import { nodesWhenEmpty } from "./place.ts";
+import { nodesWhenEmpty } from "./when-empty.ts";
 import { keepsRulesWhenEmpty } from "./rules-when-empty.ts";
 import type { ClusterStore } from "./store.ts";
 import type { WaitReason } from "./types.ts";

@@ -1,8 +1,8 @@
 /** A quick no for most jobs that wait: even if all who might make room for them did, they would not fit. */
 import type { JobClass } from "./classes.ts";
-import { FitCache } from "./nodes.ts";
+import { FitCache } from "./fit-cache.ts";
 import type { NodeRecord, NodeTable } from "./nodes.ts";
-import { refreshEmpty } from "./place.ts";
+import { refreshEmpty } from "./room.ts";
 import { termsOf } from "./preemption-rules.ts";
 import type { RunGroup } from "./preemption-rules.ts";
 import type { Group, Variant } from "./shape.ts";

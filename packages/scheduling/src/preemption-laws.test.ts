@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decide, explain, forecast } from "./index.ts";
-import { applyCharges, place, refreshEmpty } from "./place.ts";
+import { applyCharges } from "./charges.ts";
+import { place } from "./place.ts";
+import { refreshEmpty } from "./room.ts";
 import type { Run } from "./records.ts";
 import { obstacleOf } from "./obstacles.ts";
 import type { ClusterStore } from "./store.ts";

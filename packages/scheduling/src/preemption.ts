@@ -1,7 +1,8 @@
 import type { JobClass } from "./classes.ts";
 import { addClaim } from "./claims.ts";
 import { placeEarliest } from "./earliest.ts";
-import { applyCharges, place } from "./place.ts";
+import { applyCharges } from "./charges.ts";
+import { place } from "./place.ts";
 import { isRuled } from "./rule-views.ts";
 import { mayReclaim, preemptsAtAll, termsOf } from "./preemption-rules.ts";
 import { onNodes } from "./records.ts";

@@ -2,7 +2,8 @@
 import type { ReservationEntry } from "./advance-reservations.ts";
 import { isForSomebody } from "./advance-reservations.ts";
 import type { JobClass } from "./classes.ts";
-import { FitCache, viewFor } from "./nodes.ts";
+import { FitCache } from "./fit-cache.ts";
+import { viewFor } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
 import type { JobRecord, ReservationRecord } from "./records.ts";
 import type { ReservationBlock } from "./reservation-types.ts";

@@ -1,5 +1,5 @@
 import type { NodeRecord, NodeTable } from "./nodes.ts";
-import { applyCharges } from "./place.ts";
+import { applyCharges } from "./charges.ts";
 import type { JobRecord, ReservationRecord } from "./records.ts";
 import type { Time } from "./types.ts";
 

@@ -1,5 +1,5 @@
-import { refreshEmpty } from "./place.ts";
-import type { PlacementContext } from "./place.ts";
+import { refreshEmpty } from "./room.ts";
+import type { PlacementContext } from "./room.ts";
 import { pickByRules, RuleView, wantsPods } from "./pod-rules.ts";
 import type { Group, Shape, Variant } from "./shape.ts";
 import type { Pick } from "./topology.ts";

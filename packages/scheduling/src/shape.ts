@@ -1,6 +1,6 @@
 import { needsOf, podsInDetail } from "./devices.ts";
 import type { DetailNeeds } from "./devices.ts";
-import { FitCache, SoonestCache } from "./nodes.ts";
+import { FitCache, SoonestCache } from "./fit-cache.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { concernsPods } from "./pod-rules.ts";
 import type { JobInput, PodSetInput, QueueInput, ResourceVector, Time, WaitReason } from "./types.ts";

@@ -2,7 +2,9 @@
 import { placeEarliest } from "./earliest.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { rulesHold } from "./keep-rules.ts";
-import { applyCharges, longestSlot, mayFitNow, place } from "./place.ts";
+import { applyCharges, longestSlot } from "./charges.ts";
+import { place } from "./place.ts";
+import { mayFitNow } from "./room.ts";
 import { isRuled } from "./rule-views.ts";
 import type { JobRecord, Levels, Placement, ReservationRecord } from "./records.ts";
 import { mayUse } from "./shape.ts";

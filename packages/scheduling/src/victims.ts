@@ -1,6 +1,8 @@
 /** Which running jobs make room for one that waits: as few as do, and those that lose least. */
 import { Heap } from "./heap.ts";
-import { applyCharges, place, refreshEmpty } from "./place.ts";
+import { applyCharges } from "./charges.ts";
+import { place } from "./place.ts";
+import { refreshEmpty } from "./room.ts";
 import { viewFor } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
 import type { Terms } from "./preemption-rules.ts";
