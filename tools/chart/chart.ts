@@ -157,5 +157,7 @@ How it is:               berth status --context CONTEXT
 Whose a namespace is:    kubectl annotate namespace NAME berth.dev/owner=USER berth.dev/uid=UID berth.dev/gid=GID
                          kubectl create rolebinding berth-user --namespace NAME --clusterrole=berth-user --user=USER
 
+The first queue:         berth apply FILE, with kinds Site (named site), Queue and Account (named default, open: true)
+
 helm uninstall leaves jobs, queues and the claim of accounting: the CustomResourceDefinitions stay.
 `;
