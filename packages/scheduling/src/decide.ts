@@ -150,6 +150,7 @@ class Pass {
     let next = 0;
     let lines: Set<string> | undefined;
     for (let jobClass = order.pop(); jobClass !== undefined; jobClass = order.pop()) {
+      if (this.#isFull()) break;
       const job = jobClass.at(jobClass.cursor)!;
       if (this.#lacksPods(jobClass)) continue;
       if (!jobClass.shape.open.some(({ line }) => this.#mayHold(line))) {
@@ -251,6 +252,10 @@ class Pass {
     return jobClass.limitHit !== undefined;
   }
 
+  #isFull(): boolean {
+    return this.#starts.length >= this.#store.mostStarts;
+  }
+
   /** Whether the queue may hold another job back: it has fewer reservations than the depth, or nobody waits yet. */
   #mayHold(line: string): boolean {
     const { reservationDepth, backfill } = this.#store.policy;
@@ -273,6 +278,7 @@ class Pass {
     const order = backfillOrder(store, hopeful);
     const refusals = new Refusals(store.table);
     for (let jobClass = order.pop(); jobClass !== undefined; jobClass = order.pop()) {
+      if (this.#isFull()) return;
       // Only now: those before it have taken most of what became free, so that there is little left to look at.
       const { shape } = jobClass;
       if (refusals.covers(shape)) continue;
@@ -291,7 +297,7 @@ class Pass {
       order.started(jobClass);
       if (jobClass.cursor < jobClass.end) order.push(jobClass);
     }
-    this.#preemptBehind(behind);
+    if (!this.#isFull()) this.#preemptBehind(behind);
   }
 
   /** Those behind may have others make room too, where that is in the way of nobody who is reserved. */

@@ -10,6 +10,8 @@ const defaultHorizonSeconds = 365 * 86_400;
 export const mostIdleWakes = 300;
 /** Where time goes on in steps, a step is this part of the time ahead, and of the mean slot. */
 const stepShare = 0.05;
+/** And a decision is one of no more starts, so that none takes long: the next goes on from there. */
+const startsAtOnce = 500;
 
 /**
  * When each waiting job is expected to start: plays the policy onwards on a copy of the state by the same {@link decide}, as if
@@ -85,6 +87,7 @@ class Play implements ForecastRun {
     const copy = this.#copy;
     // What ends within half a step is taken to have ended: on the whole no start is too late.
     if (time > this.#asOf) copy.endAllUntil(time + this.#step / 2, time);
+    copy.mostStarts = this.#isStepping ? startsAtOnce : Math.max(1, this.#options.exactStarts - this.#played);
     const { starts, nextWake } = decide(copy, time);
     this.#played += starts.length;
     for (const { job, startTime, endTime } of starts) {
@@ -98,6 +101,7 @@ class Play implements ForecastRun {
     if (this.#played < this.#options.exactStarts) return nextWake;
     if (!this.#isStepping && copy.policy.reservationDepth !== 0) copy.setPolicy({ reservationDepth: 1 });
     this.#isStepping = true;
+    if (starts.length >= copy.mostStarts) return time;
     this.#step = Math.min(time - this.#asOf, this.#slotSeconds / Math.max(1, this.#played)) * stepShare;
     return Math.max(nextWake, Math.ceil(time + this.#step));
   }

@@ -106,6 +106,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
       (a.time === b.time && (a.run.job.id - b.run.job.id || (a.run.task ?? -1) - (b.run.task ?? -1)) < 0),
   );
   running = 0;
+  /** A decision ends after so many starts, whatever else could start or be reserved: for estimates that are made in pieces. */
+  mostStarts = Infinity;
   /** The last decision and what it said of the next, as long as nothing was told since: to decide again would be for nothing. */
   settled: { nextWake: Time | undefined } | undefined = undefined;
   readonly #matches: Map<string, Map<string, boolean>>;
