@@ -52,6 +52,7 @@ export async function playDay(seed = 1): Promise<Day> {
   });
   const { clock, client, accounting, logs } = cluster;
   await drive(clock, prepare(client, objects));
+  if (clock.now() > dayBegin) throw new Error("the day began before its cluster was ready");
   const submissions = script(seed);
   const failures: unknown[] = [];
   const explained: Day["explained"] = [];

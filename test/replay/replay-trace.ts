@@ -56,8 +56,11 @@ export async function replayTrace(options: ReplayOptions): Promise<ReplayFigures
     ] as never[],
     journal,
   });
-  const { clock, client, accounting, start, logs } = cluster;
+  const { clock, client, accounting, logs } = cluster;
   await drive(clock, makeNamespace(client));
+  // Whole seconds of the cluster are whole seconds of the trace.
+  const start = cluster.start + 60_000;
+  if (clock.now() > start) throw new Error("the trace began before its cluster was ready");
   const origin = Math.min(...jobs.map(({ submit }) => submit));
   const failures: unknown[] = [];
   // Jobs of one second are made one after another, in their order.

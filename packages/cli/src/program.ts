@@ -218,7 +218,12 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .addOption(processors())
     .option("--clairvoyant", "take the run times as the estimates")
     .addOption(strict())
+    .option("--json", "print the figures as one JSON object")
     .addOption(output())
+    .addHelpText(
+      "after",
+      "\nExamples:\n  berth simulate compare KTH-SP2.swf.gz --processors 100\n  berth simulate compare slurm.txt --site today.yaml --site tomorrow.yaml --policy easy",
+    )
     .action(async (trace: string, options) =>
       done(await (await import("./commands/simulate-compare.ts")).compareSettings(trace, options)),
     );
@@ -231,6 +236,10 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .option("--load <factor>", "of lublin-feitelson: jobs come so many times as often", "1")
     .option("--seed <number>", "the same seed gives the same workload", "1")
     .option("--site <file>", "of kueue: write its cohorts and queues as a site file, for simulate --site")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  berth simulate generate lublin-feitelson --jobs 5000 --processors 256 --load 1.3 >workload.swf\n  berth simulate generate kueue --site kueue.yaml >kueue.swf\n  berth simulate kueue.swf --site kueue.yaml",
+    )
     .action(async (model: string, options) =>
       done((await import("./commands/simulate-generate.ts")).generateWorkload(model, options)),
     );

@@ -37,7 +37,9 @@ const unended =
 /** Whether the text begins with a line of column names. */
 export function isCsvTrace(text: string): boolean {
   const first = firstLine(text);
-  return delimiterOf(first) !== undefined && /[a-z]/i.test(first) && !/^\s*[\d;{[-]/.test(first);
+  // A head is text, and no line of another format.
+  const isText = /^[a-z_"' ]/i.test(first) && !/[\p{Cc}\uFFFD]/u.test(first.replaceAll("\t", " "));
+  return isText && delimiterOf(first) !== undefined;
 }
 
 function firstLine(text: string): string {
@@ -110,7 +112,7 @@ function columnsOf(titles: readonly string[]): { columns: Columns; unused: strin
   if (!has("requestedTime") && !has("limit")) missing.push("the time it asked for (requested, Timelimit)");
   if (missing.length > 0) {
     throw new RangeError(
-      `the first line names the columns ${titles.join(", ")}; no column says of a job ${missing.join("; nor ")}. ` +
+      `the first line names the columns ${titles.slice(0, 30).join(", ")}; no column says of a job ${missing.join("; nor ")}. ` +
         "What is read: docs/reference/simulation.md",
     );
   }

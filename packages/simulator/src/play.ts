@@ -18,6 +18,8 @@ export interface PlayOptions {
   mode: "Event" | "Cycle";
   /** Why a job is refused at its submission (a limit of submitted jobs); absent: never. */
   refusal?: (job: JobInput) => string | undefined;
+  /** Told after each decision how many jobs have been submitted. */
+  progress?: (submitted: number) => void;
 }
 
 /** A job's time on the machine; a preempted job has several. */
@@ -47,7 +49,7 @@ const idleWakes = 10_000;
  * (`Suspend`, `Checkpoint`), or is gone (`Cancel`).
  */
 export function play(options: PlayOptions): Played {
-  const { state, jobs, input, submitTime, runSeconds, mode, refusal } = options;
+  const { state, jobs, input, submitTime, runSeconds, mode, refusal, progress } = options;
   const order = Array.from({ length: jobs }, (_, index) => index);
   order.sort((a, b) => submitTime(a) - submitTime(b) || a - b);
   const attempts: PlayedAttempt[][] = Array.from({ length: jobs }, () => []);
@@ -141,6 +143,7 @@ export function play(options: PlayOptions): Played {
       arrived += 1;
     } else if (ending === now) endFirst(now);
     pass(now);
+    progress?.(arrived);
   }
   const unstarted = [...waiting].map((index) => ({ index, reason: state.reason(index) ?? "None" }));
   return { attempts, refused, unstarted, preemptions, decisions };

@@ -184,6 +184,7 @@ const timeSteps = [
   5 * minute,
   15 * minute,
   hour,
+  2 * hour,
   3 * hour,
   6 * hour,
   12 * hour,

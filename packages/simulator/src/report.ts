@@ -108,7 +108,7 @@ function fairnessSection(series: ReportSeries, startTime: number): string {
   const hasLevels = series.fairness.some(({ entitled }) => entitled !== undefined);
   return section(
     "Fairness over time",
-    `Part of each ${series.by} in what was used, which counts half after a week.${hasLevels ? " Dashed: what its shares entitle it to." : ""}`,
+    `Part of each ${series.by} in what was used, which counts half after ${formatSeconds(series.halfLifeSeconds)}.${hasLevels ? " Dashed: what its shares entitle it to." : ""}`,
     linePlot(lines, { title: "Shares of usage over time", startTime, height: 280, format: percent }),
     legend(
       series.fairness.map(({ name, entitled }) =>

@@ -36,6 +36,8 @@ export interface ReportSeries {
   waitsBySize: WaitSpread[];
   waitsByAccount: WaitSpread[];
   fairness: FairnessLine[];
+  /** After which usage counts half in `fairness`. */
+  halfLifeSeconds: number;
   /** What `waitsByAccount` and `fairness` go by: accounts (groups of a trace) where jobs have any, else users. */
   by: "account" | "group" | "user";
 }
@@ -43,6 +45,7 @@ export interface ReportSeries {
 const buckets = 300;
 const most = 8;
 const otherName = "others";
+const defaultHalfLifeSeconds = 7 * 86_400;
 
 /** @param halfLifeSeconds of usage in the lines of fairness */
 export function reportSeries(
@@ -50,6 +53,7 @@ export function reportSeries(
   options: { entitled?: Readonly<Record<string, number>>; halfLifeSeconds?: number } = {},
 ): ReportSeries {
   const { schedule, assignments, processors } = simulation;
+  const { entitled, halfLifeSeconds = defaultHalfLifeSeconds } = options;
   const span = spanOf(schedule);
   const used = new Buckets(span);
   const queued = new Buckets(span);
@@ -74,7 +78,8 @@ export function reportSeries(
       (a, b) => firstNumber(a) - firstNumber(b),
     ),
     waitsByAccount: spreads(schedule, (_, index) => shownNames[index]!, byRank([...shown, otherName])),
-    fairness: fairness(schedule, shownNames, [...shown], span, options),
+    fairness: fairness(schedule, shownNames, [...shown], span, { entitled, halfLifeSeconds }),
+    halfLifeSeconds,
     by: hasAccounts ? simulation.accountsAre : "user",
   };
 }
@@ -177,14 +182,12 @@ function spreads(
     });
 }
 
-const defaultHalfLifeSeconds = 7 * 86_400;
-
 function fairness(
   schedule: readonly ScheduledJob[],
   names: readonly string[],
   shown: readonly string[],
   span: Span,
-  options: { entitled?: Readonly<Record<string, number>>; halfLifeSeconds?: number },
+  options: { entitled: Readonly<Record<string, number>> | undefined; halfLifeSeconds: number },
 ): FairnessLine[] {
   const used = new Map<string, Buckets>();
   for (const [index, job] of schedule.entries()) {
@@ -193,7 +196,7 @@ function fairness(
     for (const { start, end } of runsOf(job)) used.get(name)!.add(start, end, job.processors);
   }
   const { bucketSeconds, count, from } = span;
-  const keep = 0.5 ** (bucketSeconds / (options.halfLifeSeconds ?? defaultHalfLifeSeconds));
+  const keep = 0.5 ** (bucketSeconds / options.halfLifeSeconds);
   const sums = new Map([...used.keys()].map((name) => [name, 0]));
   const lines = new Map(shown.map((name) => [name, [] as number[]]));
   for (let bucket = 0; bucket < count; bucket += 1) {

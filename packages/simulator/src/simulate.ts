@@ -39,6 +39,8 @@ export interface SimulateOptions {
   overheadSeconds?: number;
   /** Milliseconds of a monotonic clock, for `metrics.seconds`. */
   clock?: () => number;
+  /** Told very often how many jobs have been submitted. */
+  progress?: (submitted: number) => void;
 }
 
 /** A job that has no place in the schedule. */
@@ -118,6 +120,7 @@ export function simulate(options: SimulateOptions): Simulation {
     submitTime: (index) => startTime + jobs[index]!.submit,
     runSeconds: (index) => jobs[index]!.runSeconds,
     mode,
+    progress: options.progress,
     refusal: site?.hasLimits === true ? (job) => refusalOf(state, job) : undefined,
   });
   const result = collect(jobs, played, startTime, assignments, site === undefined ? state : undefined);

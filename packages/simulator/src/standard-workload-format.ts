@@ -35,7 +35,7 @@ export function parseTrace(text: string, options: { processors?: number } = {}):
     if (words.length < usedFields) {
       broken.push({ line: index + 1, problem: `${words.length} fields where a job line has ${fieldNames}` });
     } else if (bad >= 0) {
-      broken.push({ line: index + 1, problem: `field ${bad + 1} is "${words[bad]}", must be a number` });
+      broken.push({ line: index + 1, problem: `field ${bad + 1} is ${quoted(words[bad]!)}, must be a number` });
     } else if (wholeFields.some((field) => !Number.isSafeInteger(numbers[field - 1]))) {
       const field = wholeFields.find((one) => !Number.isSafeInteger(numbers[one - 1]))!;
       broken.push({ line: index + 1, problem: `field ${field} is "${words[field - 1]}", must be a whole number` });
@@ -54,6 +54,14 @@ export function parseTrace(text: string, options: { processors?: number } = {}):
     ...(said === undefined ? { isSizeGuessed: true } : {}),
     startTime: Math.max(0, Math.floor(Number(header["UnixStartTime"] ?? 0)) || 0),
   };
+}
+
+/** Short, and without anything that a terminal would obey. */
+function quoted(word: string): string {
+  return JSON.stringify(word.length <= 40 ? word : `${word.slice(0, 39)}…`).replace(
+    /[\x7f-\x9f]/g,
+    (character) => `\\u00${character.charCodeAt(0).toString(16)}`,
+  );
 }
 
 function rowOf({ line, numbers }: Line): TraceRow {

@@ -18,6 +18,7 @@ export interface CompareOptions extends TraceOptions {
   site?: string[];
   clairvoyant?: boolean;
   output?: OutputFormat;
+  json?: boolean;
 }
 
 interface Row extends Metrics, SiteFigures {
@@ -59,6 +60,10 @@ export async function compareSettings(path: string, options: CompareOptions): Pr
     rows.push({ name: setting.name, ...played.simulation.metrics, ...siteFigures(played.simulation) });
   }
   const best = bestOf(rows);
+  if (options.json === true) {
+    process.stdout.write(`${JSON.stringify({ trace: path, rows, best })}\n`);
+    return 0;
+  }
   if (options.output === "json" || options.output === "yaml") {
     process.stdout.write(await formatData({ trace: path, rows, best }, options.output));
     return 0;

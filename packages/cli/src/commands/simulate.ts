@@ -1,8 +1,8 @@
 /** `berth simulate`: runs a recorded workload through the scheduler's own decisions, in virtual time. */
-import { replay, reportPage, reportSeries, type ScheduledJob, type Simulation } from "@berth/simulator";
-import { createReadStream, writeFileSync } from "node:fs";
+import { replay, reportPage, reportSeries, type ScheduledJob, type Simulation, type Trace } from "@berth/simulator";
+import { accessSync, constants, createReadStream, statSync, writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { CommandError } from "../command-error.ts";
 import {
   playTrace,
@@ -33,16 +33,21 @@ export async function simulateTrace(path: string | undefined, options: SimulateC
   const policy = policyNamed(options.policy ?? (options.site === undefined ? "easy" : "site"));
   if (policy === "site" && options.site === undefined)
     throw new CommandError("--policy site: say which, with --site FILE");
+  // Before minutes of work, not after.
+  for (const option of ["output", "html"] as const) checkWritable(`--${option}`, options[option]);
   const site = options.site === undefined ? undefined : readSite(options.site);
   const trace = await readCheckedTrace(path, { ...options, hasNodes: (site?.nodes.length ?? 0) > 0 });
   const clairvoyant = options.clairvoyant === true;
-  const played = playTrace(trace, { policy, site, path: options.site }, clairvoyant);
+  const name = options.site === undefined ? policy : basename(options.site);
+  const played = playTrace(trace, { name, policy, site, path: options.site }, clairvoyant);
   const { simulation } = played;
   tellLeftOut(path, played);
+  if (simulation.metrics.jobs === 0)
+    throw new CommandError(`${path}: none of its jobs ran, so there is nothing to tell`);
   if (options.output !== undefined) write("--output", options.output, scheduleText(simulation.schedule));
   if (options.html !== undefined) {
     const words = options.site === undefined ? policy : `${policy} on ${basename(options.site)}`;
-    write("--html", options.html, pageOf(basename(path), words, played, trace.startTime, clairvoyant));
+    write("--html", options.html, pageOf(basename(path), words, played, trace, clairvoyant));
   }
   const report = {
     trace: path,
@@ -81,19 +86,16 @@ export function siteFigures(simulation: Simulation): SiteFigures {
   };
 }
 
-function pageOf(
-  name: string,
-  words: string,
-  { simulation, site }: Played,
-  startTime: number,
-  clairvoyant: boolean,
-): string {
+function pageOf(name: string, words: string, { simulation, site }: Played, trace: Trace, clairvoyant: boolean): string {
   const series = reportSeries(simulation, {
     entitled: site?.input.entitled,
     halfLifeSeconds: halfLifeOf(site),
   });
   const notes = [`Policy: ${words}${clairvoyant ? ", with run times as estimates" : ""}.`];
-  return reportPage(simulation, series, { title: `${name} under ${words}`, notes, startTime });
+  const leftOut = trace.dropped.length + trace.broken.length;
+  if (leftOut > 0)
+    notes.push(`${leftOut.toLocaleString("en")} lines of the trace are left out: no jobs, or none that ran.`);
+  return reportPage(simulation, series, { title: `${name} under ${words}`, notes, startTime: trace.startTime });
 }
 
 function halfLifeOf(site: Played["site"]): number | undefined {
@@ -106,6 +108,17 @@ function scheduleText(schedule: readonly ScheduledJob[]): string {
     [id, submit, start, end, wait, processors].join(","),
   );
   return `id,submit,start,end,wait,processors\n${lines.map((line) => `${line}\n`).join("")}`;
+}
+
+function checkWritable(option: string, path: string | undefined): void {
+  if (path === undefined) return;
+  const problem = (words: string): CommandError => new CommandError(`${option} ${path} cannot be written: ${words}`);
+  try {
+    accessSync(dirname(path), constants.X_OK);
+  } catch {
+    throw problem(`there is no folder ${dirname(path)} for you`);
+  }
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) throw problem("it is a folder");
 }
 
 function write(option: string, path: string, text: string): void {

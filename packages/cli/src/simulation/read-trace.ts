@@ -36,7 +36,13 @@ function readBytes(path: string): Buffer {
     // The two bytes with which every gzip file begins.
     return bytes[0] === 0x1f && bytes[1] === 0x8b ? gunzipSync(bytes) : bytes;
   } catch (error) {
-    throw new CommandError(`${path} cannot be read: ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const words = {
+      ENOENT: "there is no such file",
+      EISDIR: "it is a folder",
+      Z_BUF_ERROR: "the gzip file ends too early",
+    };
+    throw new CommandError(`${path} cannot be read: ${words[code as keyof typeof words] ?? message}`);
   }
 }
 

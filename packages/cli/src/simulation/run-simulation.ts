@@ -73,6 +73,7 @@ export function readSite(path: string): SiteFile {
     process.stderr.write(
       `berth: ${path}: passed over, as they say nothing of scheduling: ${parsed.passedOver.join(", ")}\n`,
     );
+  for (const { line, problem } of parsed.doubts) process.stderr.write(`berth: ${path}: line ${line}: ${problem}\n`);
   return parsed.site;
 }
 
@@ -93,8 +94,9 @@ export interface Played {
   site: SiteSimulation | undefined;
 }
 
-export function playTrace(trace: Trace, setting: Setting, clairvoyant: boolean): Played {
+export function playTrace(trace: Trace, setting: Setting & { name: string }, clairvoyant: boolean): Played {
   const site = setting.site === undefined ? undefined : siteSimulation(setting.site);
+  const progress = progressLine(setting.name, trace.jobs.length);
   try {
     const simulation = simulate({
       jobs: trace.jobs,
@@ -103,6 +105,7 @@ export function playTrace(trace: Trace, setting: Setting, clairvoyant: boolean):
       site: site?.input,
       startTime: site === undefined ? 0 : trace.startTime,
       clairvoyant,
+      progress: progress.tell,
     });
     return { simulation, site };
   } catch (error) {
@@ -111,7 +114,36 @@ export function playTrace(trace: Trace, setting: Setting, clairvoyant: boolean):
     const line = setting.site.lineOfMessage(error.message);
     const where = line === undefined ? "" : `  line ${line}: `;
     throw new CommandError(`--site ${setting.path} is refused, and nothing of it is used:\n${where}${error.message}`);
+  } finally {
+    progress.end();
   }
+}
+
+const firstProgressMs = 700;
+const progressMs = 200;
+
+/** A line on the terminal that says how far a simulation is; none for files, pipes, and what is soon over. */
+function progressLine(name: string, jobs: number): { tell?: (submitted: number) => void; end: () => void } {
+  const { stderr } = process;
+  if (!stderr.isTTY) return { end: () => {} };
+  let next = performance.now() + firstProgressMs;
+  let calls = 0;
+  let isShown = false;
+  return {
+    tell(submitted) {
+      calls += 1;
+      if (calls % 64 !== 0 || performance.now() < next) return;
+      next = performance.now() + progressMs;
+      isShown = true;
+      const part = Math.floor((100 * submitted) / jobs);
+      stderr.write(
+        `\r\x1b[K${name}: ${submitted.toLocaleString("en")} of ${jobs.toLocaleString("en")} jobs (${part} %)`,
+      );
+    },
+    end() {
+      if (isShown) stderr.write("\r\x1b[K");
+    },
+  };
 }
 
 /** Jobs that are not in the schedule, and users without an account, on standard error. */

@@ -80,6 +80,44 @@ test("circles of accounts, names twice and references to nothing are named with 
   ]);
 });
 
+const eightNodes =
+  "kind: Node\napiVersion: v1\nmetadata:\n  name: n\n  annotations: {berth.dev/simulated-replicas: '8'}\nstatus:\n  allocatable: {cpu: '16', memory: 64Gi}\n";
+
+test("copies of a node have names that a reservation may name, and amounts are not negative", () => {
+  const reservation = (more: string): string =>
+    `kind: Reservation\nmetadata: {name: m}\nspec: {startTime: "2026-12-01T08:00:00Z", durationSeconds: 60, maintenance: true, ${more}}\n`;
+  siteOf(
+    `${eightNodes}---\n${reservation("nodes: [n-0, n-7]")}---\n${reservation("nodeCount: 8").replace("name: m", "name: o")}`,
+  );
+  assert.deepEqual(problemsOf(`${eightNodes}---\n${reservation("nodes: [n-8]")}`), [
+    "11: Reservation m: there is no Node n-8 in this file",
+  ]);
+  assert.deepEqual(problemsOf(`${eightNodes}---\n${reservation("nodeCount: 9")}`), [
+    "11: Reservation m: spec.nodeCount is 9, and this file has 8 nodes",
+  ]);
+  assert.deepEqual(problemsOf(eightNodes.replace("'16'", "'-16'")), [
+    "7: Node n: status.allocatable.cpu is -16, must not be negative",
+  ]);
+});
+
+test("what a cluster would take and nobody can mean is told with its line; a file without any of it is refused", () => {
+  const parsed = parseSiteFile(
+    [
+      eightNodes,
+      "kind: Queue\nmetadata: {name: gpu}\nspec:\n  tier: 2\n  nodeSelector: {gpu: a100}\n",
+      account("a", "{guaranteed: {cpu: 100}}"),
+      account("b", "{guaranteed: {cpu: 29}}"),
+    ].join("---\n"),
+  );
+  assert.ok("site" in parsed);
+  assert.deepEqual(parsed.doubts, [
+    { line: 13, problem: "Queue gpu takes no node of this file, so that none of its jobs will start" },
+    { line: 23, problem: "with Account b 129 cpus are guaranteed, the nodes of this file have 128" },
+  ]);
+  for (const text of ["", "kind: ConfigMap\nmetadata: {name: x}\n"])
+    assert.match(problemsOf(text)[0]!, /^1: there is nothing of a site in it: no Site, .* or Node/);
+});
+
 test("a reservation by the calendar: its time zone is one, and it comes again after whole days", () => {
   const reservation = (more: string): string =>
     `kind: Reservation\nmetadata: {name: course}\nspec:\n  startTime: "2026-12-01T08:00:00+01:00"\n  durationSeconds: 14400\n  users: [ada]\n${more}`;

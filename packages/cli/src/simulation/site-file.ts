@@ -2,14 +2,12 @@
 import {
   type Account,
   accountProblems,
-  annotations,
   apiVersion,
   customResourceDefinition,
   isTimeZone,
   kindDefinitions,
   type Membership,
   type Node,
-  parseIndexList,
   type QualityOfService,
   type Queue,
   type Reservation,
@@ -18,6 +16,7 @@ import {
 import { type FieldError, type JsonObject, isObject, renderFieldError, type KubernetesObject } from "@berth/machinery";
 import { type CelRules, compileCelRules, compileCustomSchema, compiledBuiltInSchema } from "@berth/machinery/server";
 import type { CompiledSchema, Schema } from "@berth/machinery/server";
+import { checkAnnotations, nodeNames, siteDoubts } from "./site-checks.ts";
 import { parseYamlDocuments, YamlError } from "./yaml-documents.ts";
 
 export interface SiteFile {
@@ -48,15 +47,17 @@ const fields = {
   Reservation: "reservations",
   Node: "nodes",
 } as const;
-type SiteKind = keyof typeof fields;
+export type SiteKind = keyof typeof fields;
 
-interface Found {
+export interface Found {
   object: KubernetesObject & { spec?: Record<string, unknown> };
   lineOf: (path: string) => number;
 }
 
-/** All that a site file says; or all that is wrong with it, and then nothing of it. */
-export function parseSiteFile(text: string): { site: SiteFile; passedOver: string[] } | { problems: SiteProblem[] } {
+/** All that a site file says, with what is doubtful in it; or all that is wrong with it, and then nothing of it. */
+export function parseSiteFile(
+  text: string,
+): { site: SiteFile; passedOver: string[]; doubts: SiteProblem[] } | { problems: SiteProblem[] } {
   const problems: SiteProblem[] = [];
   const passedOver = new Set<string>();
   const found = new Map<SiteKind, Found[]>();
@@ -80,6 +81,10 @@ export function parseSiteFile(text: string): { site: SiteFile; passedOver: strin
       }
     }
   }
+  if (problems.length === 0 && found.size === 0) {
+    const kinds = Object.keys(fields).join(", ");
+    problems.push({ line: 1, problem: `there is nothing of a site in it: no ${kinds.replace(/, (?=\w+$)/, " or ")}` });
+  }
   // What a field of the wrong type means to others cannot be said.
   if (problems.length === 0) checkTogether(found, problems);
   if (problems.length > 0) return { problems: problems.sort((a, b) => a.line - b.line) };
@@ -96,6 +101,7 @@ export function parseSiteFile(text: string): { site: SiteFile; passedOver: strin
       lineOfMessage: (message) => lineOfMessage(found, message),
     },
     passedOver: [...passedOver],
+    doubts: siteDoubts(found),
   };
 }
 
@@ -193,7 +199,7 @@ function checkTogether(found: ReadonlyMap<SiteKind, Found[]>, problems: SiteProb
   }
   const names = (kind: SiteKind): Set<string> => new Set(all(kind).map(({ object }) => object.metadata.name));
   const has = { Account: names("Account"), Queue: names("Queue"), QualityOfService: names("QualityOfService") };
-  const nodes = names("Node");
+  const nodes = new Set(all("Node").flatMap(({ object }) => nodeNames(object)));
   const refer = (one: Found, path: string, kind: keyof typeof has, name: unknown): void => {
     if (typeof name === "string" && !has[kind].has(name))
       say(one, path, `${path}: there is no ${kind} ${name} in this file`);
@@ -259,50 +265,4 @@ function checkTogether(found: ReadonlyMap<SiteKind, Found[]>, problems: SiteProb
       say(one, "spec.nodeCount", `spec.nodeCount is ${spec.nodeCount}, and this file has ${nodes.size} nodes`);
   }
   checkAnnotations(found, say);
-}
-
-/** Annotations that say which users, groups and queues of a trace are meant. */
-function checkAnnotations(
-  found: ReadonlyMap<SiteKind, Found[]>,
-  say: (one: Found, path: string, problem: string) => void,
-): void {
-  const taken = new Map<string, Found>();
-  const wanted: [SiteKind, string][] = [
-    ["Account", annotations.traceUsers],
-    ["Account", annotations.traceGroups],
-    ["Queue", annotations.traceQueues],
-  ];
-  for (const [kind, annotation] of wanted) {
-    for (const one of found.get(kind) ?? []) {
-      const text = one.object.metadata.annotations?.[annotation];
-      if (text === undefined) continue;
-      const path = `metadata.annotations.${annotation}`;
-      try {
-        for (const number of parseIndexList(text)) {
-          const key = `${annotation} ${number}`;
-          const other = taken.get(key);
-          if (other !== undefined) {
-            say(
-              one,
-              path,
-              `${annotation}: ${number} belongs to ${other.object.metadata.name} by line ${other.lineOf(path)} already`,
-            );
-            break;
-          }
-          taken.set(key, one);
-        }
-      } catch (error) {
-        say(one, path, `${annotation}: ${(error as Error).message}`);
-      }
-    }
-  }
-  for (const one of found.get("Node") ?? []) {
-    const text = one.object.metadata.annotations?.[annotations.simulatedReplicas];
-    if (text !== undefined && !/^[1-9]\d{0,5}$/.test(text))
-      say(
-        one,
-        `metadata.annotations.${annotations.simulatedReplicas}`,
-        `${annotations.simulatedReplicas} is ${JSON.stringify(text)}, must be a whole number from 1 to 999999`,
-      );
-  }
 }
