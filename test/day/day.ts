@@ -10,7 +10,7 @@ import type { AttemptRow } from "@berth/accounting";
 import type { AnyObject, Client } from "@berth/client";
 import { annotations, explanations, workloads } from "@berth/kinds";
 import type { Explanation } from "@berth/kinds";
-import { waitingLines } from "../../packages/cli/src/explanation-text.ts";
+import { runningLines, titleOf, waitingLines } from "../../packages/cli/src/explanation-text.ts";
 import { parseYamlDocuments } from "../../packages/cli/src/simulation/yaml-documents.ts";
 import { repository } from "../support/berth.ts";
 import { drive, startVirtualCluster } from "../support/virtual-cluster.ts";
@@ -21,8 +21,8 @@ export interface Day {
   submissions: Submission[];
   /** All attempts, by end. */
   rows: AttemptRow[];
-  /** What `berth explain` would have said, of whom and when. */
-  explained: { at: number; name: string; lines: string[]; explanation: Explanation }[];
+  /** What `berth explain` would have said, of whom and when; of the preempted of the first that waits, and the first that runs again. */
+  explained: { at: number; name: string; wasPreempted: boolean; lines: string[]; explanation: Explanation }[];
   journal: string[];
   logs: string[];
   /** Milliseconds since 1970 when all had ended. */
@@ -63,19 +63,27 @@ export async function playDay(seed = 1): Promise<Day> {
   for (const { at, workload } of submissions) {
     later(at, async () => void (await client.create(workloads, workload)));
   }
-  const ask = (at: number, user: string, name: string): void =>
+  const ask = (at: number, user: string, name: string, wasPreempted = false): void =>
     later(at, async () => {
       const explanation = await client.get<Explanation>(explanations, name, { namespace: user });
-      explained.push({ at: clock.now(), name, lines: waitingLines(explanation), explanation });
+      const { phase } = explanation.status ?? {};
+      const same = explained.some((one) => one.wasPreempted && one.explanation.status?.phase === phase);
+      if (wasPreempted && (same || (phase !== "Pending" && phase !== "Running"))) return;
+      explained.push({
+        at: clock.now(),
+        name,
+        wasPreempted,
+        lines: explainedLines(explanation),
+        explanation,
+      });
     });
   for (const { minute, user, name } of questions) ask(dayBegin + minute * 60_000, user, name);
   const record = accounting.record.bind(accounting);
   accounting.record = async (some) => {
     await record(some);
-    // The first who had to give way asks as well.
-    const preempted = some.find(({ state }) => state === "Preempted");
-    if (preempted !== undefined && !rows.some(({ state }) => state === "Preempted"))
-      ask(clock.now() + 60_000, preempted.user, preempted.workload);
+    // Who had to give way asks as well.
+    for (const { state, user, workload } of some)
+      if (state === "Preempted") ask(clock.now() + 60_000, user, workload, true);
     rows.push(...some);
   };
   const wanted = submissions.reduce((sum, { workload }) => sum + tasksOf(workload.spec.array?.indices), 0);
@@ -83,6 +91,18 @@ export async function playDay(seed = 1): Promise<Day> {
   await clock.runUntil(() => isOver() || clock.now() > dayBegin + 40 * 3_600_000);
   if (failures.length > 0) throw failures[0];
   return { submissions, rows, explained, journal, logs, end: clock.now() };
+}
+
+/** As `berth explain` prints it. */
+function explainedLines(explanation: Explanation): string[] {
+  const waits = explanation.status?.phase === "Pending";
+  const { jobId, queue, account } = explanation.spec;
+  const title = titleOf(
+    String(jobId),
+    explanation,
+    `${waits ? "waits" : "runs"} in queue ${queue}, account ${account}`,
+  );
+  return [title, ...(waits ? waitingLines(explanation) : runningLines(explanation))];
 }
 
 /** Namespaces of the users, and what needs the nodes. */
@@ -110,7 +130,7 @@ if (import.meta.main) {
   const day = await playDay(Number(values.seed));
   const states = Object.groupBy(day.rows, ({ state }) => state);
   console.log(JSON.stringify(Object.fromEntries(Object.entries(states).map(([state, rows]) => [state, rows!.length]))));
-  for (const { at, name, lines } of day.explained)
-    console.log(`\n${new Date(at).toISOString()} ${name}\n${lines.join("\n")}`);
+  for (const { at, lines } of day.explained.toSorted((a, b) => a.at - b.at))
+    console.log(`\nAt ${new Date(at).toISOString().slice(11, 16)}: ${lines.join("\n")}`);
   if (values.html !== undefined) writeFileSync(values.html, dayPage(day));
 }

@@ -1,5 +1,5 @@
 /** The whole embedded cluster in this process and in virtual time: the API server, the controllers and simulated nodes, as `berth up` runs them. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Accounting } from "@berth/accounting";
@@ -37,8 +37,18 @@ const startMs = 5 * minuteMs;
  */
 const patienceMs = 1000;
 
+/** In memory where that can be had: nothing here is about the disk, which a machine with much to do waits for. */
+function temporaryFolder(): string {
+  try {
+    accessSync("/dev/shm", constants.W_OK);
+    return "/dev/shm";
+  } catch {
+    return tmpdir();
+  }
+}
+
 export async function startVirtualCluster(options: VirtualClusterOptions): Promise<VirtualCluster> {
-  const data = mkdtempSync(join(tmpdir(), "berth-virtual-"));
+  const data = mkdtempSync(join(temporaryFolder(), "berth-virtual-"));
   const start = options.start ?? Math.ceil(Date.now() / minuteMs) * minuteMs + startMs;
   const clock = new VirtualClock(start - startMs);
   const ending = new AbortController();

@@ -120,6 +120,23 @@ for (const { trace, processors, policy, clairvoyant = false, metrics } of known)
   });
 }
 
+test("the reference has these figures, row by row", () => {
+  const page = readFileSync(new URL("../../../docs/reference/simulation.md", import.meta.url), "utf8");
+  const columns = [
+    "averageWait",
+    "averageFlow",
+    "maxFlow",
+    "averageBoundedSlowdown",
+    "maxBoundedSlowdown",
+    "rmsBoundedSlowdown",
+  ] as const;
+  for (const { trace, processors, policy, clairvoyant = false, metrics } of known) {
+    const figures = columns.map((name) => (metrics[name] === undefined ? "" : ` ${metrics[name]}`));
+    const row = `| ${trace} | ${processors} | ${policy}${clairvoyant ? ", clairvoyant" : ""} |${figures.join(" |")} |`;
+    assert.ok(page.includes(row), row);
+  }
+});
+
 test("one decision a second, as live, stays within half a percent of one decision an event", (t) => {
   const recorded = read("KTH-SP2", 100);
   if (recorded === undefined) return t.skip("../shared/traces/KTH-SP2.swf.gz is not here");

@@ -46,7 +46,7 @@ export async function simulateTrace(path: string | undefined, options: SimulateC
     throw new CommandError(`${path}: none of its jobs ran, so there is nothing to tell`);
   if (options.output !== undefined) write("--output", options.output, scheduleText(simulation.schedule));
   if (options.html !== undefined) {
-    const words = options.site === undefined ? policy : `${policy} on ${basename(options.site)}`;
+    const words = options.site === undefined || policy === "site" ? name : `${policy} on ${name}`;
     write("--html", options.html, pageOf(basename(path), words, played, trace, clairvoyant));
   }
   const report = {
@@ -91,7 +91,7 @@ function pageOf(name: string, words: string, { simulation, site }: Played, trace
     entitled: site?.input.entitled,
     halfLifeSeconds: halfLifeOf(site),
   });
-  const notes = [`Policy: ${words}${clairvoyant ? ", with run times as estimates" : ""}.`];
+  const notes = [`Settings: ${words}${clairvoyant ? ", with run times as estimates" : ""}.`];
   const leftOut = trace.dropped.length + trace.broken.length;
   if (leftOut > 0)
     notes.push(`${leftOut.toLocaleString("en")} lines of the trace are left out: no jobs, or none that ran.`);
