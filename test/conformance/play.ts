@@ -108,7 +108,7 @@ async function comes(
   path: string,
   until: Extract<Step, { wait: string }>["until"],
 ): Promise<boolean> {
-  for (let tries = 0; tries < 200; tries++) {
+  for (let tries = 0; tries < 400; tries++) {
     const { code, body } = await connection.ask({ method: "GET", path });
     if (until === "gone" ? code === 404 : JSON.stringify(body).includes(until.has)) return true;
     await pause(50);

@@ -25,7 +25,7 @@ export interface Unwatch {
   events: number;
 }
 
-/** Asks until the path is gone, or answers with this text somewhere in it; compared is only whether that comes within ten seconds. */
+/** Asks until the path is gone, or answers with this text somewhere in it; compared is only whether that comes within twenty seconds. */
 export interface Wait {
   wait: string;
   until: "gone" | { has: string };

@@ -274,11 +274,16 @@ async function schedulerFlags(folder: string, kubeconfig: string): Promise<strin
 }
 
 /** Looks until it is so; fails at once when the process has ended, and after two minutes. */
-export async function until(processes: Processes, name: string, isSo: () => Promise<boolean>): Promise<void> {
+export async function until(
+  processes: Processes,
+  name: string,
+  isSo: () => Promise<boolean>,
+  pauseMilliseconds = 50,
+): Promise<void> {
   const end = Date.now() + 120_000;
   while (!(await isSo().catch(() => false))) {
     if (processes.pid(name) === undefined) throw new Error(`${name} ended:\n${processes.lastWords(name)}`);
     if (Date.now() > end) throw new Error(`${name} is not ready after 120 s:\n${processes.lastWords(name)}`);
-    await pause(50);
+    await pause(pauseMilliseconds);
   }
 }

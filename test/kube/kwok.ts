@@ -56,10 +56,12 @@ export async function startKwok(controlPlane: ControlPlane, options: KwokOptions
       for (const node of queue) await makeNode(client, node, name, options);
     }),
   );
-  await until(processes, name, async () => {
+  const areReady = async (): Promise<boolean> => {
     const { items } = await client.listAll(resources.nodes, { labelSelector: `${managedBy}=${name}` });
     return items.length === names.length && items.every(isReady);
-  });
+  };
+  // To list thousands of them is work for the server, too.
+  await until(processes, name, areReady, Math.max(50, names.length));
   return {
     names,
     silence: () => process.kill(processes.pid(name)!, "SIGSTOP"),

@@ -72,6 +72,10 @@ export async function removeLeftovers(): Promise<void> {
       // Being made, or being removed.
       continue;
     }
-    if (isLeftOver) await tearDown(folder);
+    if (!isLeftOver) continue;
+    await tearDown(folder).catch((error: unknown) => {
+      // Somebody else is taking it down.
+      if (existsSync(folder)) throw error;
+    });
   }
 }
