@@ -31,6 +31,9 @@ export interface LeaderElectionOptions {
   signal: AbortSignal;
 }
 
+/** An API that does not answer does not hold up who ends. */
+const releaseMs = 5000;
+
 /** RFC 3339 with microseconds, as the API wants MicroTime. */
 export function microTime(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replace("Z", "000Z");
@@ -46,11 +49,10 @@ export async function electLeader(options: LeaderElectionOptions): Promise<void>
   const retryMs = (options.retryPeriodSeconds ?? 2) * 1000;
   const observer = createObserver(options);
   while (!signal.aborted) {
-    if (await observer.acquire()) {
+    if (await observer.acquire(signal)) {
       await holdAndLead(options, observer);
-      if (!signal.aborted) continue;
       await observer.release();
-      return;
+      if (signal.aborted) return;
     }
     await delay(jitter(retryMs), undefined, { signal }).catch(() => {});
   }
@@ -61,16 +63,20 @@ async function holdAndLead(options: LeaderElectionOptions, observer: Observer): 
   const signal = AbortSignal.any([options.signal, lost.signal]);
   const retryMs = (options.retryPeriodSeconds ?? 2) * 1000;
   const deadlineMs = (options.renewDeadlineSeconds ?? 10) * 1000;
-  let renewedAt = performance.now();
+  const giveUp = (): void => lost.abort(new Error(`the lease ${options.namespace}/${options.name} was lost`));
+  // Whatever becomes of a request that is under way: it may wait for the API longer than the lease lasts.
+  const deadline = setTimeout(giveUp, deadlineMs);
   const renewing = (async () => {
-    while (!signal.aborted) {
+    for (;;) {
       await delay(retryMs, undefined, { signal }).catch(() => {});
-      if (signal.aborted) return;
-      if (await observer.acquire()) renewedAt = performance.now();
-      else if (observer.heldByOther || performance.now() - renewedAt > deadlineMs) {
-        lost.abort(new Error(`the lease ${options.namespace}/${options.name} was lost`));
-      }
+      if (signal.aborted) break;
+      const asked = performance.now();
+      if (await observer.acquire(signal)) {
+        // The lease counts from somewhere between; what took long is as good as not renewed.
+        if (performance.now() - asked < deadlineMs / 2 && !signal.aborted) deadline.refresh();
+      } else if (observer.heldByOther) giveUp();
     }
+    clearTimeout(deadline);
   })();
   try {
     await options.lead(signal);
@@ -84,7 +90,8 @@ async function holdAndLead(options: LeaderElectionOptions, observer: Observer): 
 
 interface Observer {
   readonly heldByOther: boolean;
-  acquire(): Promise<boolean>;
+  /** @param within ends what is under way */
+  acquire(within: AbortSignal): Promise<boolean>;
   release(): Promise<void>;
 }
 
@@ -94,11 +101,11 @@ function createObserver(options: LeaderElectionOptions): Observer {
   let seen: { renewTime: string | undefined; holder: string | undefined; at: number } | undefined;
   let heldByOther = false;
 
-  async function take(): Promise<boolean> {
+  async function take(signal: AbortSignal): Promise<boolean> {
     const now = microTime(Date.now());
     let lease: Lease;
     try {
-      lease = await client.get<Lease>(resources.leases, name, { namespace });
+      lease = await client.get<Lease>(resources.leases, name, { namespace, signal });
     } catch (error) {
       if (!isReason(error, "NotFound")) throw error;
       const spec = {
@@ -133,7 +140,7 @@ function createObserver(options: LeaderElectionOptions): Observer {
       leaseTransitions: (spec.leaseTransitions ?? 0) + (mine ? 0 : 1),
     };
     // The resource version in the object makes this a compare and swap.
-    await client.update(resources.leases, lease);
+    await client.update(resources.leases, lease, { signal });
     heldByOther = false;
     return true;
   }
@@ -142,20 +149,21 @@ function createObserver(options: LeaderElectionOptions): Observer {
     get heldByOther() {
       return heldByOther;
     },
-    async acquire() {
+    async acquire(within) {
       try {
-        return await take();
+        return await take(within);
       } catch (error) {
-        if (!isReason(error, "Conflict", "AlreadyExists")) options.onError?.(error);
+        if (!within.aborted && !isReason(error, "Conflict", "AlreadyExists")) options.onError?.(error);
         return false;
       }
     },
     async release() {
+      const signal = AbortSignal.timeout(releaseMs);
       try {
-        const lease = await client.get<Lease>(resources.leases, name, { namespace });
+        const lease = await client.get<Lease>(resources.leases, name, { namespace, signal });
         if (lease.spec?.holderIdentity !== identity) return;
         lease.spec = { ...lease.spec, holderIdentity: "", leaseDurationSeconds: 1 };
-        await client.update(resources.leases, lease);
+        await client.update(resources.leases, lease, { signal });
       } catch {
         // Not told is not harmful: the lease runs out by itself.
       }

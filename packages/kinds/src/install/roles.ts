@@ -55,7 +55,7 @@ const ownRules: PolicyRule[] = [
   {
     apiGroups: [""],
     resources: ["configmaps"],
-    resourceNames: ["job-ids", "usage"],
+    resourceNames: ["job-ids", "usage-checkpoints"],
     verbs: ["get", "update", "patch"],
   },
   { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["create"] },

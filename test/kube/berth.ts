@@ -1,0 +1,151 @@
+/** Berth on a real cluster: installed by its own command, its controllers as a process with the rights that the installation gives. */
+import { spawn, type ChildProcess } from "node:child_process";
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import type { Queue } from "@berth/kinds";
+import { queues, systemNamespace } from "@berth/kinds";
+import { repository, run, type Outcome } from "../support/berth.ts";
+import { waitFor } from "../support/waiting.ts";
+import type { ControlPlane } from "./control-plane.ts";
+
+/** Who submits: root's jobs are no measure of what others may. */
+export const person = { name: "nobody", uid: 65_534, gid: 65_534 };
+
+/** One process of controllers; several may be started. */
+export interface Controllers {
+  readonly pid: number;
+  /** Its log, one JSON object a line. */
+  readonly lines: { level: string; message: string }[];
+  /** Where it serves /healthz, /readyz and /metrics. */
+  readonly health: string;
+  readonly isLeading: () => boolean;
+  /** Ends it, by SIGTERM in order, and resolves with its exit code. */
+  end(signal?: NodeJS.Signals): Promise<number | null>;
+}
+
+export interface BerthOnKube extends AsyncDisposable {
+  /** A folder of the person, which the nodes of this machine see under the same name. */
+  readonly home: string;
+  readonly first: Controllers;
+  startControllers(): Promise<Controllers>;
+  /** Runs `berth WORDS…`, `sbatch …` as the person, in their folder. */
+  berth(words: string[], options?: { timeoutSeconds?: number }): Promise<Outcome>;
+}
+
+export interface BerthOptions {
+  /** What stands for image `host`; default that of the nodes' images. */
+  image?: string;
+  controllers?: string[];
+  environment?: Record<string, string>;
+}
+
+/** Installs Berth, sets up the queue `standard` for the person's folder, starts the controllers and waits until they lead. */
+export async function startBerth(plane: ControlPlane, options: BerthOptions = {}): Promise<BerthOnKube> {
+  const { image = "localhost/busybox:1" } = options;
+  const folder = mkdtempSync(join(tmpdir(), "berth-on-kube-"));
+  chmodSync(folder, 0o755);
+  const home = join(folder, "home");
+  mkdirSync(home);
+  chownSync(home, person.uid, person.gid);
+  const passwd = join(folder, "passwd");
+  const group = join(folder, "group");
+  writeFileSync(passwd, `${person.name}:x:${person.uid}:${person.gid}::${home}:/bin/sh\n`);
+  writeFileSync(group, `nogroup:x:${person.gid}:\n`);
+  // The person submits as the administrator would let them: who may what is for other tests.
+  const kubeconfig = join(folder, "kubeconfig");
+  copyFileSync(plane.kubeconfig, kubeconfig);
+  chownSync(kubeconfig, person.uid, person.gid);
+  const state = join(home, "state");
+  const running: Controllers[] = [];
+  const installed = await run(join(repository, "berth"), ["install", "--passwd", passwd, "--group", group], {
+    env: { BERTH_CONTEXT: plane.kubeconfig, XDG_STATE_HOME: join(folder, "state") },
+    timeoutSeconds: 120,
+  });
+  if (installed.code !== 0) throw new Error(`berth install: ${installed.stdout}${installed.stderr}`);
+  const podDefaults = {
+    spec: {
+      containers: [{ name: "main", image, volumeMounts: [{ name: "home", mountPath: home }] }],
+      volumes: [{ name: "home", hostPath: { path: home } }],
+    },
+  };
+  await plane.client.patch<Queue>(queues, "standard", { spec: { podDefaults } });
+  const account = await plane.kubeconfigForServiceAccount(systemNamespace, "berth-controllers");
+  const startControllers = async (): Promise<Controllers> => {
+    const started = await startProcess(
+      [
+        `--kubeconfig=${account}`,
+        `--passwd=${passwd}`,
+        `--group=${group}`,
+        `--accounting=${join(folder, "accounting.db")}`,
+        "--listen=127.0.0.1:0",
+        ...(options.controllers ?? []),
+      ],
+      options.environment,
+    );
+    running.push(started);
+    return started;
+  };
+  try {
+    const first = await startControllers();
+    await waitFor("the controllers to lead", () => first.isLeading() || undefined, 60).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}; they said: ${JSON.stringify(first.lines.slice(-4))}`);
+    });
+    return {
+      home,
+      first,
+      startControllers,
+      berth: (words, more = {}) =>
+        run(join(repository, "berth"), words, {
+          cwd: home,
+          env: { BERTH_CONTEXT: kubeconfig, XDG_STATE_HOME: state, HOME: home, USER: person.name },
+          as: { uid: person.uid, gid: person.gid },
+          timeoutSeconds: 120,
+          ...more,
+        }),
+      [Symbol.asyncDispose]: dispose,
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+
+  async function dispose(): Promise<void> {
+    await Promise.all(running.map((each) => each.end("SIGKILL")));
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+async function startProcess(words: string[], environment: Record<string, string> = {}): Promise<Controllers> {
+  const child: ChildProcess = spawn(
+    process.execPath,
+    [join(repository, "packages", "daemon", "src", "main.ts"), "controller-manager", ...words],
+    { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...environment } },
+  );
+  const lines: { level: string; message: string; health?: string }[] = [];
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  createInterface({ input: child.stderr! }).on("line", (line) => {
+    try {
+      lines.push(JSON.parse(line) as (typeof lines)[number]);
+    } catch {
+      lines.push({ level: "error", message: line });
+    }
+  });
+  const ready = await waitFor(
+    "the controllers to begin",
+    () => lines.find(({ message }) => message === "ready") ?? (child.exitCode === null ? undefined : lines.at(-1)),
+    60,
+  );
+  if (child.exitCode !== null) throw new Error(`the controllers ended: ${ready.message}`);
+  return {
+    pid: child.pid!,
+    lines,
+    health: ready.health ?? "",
+    isLeading: () => lines.findLast(({ message }) => /^lead(ing|s no more)$/.test(message))?.message === "leading",
+    end: (signal = "SIGTERM") => {
+      if (child.exitCode === null && child.signalCode === null) child.kill(signal);
+      return ended;
+    },
+  };
+}
