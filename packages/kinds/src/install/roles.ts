@@ -55,7 +55,7 @@ const ownRules: PolicyRule[] = [
   {
     apiGroups: [""],
     resources: ["configmaps"],
-    resourceNames: ["job-ids", "usage-checkpoints"],
+    resourceNames: ["job-ids", "usage"],
     verbs: ["get", "update", "patch"],
   },
   { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["create"] },
