@@ -4,7 +4,7 @@ import { isReason } from "@berth/client";
 import type { Explanation, Inquiry, QueueView, Workload } from "@berth/kinds";
 import { explanations, inquiries, queueViews, sites, workloads } from "@berth/kinds";
 import type { Answer } from "./inquiries.ts";
-import { startTestCluster, type TestCluster, waitFor, workload } from "../test-cluster.test.ts";
+import { startTestCluster, type TestCluster, waitFor, waitUntil, workload } from "../test-cluster.test.ts";
 
 let cluster: TestCluster;
 let controllers: { stop(): Promise<void> };
@@ -127,7 +127,11 @@ test("an explanation: one reason, the numbers, who holds it back, when it starts
 
   await submit("behind", { podSets: cpus(4) });
   await waitFor(cluster.client, ["behind"], ({ status }) => status?.reason === "Priority");
-  const behind = (await explain("behind")).status;
+  // Forecasts are made between decisions; until there is one, the earliest start is told.
+  const { status: behind } = await waitUntil(
+    () => explain("behind"),
+    (found) => found.status?.expectedStart?.basis === "Forecast",
+  );
   assert.deepEqual([behind?.expectedStart?.basis, behind?.blockers?.at(-1)?.how], ["Forecast", "Before"]);
   assert.equal(behind?.blockers?.at(-1)?.jobName, "next");
   assert.ok(behind!.expectedStart!.time > status.expectedStart.time);
