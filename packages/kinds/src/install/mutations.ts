@@ -1,5 +1,4 @@
 /** Fills in what the policies would else ask for; where the server has MutatingAdmissionPolicy. */
-import { labels } from "../constants.ts";
 import { literal, type MutatingPolicy, type Mutation, type ResourceRule } from "./admission.ts";
 import { mergesGroups, schedulerName, specVariables } from "./pod-rules.ts";
 import { cronJobResources, podResources, templateResources } from "./policies.ts";
@@ -59,22 +58,8 @@ function filling(name: string, resourceRules: ResourceRule[], path: string): Mut
   };
 }
 
-const suspending: MutatingPolicy = {
-  name: "berth-hold-work",
-  resourceRules: [
-    { apiGroups: ["batch"], apiVersions: ["v1"], operations: ["CREATE"], resources: ["jobs"] },
-    { apiGroups: ["jobset.x-k8s.io"], apiVersions: ["*"], operations: ["CREATE"], resources: ["jobsets"] },
-  ],
-  matchConditions: [
-    { name: "has-a-queue", expression: `${literal(labels.queue)} in object.metadata.?labels.orValue({})` },
-  ],
-  variables: [],
-  mutations: [{ patchType: "ApplyConfiguration", expression: "Object{spec: Object.spec{suspend: true}}" }],
-};
-
 export const mutatingPolicies: readonly MutatingPolicy[] = [
   filling("berth-fill-pods", podResources, "spec"),
   filling("berth-fill-pod-templates", templateResources, "spec.template.spec"),
   filling("berth-fill-cron-jobs", cronJobResources, "spec.jobTemplate.spec.template.spec"),
-  suspending,
 ];

@@ -150,17 +150,15 @@ const workloads: ValidatingPolicy = {
   ],
 };
 
-/** Work of other kinds that a queue holds and releases as one. */
+/**
+ * Work of other kinds is not held and released as one yet. Who asks for that is told so: a Job that waited suspended would wait for
+ * ever, and one that did not would begin at once.
+ */
 const heldWork: ValidatingPolicy = {
   name: "berth-held-work",
   resourceRules: [
-    { apiGroups: ["batch"], apiVersions: ["v1"], operations: ["CREATE", "UPDATE"], resources: ["jobs"] },
-    {
-      apiGroups: ["jobset.x-k8s.io"],
-      apiVersions: ["*"],
-      operations: ["CREATE", "UPDATE"],
-      resources: ["jobsets"],
-    },
+    { apiGroups: ["batch"], apiVersions: ["v1"], operations: ["CREATE"], resources: ["jobs"] },
+    { apiGroups: ["jobset.x-k8s.io"], apiVersions: ["*"], operations: ["CREATE"], resources: ["jobsets"] },
   ],
   matchConditions: [
     {
@@ -168,16 +166,12 @@ const heldWork: ValidatingPolicy = {
       expression: `${literal(labels.queue)} in object.metadata.?labels.orValue({})`,
     },
   ],
-  variables: [
-    {
-      name: "wasReleased",
-      expression: "request.operation == 'UPDATE' && !oldObject.spec.?suspend.orValue(false)",
-    },
-  ],
+  variables: [],
   validations: [
     {
-      expression: "object.spec.?suspend.orValue(false) || variables.wasReleased",
-      message: `what is labelled ${labels.queue} is begun by Berth when its turn has come; add to its spec: suspend: true`,
+      // Where a Job has no labels of its own, Kubernetes gives it those of its pods.
+      expression: `object.spec.?template.?metadata.?labels.orValue({}).exists(l, l == ${literal(labels.queue)})`,
+      message: `metadata.labels: a Job is not held and released as one yet; put the label ${labels.queue} on its pods (spec.template.metadata.labels), which then wait in that queue one by one`,
       reason: "Invalid",
     },
   ],
