@@ -41,6 +41,8 @@ function normaliseField(key: string, value: unknown): unknown {
   if (key === "continue" && typeof value === "string" && value !== "") return "<continue>";
   if (key === "token" && typeof value === "string") return "<token>";
   if (key === "serverAddress") return "<address>";
+  // Kubernetes orders them by their times, in whole seconds: that is chance.
+  if (key === "managedFields" && Array.isArray(value)) return inOrder(value.map((one) => normalise(one) as Json));
   return normalise(value);
 }
 
@@ -52,6 +54,12 @@ function normaliseText(text: string): string {
     .replace(/(Too large resource version: \d+, current): \d+/g, "$1: <resourceVersion>")
     .replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "<time>")
     .replace(/(ResourceVersion in (?:precondition|object meta)): \d+/g, "$1: <resourceVersion>");
+}
+
+function inOrder(entries: Json[]): Json[] {
+  const keyOf = ({ manager, operation, subresource = "" }: Json): string =>
+    `${String(manager)} ${String(operation)} ${String(subresource)}`;
+  return entries.sort((one, other) => (keyOf(one) < keyOf(other) ? -1 : 1));
 }
 
 /** Items by their names, and the order of the names beside them: one that is missing is told once. */
