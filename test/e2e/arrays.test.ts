@@ -17,7 +17,7 @@ const read = (name: string): string => readFileSync(path(name), "utf8");
 
 test(
   "each element has its own file, id, environment and row; --wait gives the largest code",
-  { timeout: 90_000 },
+  { timeout: 900_000 },
   async () => {
     const script = writeScript(
       cluster,
@@ -36,7 +36,7 @@ test(
   },
 );
 
-test("%1 lets one element run at a time", { timeout: 90_000 }, async () => {
+test("%1 lets one element run at a time", { timeout: 900_000 }, async () => {
   const script = writeScript(
     cluster,
     "one.sh",
@@ -46,7 +46,7 @@ test("%1 lets one element run at a time", { timeout: 90_000 }, async () => {
   assert.equal(outcome.code, 0, "two elements ran at one time");
 });
 
-test("squeue packs what waits, -r takes it apart, scancel takes elements", { timeout: 90_000 }, async () => {
+test("squeue packs what waits, -r takes it apart, scancel takes elements", { timeout: 900_000 }, async () => {
   const id = await sbatch(cluster, [...small, "--hold", "--array=0-9%2", "-o", "/dev/null", "--wrap", "true"]);
   const line = async (...words: string[]): Promise<string[]> =>
     (await cluster.berth(["squeue", "-h", "-j", String(id), "-o", "%i %T %r", ...words])).stdout.trimEnd().split("\n");
@@ -64,7 +64,7 @@ test("squeue packs what waits, -r takes it apart, scancel takes elements", { tim
 
 test(
   "dependencies: on success, on failure, on any end, on elements, and one that can never be",
-  { timeout: 120_000 },
+  { timeout: 900_000 },
   async () => {
     const go = path("go");
     const wait = `while [ ! -e ${go} ]; do sleep 0.1; done; `;
@@ -97,7 +97,7 @@ test(
   },
 );
 
-test("dependencies on what had ended already", { timeout: 60_000 }, async () => {
+test("dependencies on what had ended already", { timeout: 900_000 }, async () => {
   const submit = async (words: string[]): Promise<string> =>
     (await cluster.berth(["sbatch", "--parsable", "--wait", ...small, "-o", "/dev/null", ...words])).stdout.trim();
   const array = await submit(["--array=0-2", "--wrap", "true"]);
@@ -108,7 +108,7 @@ test("dependencies on what had ended already", { timeout: 60_000 }, async () => 
   for (const row of await ended(cluster, jobs, ["State"])) assert.equal(row.State, "COMPLETED");
 });
 
-test("element after element, and one of a name at a time", { timeout: 90_000 }, async () => {
+test("element after element, and one of a name at a time", { timeout: 900_000 }, async () => {
   const first = await sbatch(cluster, [
     ...small,
     "--array=0-3",
@@ -149,7 +149,7 @@ test("element after element, and one of a name at a time", { timeout: 90_000 }, 
   for (const row of await ended(cluster, jobs, ["State"])) assert.equal(row.State, "COMPLETED");
 });
 
-test("begin time and hold", { timeout: 60_000 }, async () => {
+test("begin time and hold", { timeout: 900_000 }, async () => {
   const id = await sbatch(cluster, [...small, "--begin=now+1hour", "-o", "/dev/null", "--wrap", "true"]);
   await waitForState(cluster, id, "PENDING");
   await waitFor("the reason", async () => ((await squeueField(cluster, id, "%r")) === "BeginTime" ? true : undefined));

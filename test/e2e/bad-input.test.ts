@@ -37,7 +37,7 @@ const cases: [name: string, words: string[], code: number, words: RegExp][] = [
 ];
 
 for (const [name, words, code, expected] of cases) {
-  test(`sbatch refuses ${name}`, { timeout: 30_000 }, async () => {
+  test(`sbatch refuses ${name}`, { timeout: 900_000 }, async () => {
     const outcome = await cluster.berth(["sbatch", ...words, "--wrap", "true"]);
     assert.equal(outcome.code, code, `${outcome.stdout}${outcome.stderr}`);
     assert.match(outcome.stderr, expected);
@@ -46,7 +46,7 @@ for (const [name, words, code, expected] of cases) {
   });
 }
 
-test("scripts that are none", { timeout: 60_000 }, async () => {
+test("scripts that are none", { timeout: 900_000 }, async () => {
   const path = (name: string, content: string | Buffer): string => {
     writeFileSync(join(cluster.directory, name), content);
     return name;
@@ -72,7 +72,7 @@ test("scripts that are none", { timeout: 60_000 }, async () => {
 
 test(
   "output that cannot be written: the job fails as Slurm's does, before its script starts",
-  { timeout: 60_000 },
+  { timeout: 900_000 },
   async () => {
     mkdirSync(join(cluster.directory, "blocked"));
     writeFileSync(join(cluster.directory, "blocked", "file"), "");
@@ -90,7 +90,7 @@ test(
 
 test(
   "a folder that is not there: the job says so and runs elsewhere; an interpreter that is not",
-  { timeout: 60_000 },
+  { timeout: 900_000 },
   async () => {
     const chdir = await sbatch(cluster, [
       ...small,
@@ -113,7 +113,7 @@ test(
   },
 );
 
-test("jobs that misbehave: fork away, close their streams, flood their output", { timeout: 90_000 }, async () => {
+test("jobs that misbehave: fork away, close their streams, flood their output", { timeout: 900_000 }, async () => {
   const left = join(cluster.directory, "left-behind");
   const forks = await sbatch(cluster, [
     ...small,
@@ -142,7 +142,7 @@ test("jobs that misbehave: fork away, close their streams, flood their output", 
   assert.equal(readFileSync(join(cluster.directory, "flood.txt")).length, 50_000_000);
 });
 
-test("the other commands, each in its own words", { timeout: 60_000 }, async () => {
+test("the other commands, each in its own words", { timeout: 900_000 }, async () => {
   const refusals: [string[], number, RegExp][] = [
     [["squeue", "-j", "999999"], 1, /slurm_load_jobs error: Invalid job id specified/],
     [["squeue", "-t", "FOO"], 1, /squeue: error: Invalid job state specified: FOO/],
@@ -171,7 +171,7 @@ test("the other commands, each in its own words", { timeout: 60_000 }, async () 
   assert.match(nobody.stderr, /squeue: error: Invalid user: no-such-user-here/);
 });
 
-test("without a cluster every command says how to start one", { timeout: 60_000 }, async () => {
+test("without a cluster every command says how to start one", { timeout: 900_000 }, async () => {
   const env = {
     BERTH_CONTEXT: join(cluster.directory, "nothing-here/"),
     XDG_STATE_HOME: join(cluster.directory, "no-state"),
@@ -183,7 +183,7 @@ test("without a cluster every command says how to start one", { timeout: 60_000 
   }
 });
 
-test("the launcher by its other names", { timeout: 60_000 }, async () => {
+test("the launcher by its other names", { timeout: 900_000 }, async () => {
   const link = join(cluster.directory, "squeue");
   symlinkSync(join(repository, "berth"), link);
   const outcome = await run(link, ["-h", "-t", "all", "-o", "%i"], { env: { BERTH_CONTEXT: cluster.data } });

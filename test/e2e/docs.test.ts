@@ -53,7 +53,7 @@ for (const page of pages) {
         BERTH_CONTEXT: cluster.data,
         XDG_STATE_HOME: join(cluster.directory, "state"),
       },
-      timeoutSeconds: 120,
+      timeoutSeconds: 600,
     });
     assert.equal(outcome.code, 0, `${outcome.stdout}\n${outcome.stderr}`);
   });

@@ -15,7 +15,7 @@ before(async () => {
 after(() => cluster[Symbol.asyncDispose]());
 const read = (name: string): string => readFileSync(join(cluster.directory, name), "utf8");
 
-test("examples/pi by one command", { timeout: 60_000 }, async () => {
+test("examples/pi by one command", { timeout: 900_000 }, async () => {
   const outcome = await cluster.berth(["run", join(repository, "examples/pi/pi.sbatch")]);
   assert.equal(outcome.code, 0, outcome.stderr);
   assert.equal(outcome.stdout, "pi is 3.141592653590, from 8 parts\n");
@@ -23,7 +23,7 @@ test("examples/pi by one command", { timeout: 60_000 }, async () => {
   assert.match(outcome.stderr, /job \d+ \(pi-reduce\) is submitted, to start after job \d+/);
 });
 
-test("sbatch answers as Slurm does, and the output lies where Slurm would put it", { timeout: 60_000 }, async () => {
+test("sbatch answers as Slurm does, and the output lies where Slurm would put it", { timeout: 900_000 }, async () => {
   const script = writeScript(
     cluster,
     "hello.sh",
@@ -37,7 +37,7 @@ test("sbatch answers as Slurm does, and the output lies where Slurm would put it
   assert.equal(statSync(join(cluster.directory, `slurm-${id}.out`)).uid, process.getuid!());
 });
 
-test("exit codes: of the script, of a signal, of what cannot be run", { timeout: 60_000 }, async () => {
+test("exit codes: of the script, of a signal, of what cannot be run", { timeout: 900_000 }, async () => {
   const cases: [string, string, string, number][] = [
     ["exit 0", "COMPLETED", "0:0", 0],
     ["exit 3", "FAILED", "3:0", 3],
@@ -63,7 +63,7 @@ test("exit codes: of the script, of a signal, of what cannot be run", { timeout:
   );
 });
 
-test("berth run ends with the job's exit code, and standard output is the job's", { timeout: 60_000 }, async () => {
+test("berth run ends with the job's exit code, and standard output is the job's", { timeout: 900_000 }, async () => {
   const script = writeScript(cluster, "fails.sh", "#!/bin/sh\necho one; sleep 0.3; echo two; exit 7\n");
   const outcome = await cluster.berth(["run", ...small, script]);
   assert.equal(outcome.code, 7);
@@ -71,7 +71,7 @@ test("berth run ends with the job's exit code, and standard output is the job's"
   assert.match(outcome.stderr, /ended: Failed, exit code 7/);
 });
 
-test("directives, their traps, and what goes over them", { timeout: 60_000 }, async () => {
+test("directives, their traps, and what goes over them", { timeout: 900_000 }, async () => {
   const script = writeScript(
     cluster,
     "directives.sh",
@@ -106,7 +106,7 @@ echo to the error file >&2
 
 test(
   "a script on standard input, --wrap, --chdir, --input, --open-mode, a missing folder for the output",
-  { timeout: 60_000 },
+  { timeout: 900_000 },
   async () => {
     mkdirSync(join(cluster.directory, "elsewhere"));
     writeFileSync(join(cluster.directory, "input.txt"), "given\n");
@@ -152,7 +152,7 @@ test(
   },
 );
 
-test("other interpreters, and scripts that are what they are to them", { timeout: 60_000 }, async () => {
+test("other interpreters, and scripts that are what they are to them", { timeout: 900_000 }, async () => {
   const script = writeScript(
     cluster,
     "awk.sh",
@@ -163,7 +163,7 @@ test("other interpreters, and scripts that are what they are to them", { timeout
   assert.equal(read("awk.txt"), "42\n");
 });
 
-test("cancelled while it runs: the script gets TERM, accounting says by whom", { timeout: 60_000 }, async () => {
+test("cancelled while it runs: the script gets TERM, accounting says by whom", { timeout: 900_000 }, async () => {
   const begun = join(cluster.directory, "cancel-begun");
   const script = writeScript(
     cluster,
@@ -187,7 +187,7 @@ test("cancelled while it runs: the script gets TERM, accounting says by whom", {
   });
 });
 
-test("cancelled while it waits: it never starts", { timeout: 60_000 }, async () => {
+test("cancelled while it waits: it never starts", { timeout: 900_000 }, async () => {
   const id = await sbatch(cluster, [...small, "--begin=now+1hour", "-o", "never.txt", "--wrap", "echo no"]);
   await waitForState(cluster, id, "PENDING");
   const outcome = await cluster.berth(["cancel", String(id)]);
@@ -198,7 +198,7 @@ test("cancelled while it waits: it never starts", { timeout: 60_000 }, async () 
   assert.equal(existsSync(join(cluster.directory, "never.txt")), false);
 });
 
-test("logs while it runs and after, and history", { timeout: 60_000 }, async () => {
+test("logs while it runs and after, and history", { timeout: 900_000 }, async () => {
   const go = join(cluster.directory, "go");
   const id = await sbatch(cluster, [
     ...small,
@@ -224,7 +224,7 @@ test("logs while it runs and after, and history", { timeout: 60_000 }, async () 
   assert.equal(first!.user, userInfo().username);
 });
 
-test("accounting: times, resources and names of a job and of its batch step", { timeout: 60_000 }, async () => {
+test("accounting: times, resources and names of a job and of its batch step", { timeout: 900_000 }, async () => {
   const script = writeScript(cluster, "busy.sh", "#!/bin/sh\ni=0; while [ $i -lt 200000 ]; do i=$((i+1)); done\n");
   const outcome = await cluster.berth([
     "sbatch",

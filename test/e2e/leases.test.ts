@@ -36,7 +36,7 @@ function shared(name: string): number {
   return [...pods.values()].reduce((sum, tasks) => sum + (tasks.length > 1 ? tasks.length : 0), 0);
 }
 
-test("each has its own output file, environment, exit code, signal and row", { timeout: 120_000 }, async () => {
+test("each has its own output file, environment, exit code, signal and row", { timeout: 900_000 }, async () => {
   mkdirSync(path("out"));
   const script = writeScript(
     cluster,
@@ -48,7 +48,7 @@ case $((SLURM_ARRAY_TASK_ID % 40)) in 7) exit 3 ;; 9) kill -TERM $$ ;; esac
   );
   const outcome = await cluster.berth(
     ["sbatch", "--parsable", "--wait", ...small, "--array=0-199", "-o", path("out/%A-%4a-%j.txt"), script],
-    { timeoutSeconds: 100 },
+    { timeoutSeconds: 600 },
   );
   assert.equal(outcome.code, 143, outcome.stderr);
   const id = Number(outcome.stdout);
@@ -72,7 +72,7 @@ case $((SLURM_ARRAY_TASK_ID % 40)) in 7) exit 3 ;; 9) kill -TERM $$ ;; esac
   }
 });
 
-test("one that is cancelled ends, or does not begin; the others go on", { timeout: 120_000 }, async () => {
+test("one that is cancelled ends, or does not begin; the others go on", { timeout: 900_000 }, async () => {
   // Long enough that the pod of task 40 is met: it waits for a file, and holds up those behind it in its pod.
   const script = writeScript(
     cluster,
@@ -105,7 +105,7 @@ test("one that is cancelled ends, or does not begin; the others go on", { timeou
   assert.ok(!begun.includes(97));
 });
 
-test("the wall time is each task's own", { timeout: 180_000 }, async () => {
+test("the wall time is each task's own", { timeout: 900_000 }, async () => {
   const script = writeScript(
     cluster,
     "wall.sh",
@@ -114,11 +114,8 @@ test("the wall time is each task's own", { timeout: 180_000 }, async () => {
   const id = await sbatch(cluster, [...small, "--hold", "--array=0-59", "-o", path("wall-%a.txt"), script]);
   // sbatch counts in minutes.
   const client = createClient(loadKubeconfig({ path: join(cluster.data, "admin.kubeconfig") }).connection);
-  // The label is written after the id.
-  const { name, namespace } = await waitFor("the label", async () => {
-    const { items } = await client.listAll<Workload>(workloads, { labelSelector: `${labels.jobId}=${id}` });
-    return items[0]?.metadata;
-  });
+  const { items } = await client.listAll<Workload>(workloads, { labelSelector: `${labels.jobId}=${id}` });
+  const { name, namespace } = items[0]!.metadata;
   await client.patch(workloads, name, { spec: { wallTimeSeconds: 3, hold: null } }, { namespace });
   client.close();
   await waitForEnd(id);
@@ -130,11 +127,11 @@ test("the wall time is each task's own", { timeout: 180_000 }, async () => {
   assert.match(readFileSync(path("wall-30.txt"), "utf8"), new RegExp(`JOB ${id + 30} ON .* DUE TO TIME LIMIT`));
 });
 
-test("tasks go on, once each, while all processes of Berth are killed", { timeout: 180_000 }, async () => {
+test("tasks go on, once each, while all processes of Berth are killed", { timeout: 900_000 }, async () => {
   const script = writeScript(cluster, "killed.sh", `#!/bin/sh\n${journal("killed")}sleep 0.02\n`);
   const id = await sbatch(cluster, [...small, "--array=0-299", "-o", "/dev/null", script]);
   for (let round = 0; round < 3; round++) {
-    await waitFor("more tasks to begin", () => (lines("killed").length > 20 + round * 60 ? true : undefined), 60);
+    await waitFor("more tasks to begin", () => (lines("killed").length > 20 + round * 60 ? true : undefined));
     for (const pid of nodeProcesses(cluster.data)) process.kill(pid, "SIGKILL");
     await cluster.up();
   }

@@ -28,7 +28,7 @@ const environment = {
 };
 const berth = (...words: string[]) => run(join(repository, "berth"), words, { cwd: directory, env: environment });
 
-test("up, status, kubeconfig, down; the data folder is the owner's alone", { timeout: 60_000 }, async () => {
+test("up, status, kubeconfig, down; the data folder is the owner's alone", { timeout: 900_000 }, async () => {
   const data = join(directory, "one");
   const up = await berth("up", "--data", data, "--detach");
   assert.equal(up.code, 0, up.stderr);
@@ -76,7 +76,7 @@ test("up, status, kubeconfig, down; the data folder is the owner's alone", { tim
 
 test(
   "a folder of something else, a newer and a damaged one, a taken port and too many nodes are refused in words",
-  { timeout: 60_000 },
+  { timeout: 900_000 },
   async () => {
     const refused = async (words: string[], expected: RegExp): Promise<void> => {
       const outcome = await berth("up", "--detach", ...words);
@@ -111,7 +111,7 @@ test(
   },
 );
 
-test("a damaged data folder is refused in words, and nothing in it is changed", { timeout: 120_000 }, async () => {
+test("a damaged data folder is refused in words, and nothing in it is changed", { timeout: 900_000 }, async () => {
   const whole = join(directory, "whole");
   assert.equal((await berth("up", "--data", whole, "--detach")).code, 0);
   assert.equal((await berth("down", "--data", whole)).code, 0);
@@ -142,7 +142,7 @@ test("a damaged data folder is refused in words, and nothing in it is changed", 
   }
 });
 
-test("a killed process comes back, and jobs that run outlive a stop", { timeout: 90_000 }, async () => {
+test("a killed process comes back, and jobs that run outlive a stop", { timeout: 900_000 }, async () => {
   await using cluster = await startCluster();
   const begun = join(cluster.directory, "begun");
   const finish = join(cluster.directory, "finish");

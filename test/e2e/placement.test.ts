@@ -51,7 +51,7 @@ function workload(
   };
 }
 
-test("licences, racks and parts of GPUs", { timeout: 90_000 }, async () => {
+test("licences, racks and parts of GPUs", { timeout: 900_000 }, async () => {
   const folder = mkdtempSync(join(tmpdir(), "berth-nodes-"));
   try {
     await using cluster = await startCluster({ flags: ["--simulated-nodes", nodesFile(folder)] });

@@ -9,7 +9,7 @@ import { waitFor, waitForFile } from "../support/waiting.ts";
 
 test(
   "a job that saves itself at TERM makes room, is accounted as preempted, and goes on where it was",
-  { timeout: 150_000 },
+  { timeout: 900_000 },
   async () => {
     await using cluster = await startCluster();
     const applied = await cluster.berth(["apply", "-"], {

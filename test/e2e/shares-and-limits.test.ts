@@ -65,7 +65,7 @@ async function rawUsage(cluster: TestCluster, name: string): Promise<number> {
 
 test(
   "limits hold with Slurm's reason and the numbers; a submit limit refuses; a raised limit lets go",
-  { timeout: 90_000 },
+  { timeout: 900_000 },
   async () => {
     await using cluster = await startCluster({ flags: ["--simulated-nodes", "2"] });
     await apply(cluster, [
@@ -103,7 +103,7 @@ test(
   },
 );
 
-test("shares make the order, and what was used is known after kill -9", { timeout: 150_000 }, async () => {
+test("shares make the order, and what was used is known after kill -9", { timeout: 900_000 }, async () => {
   await using cluster = await startCluster({ flags: ["--simulated-nodes", "1"] });
   await apply(cluster, [
     "{kind: Site, metadata: {name: site}, spec: {priority: {weights: {fairShare: 1000}, halfLifeSeconds: 86400}}}",
@@ -141,7 +141,7 @@ test("shares make the order, and what was used is known after kill -9", { timeou
 
 test(
   "jobs that would run into a maintenance window wait, with that reason; shorter ones run",
-  { timeout: 90_000 },
+  { timeout: 900_000 },
   async () => {
     await using cluster = await startCluster({ flags: ["--simulated-nodes", "2"] });
     const begin = new Date(Date.now() + 10 * 60_000).toISOString();

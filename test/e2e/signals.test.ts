@@ -11,7 +11,7 @@ for (const flags of [
   ["--nodes", "2"],
   ["--driver", "process"],
 ]) {
-  test(`scancel --signal, berth up ${flags.join(" ")}`, { timeout: 120_000 }, async () => {
+  test(`scancel --signal, berth up ${flags.join(" ")}`, { timeout: 900_000 }, async () => {
     await using cluster = await startCluster({ flags });
     const read = (name: string): string => {
       const path = join(cluster.directory, name);

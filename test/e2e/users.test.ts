@@ -74,13 +74,13 @@ async function setPrivacy(jobs: "Everybody" | "Owner"): Promise<void> {
   client.close();
 }
 
-test("a user's first act may be a question", { skip, timeout: 60_000 }, async () => {
+test("a user's first act may be a question", { skip, timeout: 900_000 }, async () => {
   const asked = await as(ada!, ["sbatch", "--test-only", ...small, "--wrap", "true"]);
   assert.equal(asked.code, 0, asked.stderr);
   assert.match(asked.stderr, /^sbatch: Job \d+ to start at /);
 });
 
-test("jobs run and write as who submitted them", { skip, timeout: 60_000 }, async () => {
+test("jobs run and write as who submitted them", { skip, timeout: 900_000 }, async () => {
   const outcome = await as(ada!, [
     "sbatch",
     "--parsable",
@@ -101,7 +101,7 @@ test("jobs run and write as who submitted them", { skip, timeout: 60_000 }, asyn
 
 test(
   "everybody sees the queue, as in Slurm; nobody ends or reads what is another's",
-  { skip, timeout: 60_000 },
+  { skip, timeout: 900_000 },
   async () => {
     const words = [...small, "-J", "hers", "-o", "/dev/null", "--wrap", "sleep 100"];
     const submitted = await as(ada!, ["sbatch", "--parsable", ...words]);
@@ -135,7 +135,7 @@ test(
   },
 );
 
-test("what an operator holds its owner cannot release", { skip, timeout: 60_000 }, async () => {
+test("what an operator holds its owner cannot release", { skip, timeout: 900_000 }, async () => {
   const made = await as(ada!, ["sbatch", "--parsable", "-H", ...small, "-o", "/dev/null", "--wrap", "true"]);
   const id = made.stdout.trim();
   await waitForState(cluster, Number(id), "PENDING");
@@ -151,7 +151,7 @@ test("what an operator holds its owner cannot release", { skip, timeout: 60_000 
   assert.equal(row?.State, "COMPLETED");
 });
 
-test("a job that asks to be root, or for Berth's own files, gets neither", { skip, timeout: 60_000 }, async () => {
+test("a job that asks to be root, or for Berth's own files, gets neither", { skip, timeout: 900_000 }, async () => {
   const secret = join(cluster.data, "tokens.json");
   const outcome = await as(bob!, ["sbatch", "--wait", ...small, "-o", "theft.txt", "--wrap", `cat ${secret}; echo $?`]);
   assert.equal(outcome.code, 0, outcome.stderr);

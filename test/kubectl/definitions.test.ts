@@ -41,7 +41,7 @@ describe("kubectl on custom kinds", { skip: withoutKubectl }, () => {
   before(async () => {
     cluster = await Cluster.start();
     await cluster.ok("create -f -", definition);
-    await cluster.ok("wait --for=condition=Established crd/widgets.example.com --timeout=30s");
+    await cluster.ok("wait --for=condition=Established crd/widgets.example.com --timeout=300s");
   });
   after(() => cluster.stop());
 

@@ -21,7 +21,7 @@ describe("kill -9 of the API server", () => {
   const server = new ApiServerProcess();
   after(() => server[Symbol.asyncDispose]());
 
-  it("keeps every acknowledged write, and the order of resource versions", { timeout: 120_000 }, async () => {
+  it("keeps every acknowledged write, and the order of resource versions", { timeout: 900_000 }, async () => {
     const random = seededRandom(20261122);
     const model = new Map<string, Written>();
     let highest = 0;

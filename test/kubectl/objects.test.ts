@@ -135,10 +135,10 @@ describe("kubectl on built-in kinds", { skip: withoutKubectl }, () => {
     assert.doesNotMatch(seen, /other/);
     watch.removeAllListeners("close");
     watch.kill();
-    const wait = cluster.run("wait --for=jsonpath={.data.ready}=yes configmap/w1 --timeout=60s".split(" "));
+    const wait = cluster.run("wait --for=jsonpath={.data.ready}=yes configmap/w1 --timeout=300s".split(" "));
     await cluster.ok(`patch configmap w1 -p {"data":{"ready":"yes"}}`);
     assert.match((await wait).stdout, /condition met/);
-    const gone = cluster.run("wait --for=delete configmap/w1 --timeout=60s".split(" "));
+    const gone = cluster.run("wait --for=delete configmap/w1 --timeout=300s".split(" "));
     await cluster.ok("delete configmap w1");
     assert.equal((await gone).code, 0);
   });

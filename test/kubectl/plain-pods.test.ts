@@ -16,7 +16,7 @@ const other = readFileSync("/etc/passwd", "utf8")
   .find(({ uid }) => uid >= 1000);
 const withoutOther = process.getuid!() !== 0 ? "needs root" : other === undefined ? "needs a user besides root" : false;
 
-describe("plain pods", { skip: withoutKubectl, timeout: 180_000 }, () => {
+describe("plain pods", { skip: withoutKubectl, timeout: 900_000 }, () => {
   let cluster: TestCluster;
   before(async () => {
     cluster = await startCluster();
@@ -50,9 +50,9 @@ describe("plain pods", { skip: withoutKubectl, timeout: 180_000 }, () => {
 
   it("run, follow their log, succeed, stay, and are in the records", async () => {
     await ok("run hello --image=host --restart=Never --", "sh", "-c", "id -u; sleep 1; echo bye");
-    await ok("wait --for=condition=PodScheduled --timeout=30s pod/hello");
+    await ok("wait --for=condition=PodScheduled --timeout=300s pod/hello");
     assert.equal(await ok("logs -f hello"), `${process.getuid!()}\nbye\n`);
-    await ok("wait --for=jsonpath={.status.phase}=Succeeded --timeout=30s pod/hello");
+    await ok("wait --for=jsonpath={.status.phase}=Succeeded --timeout=300s pod/hello");
     const id = await jobIdOf("hello");
     const [row] = await waitFor("the row", async () => {
       const rows = await sacct(cluster, [id], ["JobName", "State", "ExitCode"]);
@@ -70,22 +70,22 @@ describe("plain pods", { skip: withoutKubectl, timeout: 180_000 }, () => {
     await ok("create namespace owned");
     await ok(`annotate namespace owned berth.dev/owner=${other!.name}`);
     await ok("-n owned run who --image=host --restart=Never --", "id", "-u");
-    await ok("-n owned wait --for=jsonpath={.status.phase}=Succeeded --timeout=30s pod/who");
+    await ok("-n owned wait --for=jsonpath={.status.phase}=Succeeded --timeout=300s pod/who");
     assert.equal(await ok("-n owned logs who"), `${other!.uid}\n`);
     const asRoot = { spec: { securityContext: { runAsUser: 0 } } };
     const overrides = `--overrides=${JSON.stringify(asRoot)}`;
     await ok("-n owned run root --image=host --restart=Never", overrides, "--", "id", "-u");
-    await ok("-n owned wait --for=jsonpath={.status.phase}=Failed --timeout=30s pod/root");
+    await ok("-n owned wait --for=jsonpath={.status.phase}=Failed --timeout=300s pod/root");
     assert.match(await ok("-n owned get pod root -o jsonpath={.status.message}"), /runAsUser: jobs run as their owner/);
     await ok("delete namespace owned");
   });
 
   it("wait behind a full node and say why, then go in", async () => {
     await apply("full", sleeper());
-    await ok("wait --for=condition=Ready --timeout=30s pod/full");
+    await ok("wait --for=condition=Ready --timeout=300s pod/full");
     assert.match(await ok("exec full -- sh -c", "echo inside"), /^inside$/m);
     await ok("run next --image=host --restart=Never --", "echo", "went in");
-    await ok("wait --for=condition=PodScheduled=False --timeout=30s pod/next");
+    await ok("wait --for=condition=PodScheduled=False --timeout=300s pod/next");
     const described = await waitFor("the event", async () => {
       const text = await ok("describe pod next");
       return text.includes("FailedScheduling") ? text : undefined;
@@ -98,7 +98,7 @@ describe("plain pods", { skip: withoutKubectl, timeout: 180_000 }, () => {
     );
     const id = await jobIdOf("full");
     await ok("delete pod full");
-    await ok("wait --for=jsonpath={.status.phase}=Succeeded --timeout=30s pod/next");
+    await ok("wait --for=jsonpath={.status.phase}=Succeeded --timeout=300s pod/next");
     assert.equal(await ok("logs next"), "went in\n");
     const [row] = await sacct(cluster, [id], ["JobName", "State"]);
     assert.match(row!.State, /^CANCELLED/);
@@ -106,7 +106,7 @@ describe("plain pods", { skip: withoutKubectl, timeout: 180_000 }, () => {
 
   it("end at their wall time, however often they are started again", async () => {
     await apply("again", sleeper({ activeDeadlineSeconds: 3, restartPolicy: "Always" }));
-    await ok("wait --for=jsonpath={.status.phase}=Failed --timeout=60s pod/again");
+    await ok("wait --for=jsonpath={.status.phase}=Failed --timeout=300s pod/again");
     assert.equal(await ok("get pod again -o jsonpath={.status.reason}"), "DeadlineExceeded");
     const id = await jobIdOf("again");
     const rows = await waitFor("the row", async () => {
@@ -118,23 +118,23 @@ describe("plain pods", { skip: withoutKubectl, timeout: 180_000 }, () => {
 
   it("fail with Berth's words where they can never run, and where they are cancelled", async () => {
     await ok("run lost --image=host --restart=Never --labels=berth.dev/queue=nope -- true");
-    await ok("wait --for=jsonpath={.status.phase}=Failed --timeout=30s pod/lost");
+    await ok("wait --for=jsonpath={.status.phase}=Failed --timeout=300s pod/lost");
     assert.match(await ok("get pod lost -o jsonpath={.status.message}"), /there is no queue nope; there are standard/);
 
     await apply("holder", sleeper());
-    await ok("wait --for=condition=Ready --timeout=30s pod/holder");
+    await ok("wait --for=condition=Ready --timeout=300s pod/holder");
     await apply("unwanted", sleeper());
     const name = await waitFor("its Workload", async () => {
       const found = await ok("get workloads -o jsonpath={.items[?(@.spec.jobName=='unwanted')].metadata.name}");
       return found === "" ? undefined : found;
     });
-    await ok(`wait --for=jsonpath={.status.phase}=Pending --timeout=30s workload/${name}`);
+    await ok(`wait --for=jsonpath={.status.phase}=Pending --timeout=300s workload/${name}`);
     const id = await ok(`get workload ${name} -o jsonpath={.status.jobId}`);
     assert.equal((await cluster.berth(["scancel", id])).code, 0);
-    await ok("wait --for=jsonpath={.status.phase}=Failed --timeout=30s pod/unwanted");
+    await ok("wait --for=jsonpath={.status.phase}=Failed --timeout=300s pod/unwanted");
     assert.equal(await ok("get pod unwanted -o jsonpath={.status.reason}"), "Cancelled");
     // What runs is ended as kubectl delete ends it.
     assert.equal((await cluster.berth(["scancel", await jobIdOf("holder")])).code, 0);
-    await ok("wait --for=delete --timeout=30s pod/holder");
+    await ok("wait --for=delete --timeout=300s pod/holder");
   });
 });

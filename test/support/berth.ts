@@ -4,6 +4,7 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { hangSeconds } from "./waiting.ts";
 
 export const repository = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
@@ -14,7 +15,7 @@ export interface Outcome {
   stderr: string;
 }
 
-/** Runs a program to its end, or kills it after `timeoutSeconds` (default 60). Never throws on a non-zero exit. */
+/** Runs a program to its end, or kills it after `timeoutSeconds` (default {@link hangSeconds}). Never throws on a non-zero exit. */
 export function run(
   program: string,
   argv: string[],
@@ -36,7 +37,7 @@ export function run(
     });
     let stdout = "";
     let stderr = "";
-    const timer = setTimeout(() => child.kill("SIGKILL"), (options.timeoutSeconds ?? 60) * 1000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), (options.timeoutSeconds ?? hangSeconds) * 1000);
     child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
     child.stderr.setEncoding("utf8").on("data", (text: string) => (stderr += text));
     child.stdin.on("error", () => {});
@@ -72,7 +73,9 @@ export async function startCluster(
   const berth: TestCluster["berth"] = (argv, more = {}) =>
     run(program(), argv, { cwd: directory, ...more, env: { ...env, ...more.env } });
   const up = async (): Promise<void> => {
-    const outcome = await berth(["up", "--data", data, "--detach", ...(options.flags ?? [])], { timeoutSeconds: 90 });
+    const outcome = await berth(["up", "--data", data, "--detach", ...(options.flags ?? [])], {
+      timeoutSeconds: hangSeconds,
+    });
     if (outcome.code !== 0) throw new Error(`berth up failed with ${outcome.code}: ${outcome.stdout}${outcome.stderr}`);
   };
   await up();

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { TestCluster } from "./berth.ts";
-import { waitFor } from "./waiting.ts";
+import { hangSeconds, waitFor } from "./waiting.ts";
 
 /** What one element asks for where a test does not care. */
 export const small = ["--time=5", "--cpus-per-task=1", "--mem=50M"];
@@ -39,7 +39,7 @@ export async function waitForState(
   cluster: TestCluster,
   id: number | string,
   state: string,
-  seconds = 30,
+  seconds = hangSeconds,
 ): Promise<void> {
   let last: string | undefined;
   await waitFor(
@@ -77,7 +77,7 @@ export async function ended<Name extends string>(
   cluster: TestCluster,
   jobs: (number | string)[],
   names: readonly Name[],
-  seconds = 60,
+  seconds = hangSeconds,
 ): Promise<Record<Name, string>[]> {
   return await waitFor(
     `jobs ${jobs.join(", ")} to end`,

@@ -25,7 +25,7 @@ import { OpenApi } from "./http/openapi.ts";
 import { upgrade } from "./http/upgrade.ts";
 import { absentAction, logAction, upgradeOnlyAction } from "./nodes/node-proxy.ts";
 import { dispatch } from "./http/dispatch.ts";
-import type { Action } from "./http/resource-handler.ts";
+import type { Action } from "./http/resource-call.ts";
 import type { Exchange, Request, Response } from "./http/exchange.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { coreKinds, reviewKinds } from "./kinds/core.ts";

@@ -40,8 +40,8 @@ async function restarts(leases: boolean): Promise<void> {
     let isDone = false;
     const restarting = (async () => {
       let pause = 17;
-      // Each lives a little longer, so that on a busy machine too one of them lives long enough to get somewhere.
-      for (let life = 20; !isDone; life += 2) {
+      // Each lives a tenth longer, so that on a machine however busy one of them soon lives long enough to get somewhere.
+      for (let life = 20; !isDone; life *= 1.1) {
         const controllers = await cluster.startControllers();
         pause = (pause * 31) % 211;
         await new Promise((resolve) => setTimeout(resolve, life + pause));
@@ -49,11 +49,11 @@ async function restarts(leases: boolean): Promise<void> {
       }
     })();
     for (const object of all) await cluster.client.create(workloads, object);
-    const done = await waitFor(cluster.client, names, undefined, 60_000);
+    const done = await waitFor(cluster.client, names);
     isDone = true;
     await restarting;
     const controllers = await cluster.startControllers();
-    for (let tries = 0; tries < 100; tries++) {
+    for (let tries = 0; tries < 2400; tries++) {
       const { items } = await cluster.client.list<Pod>(resources.pods, { namespace: "ada" });
       if (items.length === 0) break;
       await new Promise((resolve) => setTimeout(resolve, 50));

@@ -340,7 +340,7 @@ export async function waitFor(
   client: Client,
   names: readonly string[],
   holds: (workload: Workload) => boolean = ({ status }) => isFinal(status?.phase),
-  timeoutMs = 30_000,
+  timeoutMs = 300_000,
 ): Promise<Workload[]> {
   const ending = new AbortController();
   const done = Promise.withResolvers<void>();
@@ -375,7 +375,7 @@ export async function waitFor(
 export async function waitUntil<T>(
   ask: () => Promise<T>,
   holds: (answer: T) => boolean,
-  timeoutMs = 30_000,
+  timeoutMs = 300_000,
 ): Promise<T> {
   for (const end = performance.now() + timeoutMs; ;) {
     const answer = await ask();

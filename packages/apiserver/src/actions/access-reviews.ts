@@ -6,7 +6,7 @@ import type { RoleBasedAccess } from "../authorization/rbac.ts";
 import type { AccessRequest, PolicyRule } from "../authorization/rules.ts";
 import { mastersGroup } from "../authentication/identity.ts";
 import { sendJson } from "../http/exchange.ts";
-import type { Action } from "../http/resource-handler.ts";
+import type { Action } from "../http/resource-call.ts";
 import { apiVersion } from "../registry/kind.ts";
 
 interface ResourceAttributes {

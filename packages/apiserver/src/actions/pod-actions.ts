@@ -3,7 +3,7 @@ import type { TokenSigner } from "../authentication/tokens.ts";
 import { defaultAudience, tokenIssuer } from "../authentication/tokens.ts";
 import { randomUUID } from "node:crypto";
 import { sendJson } from "../http/exchange.ts";
-import type { Action } from "../http/resource-handler.ts";
+import type { Action } from "../http/resource-call.ts";
 import { deleteOptions, remove } from "../registry/delete.ts";
 import { timestamp } from "../registry/metadata.ts";
 import { update } from "../registry/write.ts";

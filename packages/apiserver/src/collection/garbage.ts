@@ -1,34 +1,13 @@
 import type { KubernetesObject, OwnerReference } from "@berth/machinery";
-import { ApiError } from "@berth/machinery";
-import { mastersGroup } from "../authentication/identity.ts";
 import { remove } from "../registry/delete.ts";
-import type { Kind, WriteContext } from "../registry/kind.ts";
+import type { Kind } from "../registry/kind.ts";
 import type { Registry } from "../registry/registry.ts";
 import { update } from "../registry/write.ts";
 import type { Bucket } from "../storage/bucket.ts";
 import type { Entry, StoreEvent } from "../storage/entry.ts";
 import { parseEntry } from "../storage/entry.ts";
 import type { Store } from "../storage/store.ts";
-import { KeyedQueue } from "./work-queue.ts";
-
-export type CollectorLog = (message: string) => void;
-
-export function systemContext(): WriteContext {
-  return {
-    now: new Date(),
-    identity: { name: "system:garbage-collector", groups: [mastersGroup] },
-    manager: "berth",
-    dryRun: false,
-    warn: () => {},
-  };
-}
-
-export const lenient = { fieldValidation: "Ignore" as const };
-
-/** Errors that mean that somebody else was there first: the next event tells more. */
-export function isOvertaken(error: unknown): boolean {
-  return error instanceof ApiError && (error.reason === "NotFound" || error.reason === "Conflict");
-}
+import { type Collector, type CollectorLog, lenient, startCollector, systemContext } from "./collector.ts";
 
 /**
  * Deletes what its owners have left behind, and carries out the propagation policies Foreground and Orphan. Follows the
@@ -41,16 +20,16 @@ export class GarbageCollector {
   private readonly dependents = new Map<string, Set<string>>();
   /** Uid of an owner that waits for its dependents (foreground) → its `bucket/key`. */
   private readonly waitingOwners = new Map<string, string>();
-  private readonly queue: KeyedQueue<string>;
-  private readonly unobserve: () => void;
+  private readonly queue: Collector;
 
   constructor(store: Store, registry: Registry, log: CollectorLog) {
     this.store = store;
     this.registry = registry;
-    this.queue = new KeyedQueue(
-      (path) => this.collect(path),
-      (path, error) => log(`garbage collection of ${path}: ${error instanceof Error ? error.message : String(error)}`),
-    );
+    this.queue = startCollector(store, (bucket, events) => this.follow(bucket, events), {
+      name: "garbage collection of ",
+      work: (path) => this.collect(path),
+      log,
+    });
     for (const name of store.names) {
       const bucket = store.bucket(name);
       for (const entry of bucket.entries.values()) {
@@ -58,11 +37,9 @@ export class GarbageCollector {
         if (entry.owners.length > 0 || entry.deleting) this.queue.add(`${name}/${entry.key}`);
       }
     }
-    this.unobserve = store.observe((bucket, events) => this.follow(bucket, events));
   }
 
   stop(): void {
-    this.unobserve();
     this.queue.stop();
   }
 
@@ -119,12 +96,8 @@ export class GarbageCollector {
   private async collect(path: string): Promise<void> {
     const found = this.find(path);
     if (found === undefined) return;
-    try {
-      if (found.entry.deleting) await this.finishDeletion(path, found.kind, found.entry);
-      else if (found.entry.owners.length > 0) await this.judge(found.kind, found.entry);
-    } catch (error) {
-      if (!isOvertaken(error)) throw error;
-    }
+    if (found.entry.deleting) await this.finishDeletion(path, found.kind, found.entry);
+    else if (found.entry.owners.length > 0) await this.judge(found.kind, found.entry);
   }
 
   /** Deletes an object all of whose owners are gone; drops references to the gone ones where one is still there. */

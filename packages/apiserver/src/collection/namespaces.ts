@@ -3,12 +3,18 @@ import { remove } from "../registry/delete.ts";
 import type { Kind } from "../registry/kind.ts";
 import type { Registry } from "../registry/registry.ts";
 import { create, update } from "../registry/write.ts";
-import type { Entry } from "../storage/entry.ts";
+import type { Bucket } from "../storage/bucket.ts";
+import type { Entry, StoreEvent } from "../storage/entry.ts";
 import { parseEntry } from "../storage/entry.ts";
 import type { Store } from "../storage/store.ts";
-import type { CollectorLog } from "./garbage.ts";
-import { isOvertaken, lenient, systemContext } from "./garbage.ts";
-import { KeyedQueue } from "./work-queue.ts";
+import {
+  type Collector,
+  type CollectorLog,
+  lenient,
+  startCollector,
+  systemContext,
+  unlessOvertaken,
+} from "./collector.ts";
 
 const deletionsAtOnce = 200;
 
@@ -21,41 +27,41 @@ export class NamespaceKeeper {
   private readonly registry: Registry;
   private readonly terminating = new Set<string>();
   private readonly definitions = new Map<string, string>();
-  private readonly queue: KeyedQueue<string>;
-  private readonly unobserve: () => void;
+  private readonly queue: Collector;
 
   constructor(store: Store, registry: Registry, log: CollectorLog) {
     this.store = store;
     this.registry = registry;
-    this.queue = new KeyedQueue(
-      (task) => this.work(task),
-      (task, error) => log(`${task}: ${error instanceof Error ? error.message : String(error)}`),
-      4,
-    );
+    this.queue = startCollector(store, (bucket, events) => this.follow(bucket, events), {
+      name: "",
+      work: (task) => this.work(task),
+      log,
+      concurrency: 4,
+    });
     for (const entry of store.bucket("namespaces").entries.values()) this.sawNamespace(entry);
     for (const entry of store.bucket(definitionsBucket).entries.values()) this.sawDefinition(entry);
-    this.unobserve = store.observe((bucket, events) => {
-      for (const { type, entry } of events) {
-        if (bucket.name === "namespaces") {
-          if (type === "DELETED") this.terminating.delete(entry.name);
-          else this.sawNamespace(entry);
-        } else if (bucket.name === definitionsBucket) {
-          if (type === "DELETED") this.definitions.delete(entry.name);
-          else this.sawDefinition(entry);
-        } else if (type === "DELETED") {
-          if (this.terminating.has(entry.namespace)) this.queue.add(`namespace/${entry.namespace}`);
-          else if (bucket.name === "serviceaccounts" && entry.name === "default") {
-            this.queue.add(`account/${entry.namespace}`);
-          }
-          if (this.definitions.has(bucket.name)) this.queue.add(`definition/${bucket.name}`);
-        }
-      }
-    });
   }
 
   stop(): void {
-    this.unobserve();
     this.queue.stop();
+  }
+
+  private follow(bucket: Bucket, events: readonly StoreEvent[]): void {
+    for (const { type, entry } of events) {
+      if (bucket.name === "namespaces") {
+        if (type === "DELETED") this.terminating.delete(entry.name);
+        else this.sawNamespace(entry);
+      } else if (bucket.name === definitionsBucket) {
+        if (type === "DELETED") this.definitions.delete(entry.name);
+        else this.sawDefinition(entry);
+      } else if (type === "DELETED") {
+        if (this.terminating.has(entry.namespace)) this.queue.add(`namespace/${entry.namespace}`);
+        else if (bucket.name === "serviceaccounts" && entry.name === "default") {
+          this.queue.add(`account/${entry.namespace}`);
+        }
+        if (this.definitions.has(bucket.name)) this.queue.add(`definition/${bucket.name}`);
+      }
+    }
   }
 
   private sawNamespace(entry: Entry): void {
@@ -75,13 +81,9 @@ export class NamespaceKeeper {
 
   private async work(task: string): Promise<void> {
     const [what, name = ""] = task.split("/");
-    try {
-      if (what === "namespace") await this.emptyNamespace(name);
-      else if (what === "definition") await this.emptyDefinition(name);
-      else await this.ensureAccount(name);
-    } catch (error) {
-      if (!isOvertaken(error)) throw error;
-    }
+    if (what === "namespace") await this.emptyNamespace(name);
+    else if (what === "definition") await this.emptyDefinition(name);
+    else await this.ensureAccount(name);
   }
 
   private async ensureAccount(namespace: string): Promise<void> {
@@ -124,13 +126,9 @@ export class NamespaceKeeper {
     for (let index = 0; index < entries.length; index += deletionsAtOnce) {
       const some = entries.slice(index, index + deletionsAtOnce).filter((entry) => !entry.deleting);
       await Promise.all(
-        some.map(async (entry) => {
-          try {
-            const options = { uid: entry.uid, propagationPolicy: "Background" as const };
-            await remove(this.store, kind, entry.namespace, entry.name, options, systemContext());
-          } catch (error) {
-            if (!isOvertaken(error)) throw error;
-          }
+        some.map((entry) => {
+          const options = { uid: entry.uid, propagationPolicy: "Background" as const };
+          return remove(this.store, kind, entry.namespace, entry.name, options, systemContext()).catch(unlessOvertaken);
         }),
       );
     }

@@ -12,7 +12,7 @@ import { readBody, sendBytes, sendError, sendJson } from "./exchange.ts";
 import { negotiateDiscovery } from "./negotiate.ts";
 import type { ResourcePath } from "./request-path.ts";
 import { parseResourcePath } from "./request-path.ts";
-import type { ResourceServer } from "./resource-handler.ts";
+import type { ResourceServer } from "./resource-call.ts";
 import { serveResource } from "./resource-handler.ts";
 
 /** A route of another package, outside the Kubernetes grammar. `identity` is absent for who shows no credentials. */

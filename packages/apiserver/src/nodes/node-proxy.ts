@@ -5,7 +5,7 @@ import { request as httpsRequest } from "node:https";
 import { ApiError, badRequest } from "@berth/machinery";
 import { sendBytes } from "../http/exchange.ts";
 import type { Exchange, Request } from "../http/exchange.ts";
-import type { Action } from "../http/resource-handler.ts";
+import type { Action } from "../http/resource-call.ts";
 import type { Store } from "../storage/store.ts";
 import type { NodeEndpoint } from "./node-endpoint.ts";
 import { endpointOfPod } from "./node-endpoint.ts";

@@ -55,7 +55,7 @@ async function rowOf(cluster: TestCluster, name: string): Promise<string[]> {
   }
 }
 
-test("plain pods wait their turn, are bound, accounted and left where they are", { timeout: 60_000 }, async () => {
+test("plain pods wait their turn, are bound, accounted and left where they are", { timeout: 600_000 }, async () => {
   const cluster = await startTestCluster();
   try {
     const node = await cluster.startNode({ cpus: 2, runMs: () => 30 });
@@ -87,7 +87,7 @@ test("plain pods wait their turn, are bound, accounted and left where they are",
 
 test(
   "deleting, cancelling and binding by hand end what waits or runs, in the words of each",
-  { timeout: 60_000 },
+  { timeout: 600_000 },
   async () => {
     const cluster = await startTestCluster();
     try {
@@ -150,7 +150,7 @@ test(
   },
 );
 
-test("controllers that die at any moment bind every pod once and account it once", { timeout: 120_000 }, async () => {
+test("controllers that die at any moment bind every pod once and account it once", { timeout: 600_000 }, async () => {
   const cluster = await startTestCluster();
   try {
     const node = await cluster.startNode({ cpus: 8, runMs: (one) => (one.metadata.name.length * 7) % 40 });
