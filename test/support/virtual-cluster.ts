@@ -126,7 +126,7 @@ export async function startVirtualCluster(options: VirtualClusterOptions): Promi
       for (const one of [client, controllers, node]) one.close();
       clock[Symbol.dispose]();
       await api.stop();
-      accounting.close();
+      await accounting.close();
       rmSync(data, { recursive: true, force: true });
     },
   };

@@ -8,6 +8,7 @@ import fc from "fast-check";
 import type { AttemptRow } from "./attempt-row.ts";
 import { accountingRoute } from "./route.ts";
 import { openAccounting, openAccountingReader } from "./sqlite.ts";
+import { openAccountingThread } from "./thread.ts";
 
 function row(of: Partial<AttemptRow> = {}): AttemptRow {
   return {
@@ -63,6 +64,12 @@ function withFolder(run: (path: string) => Promise<void>): () => Promise<void> {
   };
 }
 
+/** Who writes: the process itself, or a thread of it. */
+const writers = [
+  ["here", (path: string) => Promise.resolve().then(() => openAccounting(path))],
+  ["in a thread", openAccountingThread],
+] as const;
+
 test(
   "rows come back as they were written, to a reader that opened the file before it existed",
   withFolder(async (path) => {
@@ -82,30 +89,32 @@ test(
   }),
 );
 
-test(
-  "an attempt is one row however often and in whatever groups it is written, and the first one stays",
-  withFolder(async (path) => {
-    const accounting = openAccounting(path);
-    let round = 0;
-    await fc.assert(
-      fc.asyncProperty(fc.array(fc.array(fc.nat(12), { maxLength: 5 }), { maxLength: 8 }), async (groups) => {
-        round++;
-        const of = (task: number, state: string): AttemptRow =>
-          row({ workloadUid: `w${round}`, task, state, jobId: round });
-        await Promise.all(groups.map((tasks, at) => accounting.record(tasks.map((task) => of(task, `S${at}`)))));
-        const found = await accounting.query({ jobs: [{ job: round }] });
-        const expected = new Map<number, string>();
-        groups.forEach((tasks, at) => tasks.forEach((task) => expected.has(task) || expected.set(task, `S${at}`)));
-        assert.deepEqual(
-          found.map(({ task, state }) => [task, state]).sort((a, b) => Number(a[0]) - Number(b[0])),
-          [...expected].sort((a, b) => a[0] - b[0]),
-        );
-      }),
-      { numRuns: 30 },
-    );
-    accounting.close();
-  }),
-);
+for (const [where, open] of writers) {
+  test(
+    `an attempt is one row however often and in whatever groups it is written, and the first one stays (written ${where})`,
+    withFolder(async (path) => {
+      const accounting = await open(path);
+      let round = 0;
+      await fc.assert(
+        fc.asyncProperty(fc.array(fc.array(fc.nat(12), { maxLength: 5 }), { maxLength: 8 }), async (groups) => {
+          round++;
+          const of = (task: number, state: string): AttemptRow =>
+            row({ workloadUid: `w${round}`, task, state, jobId: round });
+          await Promise.all(groups.map((tasks, at) => accounting.record(tasks.map((task) => of(task, `S${at}`)))));
+          const found = await accounting.query({ jobs: [{ job: round }] });
+          const expected = new Map<number, string>();
+          groups.forEach((tasks, at) => tasks.forEach((task) => expected.has(task) || expected.set(task, `S${at}`)));
+          assert.deepEqual(
+            found.map(({ task, state }) => [task, state]).sort((a, b) => Number(a[0]) - Number(b[0])),
+            [...expected].sort((a, b) => a[0] - b[0]),
+          );
+        }),
+        { numRuns: 30 },
+      );
+      await accounting.close();
+    }),
+  );
+}
 
 test(
   "filters",
@@ -156,16 +165,18 @@ test(
   }),
 );
 
-test(
-  "a database of a newer format is refused in words, by writer and reader",
-  withFolder(async (path) => {
-    const newer = new DatabaseSync(path);
-    newer.exec("PRAGMA user_version = 99");
-    newer.close();
-    assert.throws(() => openAccounting(path), /format 99; this Berth knows up to/);
-    await assert.rejects(openAccountingReader(path).query({}), /format 99/);
-  }),
-);
+for (const [where, open] of writers) {
+  test(
+    `a database of a newer format is refused in words, by writer and reader (written ${where})`,
+    withFolder(async (path) => {
+      const newer = new DatabaseSync(path);
+      newer.exec("PRAGMA user_version = 99");
+      newer.close();
+      await assert.rejects(open(path), /format 99; this Berth knows up to/);
+      await assert.rejects(openAccountingReader(path).query({}), /format 99/);
+    }),
+  );
+}
 
 test(
   "the route: own rows for users, all for operators, words for what is wrong",
@@ -189,32 +200,48 @@ test(
   }),
 );
 
+for (const [where, open] of writers) {
+  test(
+    `rows are numbered as they are recorded, a second one of an attempt is not, and numbering goes on after a restart (written ${where})`,
+    withFolder(async (path) => {
+      let accounting = await open(path);
+      await accounting.record([row(), row({ task: 1 }), row({ task: 2, startTime: null, attempt: 0 })]);
+      await accounting.record([row(), row({ task: 3, account: "chem", billing: null, allocated: null })]);
+      assert.equal(await accounting.lastSequence(), 4);
+      await accounting.close();
+      accounting = await open(path);
+      await accounting.record([row({ task: 1 }), row({ task: 4, endTime: "2026-11-20T00:00:00Z" })]);
+      const found = await accounting.recordedAfter(1, Date.parse("2026-11-21T00:00:00Z") / 1000, 10);
+      assert.deepEqual(
+        found.map(({ sequence, account, billing }) => [sequence, account, billing]),
+        [
+          [2, "bio", 4.5],
+          [4, "chem", 4],
+        ],
+        "what never started is none, what ended before is too old",
+      );
+      assert.deepEqual(found[0]!.allocated, { cpu: 4000, memory: 2 ** 34, "nvidia.com/gpu": 1 });
+      assert.deepEqual(found[1]!.allocated, { cpu: 4000, memory: 2 ** 34 }, "of a row without it, what was asked for");
+      assert.deepEqual(
+        (await accounting.recordedAfter(0, 0, 2)).map(({ sequence }) => sequence),
+        [1, 2],
+      );
+      assert.equal(await accounting.lastSequence(), 5);
+      await accounting.close();
+    }),
+  );
+}
+
 test(
-  "rows are numbered as they are recorded, a second one of an attempt is not, and numbering goes on after a restart",
+  "a thread does what it was asked before it ends, and says in words what it cannot do",
   withFolder(async (path) => {
-    let accounting = openAccounting(path);
-    await accounting.record([row(), row({ task: 1 }), row({ task: 2, startTime: null, attempt: 0 })]);
-    await accounting.record([row(), row({ task: 3, account: "chem", billing: null, allocated: null })]);
-    assert.equal(await accounting.lastSequence(), 4);
-    accounting.close();
-    accounting = openAccounting(path);
-    await accounting.record([row({ task: 1 }), row({ task: 4, endTime: "2026-11-20T00:00:00Z" })]);
-    const found = await accounting.recordedAfter(1, Date.parse("2026-11-21T00:00:00Z") / 1000, 10);
-    assert.deepEqual(
-      found.map(({ sequence, account, billing }) => [sequence, account, billing]),
-      [
-        [2, "bio", 4.5],
-        [4, "chem", 4],
-      ],
-      "what never started is none, what ended before is too old",
-    );
-    assert.deepEqual(found[0]!.allocated, { cpu: 4000, memory: 2 ** 34, "nvidia.com/gpu": 1 });
-    assert.deepEqual(found[1]!.allocated, { cpu: 4000, memory: 2 ** 34 }, "of a row without it, what was asked for");
-    assert.deepEqual(
-      (await accounting.recordedAfter(0, 0, 2)).map(({ sequence }) => sequence),
-      [1, 2],
-    );
-    assert.equal(await accounting.lastSequence(), 5);
-    accounting.close();
+    const accounting = await openAccountingThread(path);
+    const recording = accounting.record([row()]);
+    await accounting.close();
+    await recording;
+    const reader = openAccountingReader(path);
+    assert.deepEqual(await reader.query({}), [row()]);
+    await reader.close();
+    await assert.rejects(openAccountingThread(join(path, "below")), /unable to open database file/);
   }),
 );

@@ -117,7 +117,8 @@ export interface Accounting {
   recordedAfter(sequence: number, since: number, limit: number): Promise<UsageEntry[]>;
   /** Sequence of the last row; 0 while there is none. */
   lastSequence(): Promise<number>;
-  close(): void;
+  /** What was asked before is done first. */
+  close(): Promise<void>;
 }
 
 /** The part that readers get. */

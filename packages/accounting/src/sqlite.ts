@@ -137,6 +137,7 @@ export function openAccounting(path: string): Accounting {
       if (waiting.length > 0) flush();
       isClosed = true;
       database.close();
+      return Promise.resolve();
     },
   };
 }
@@ -169,6 +170,7 @@ export function openAccountingReader(path: string): AccountingReader {
     close() {
       opened?.close();
       opened = undefined;
+      return Promise.resolve();
     },
   };
 }

@@ -77,7 +77,7 @@ export async function runApiserver(settings: RoleSettings, log: Log, signal: Abo
     url: server.url,
     stop: async () => {
       await server.close();
-      reader.close();
+      await reader.close();
     },
   };
 }

@@ -1,5 +1,5 @@
 /** The process `controllers`: Workloads, scheduling, accounting, retention. */
-import { openAccounting } from "@berth/accounting";
+import { openAccountingThread } from "@berth/accounting";
 import { runControllers as run } from "@berth/controllers";
 import { currentUser, LocalUsers } from "@berth/identity";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { partClient } from "./part-connection.ts";
 export async function runControllers(settings: RoleSettings, log: Log, signal: AbortSignal): Promise<RunningRole> {
   const { data } = settings;
   const client = partClient(data, holders.controllers);
-  const accounting = openAccounting(join(data, "accounting.db"));
+  const accounting = await openAccountingThread(join(data, "accounting.db"));
   const stopping = new AbortController();
   const users = new LocalUsers();
   const self = currentUser();
@@ -45,7 +45,7 @@ export async function runControllers(settings: RoleSettings, log: Log, signal: A
       stopping.abort();
       await done;
       client.close();
-      accounting.close();
+      await accounting.close();
       await journal?.close();
     },
   };

@@ -119,6 +119,19 @@ export function endOfPod(pod: Pod, stopped?: FinalPhase): AttemptEnd {
   return { ...end, phase: "Failed", exitCode: terminated === undefined ? 1 : end.exitCode };
 }
 
+/** What the pods of a gang used together: the highest peak of memory, and all CPU time; undefined where no pod tells. */
+export function usageOfGang(pods: readonly Pod[]): Pick<AttemptEnd, "peakMemoryBytes" | "cpuMilliseconds"> {
+  const usage: Pick<AttemptEnd, "peakMemoryBytes" | "cpuMilliseconds"> = {
+    peakMemoryBytes: undefined,
+    cpuMilliseconds: undefined,
+  };
+  for (const { peakMemoryBytes, cpuMilliseconds } of pods.map((pod) => endOfPod(pod))) {
+    if (peakMemoryBytes !== undefined) usage.peakMemoryBytes = Math.max(usage.peakMemoryBytes ?? 0, peakMemoryBytes);
+    if (cpuMilliseconds !== undefined) usage.cpuMilliseconds = (usage.cpuMilliseconds ?? 0) + cpuMilliseconds;
+  }
+  return usage;
+}
+
 /**
  * The end of one task of a lease.
  * @param stopped whoever stopped its pod wants it to have

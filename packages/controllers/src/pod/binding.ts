@@ -4,7 +4,7 @@ import type { Pod } from "@berth/kinds";
 import { labels } from "@berth/kinds";
 import { wrappedPodOf } from "../model/wrapped-pod.ts";
 import { type AttemptPlan, attemptAnnotations, attemptLabels, grantAnnotation } from "../scheduler/pods.ts";
-import type { PlannedPod } from "../workload/life.ts";
+import type { PlannedPod } from "../workload/pod-creation.ts";
 
 /** The pod is gone, or another has given it a node: nothing can be started. */
 export class PodUnavailable extends Error {}

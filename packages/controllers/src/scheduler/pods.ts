@@ -13,7 +13,7 @@ import {
   startAllowanceSeconds,
 } from "@berth/kinds";
 import type { Grants, PodGrant } from "@berth/scheduling";
-import type { PlannedPod } from "../workload/life.ts";
+import type { PlannedPod } from "../workload/pod-creation.ts";
 import { type KubeletTraits, onKubelet } from "./kubelet-pods.ts";
 
 export interface AttemptPlan {

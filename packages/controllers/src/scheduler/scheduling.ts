@@ -17,7 +17,8 @@ import {
 } from "../model/record.ts";
 import { plannedBinding } from "../pod/binding.ts";
 import type { Stores } from "../stores.ts";
-import type { AttemptLife, LifeEvents } from "../workload/life.ts";
+import type { AttemptLife } from "../workload/life.ts";
+import type { LifeEvents } from "../workload/life-events.ts";
 import type { Writer } from "../writer.ts";
 import { attemptEnvironment, type AttemptPlace, taskVariables } from "./attempt-environment.ts";
 import { LiveCluster } from "./cluster.ts";

@@ -2,63 +2,49 @@
  * The life of attempts: from the creation of their pods to the row of their end. What it decides rests on pods alone, so that a
  * new leader goes on where the last one stopped; every step may be repeated.
  */
-import { isReason, resources } from "@berth/client";
 import type { FinalPhase, IndexSet, Lease, Pod } from "@berth/kinds";
-import { annotations, attemptOf, isFinal, leaseOf, preemptionModes, takenReason } from "@berth/kinds";
+import { annotations, attemptOf, takenReason } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
-import { type AttemptEnd, endOfPod, isTerminal, rejectionOf, startOf, worseEnd } from "../model/ends.ts";
+import { type AttemptEnd, endOfPod, isTerminal, rejectionOf, startOf, usageOfGang } from "../model/ends.ts";
 import type { Ledger } from "../model/ledger.ts";
 import {
   type Attempt,
   type AttemptPod,
-  currentAttempt,
   type LeasedTasks,
-  newAttempt,
   noTask,
   openTasks,
   type Preempted,
   setState,
   type WorkloadRecord,
 } from "../model/record.ts";
-import { isPodOf, isWrapped, wrappedPodOf } from "../model/wrapped-pod.ts";
-import { wallTimeOf } from "../scheduler/snapshot.ts";
-import { bindPod, PodUnavailable } from "../pod/binding.ts";
-import { slimPod } from "../stores.ts";
+import { isPodOf, isWrapped } from "../model/wrapped-pod.ts";
+import { PodUnavailable } from "../pod/binding.ts";
 import type { Writer } from "../writer.ts";
-import { endTask, type EndingEvents, isHeldElsewhere, leaveTasks } from "./ending.ts";
+import {
+  attemptOfPods,
+  countDriver,
+  carriesSame,
+  findPod,
+  isGated,
+  isOver,
+  markDeletedByUser,
+  markRunning,
+  plannedAttempt,
+  stopPreempted,
+  takeOver,
+  tasksOf,
+  vanishedAttempt,
+  waitAgain,
+} from "./attempt-pods.ts";
+import { endTask, isHeldElsewhere, leaveTasks } from "./ending.ts";
 import { Flushes } from "./flushes.ts";
 import { Gates } from "./gates.ts";
 import { LeaseLife } from "./lease-life.ts";
+import { Leftovers } from "./leftovers.ts";
+import type { LifeEvents } from "./life-events.ts";
+import { makePod, type PlannedPod } from "./pod-creation.ts";
 import { PodRemoval } from "./pod-removal.ts";
-import { attemptRow } from "./rows.ts";
-
-/** What scheduling is told. */
-export interface LifeEvents extends EndingEvents {
-  /** An attempt that a pod was found of; its place is taken. `tasks`: those that no other attempt was known to have. */
-  adopted(record: WorkloadRecord, attempt: Attempt, tasks: readonly number[]): void;
-  /** Its script began: the wall time counts from here. */
-  started(record: WorkloadRecord, attempt: Attempt): void;
-  /** A node did not take one of its pods: nothing of the attempt has begun. */
-  rejected(record: WorkloadRecord, node: string, why: string): void;
-  /** The pod that it stands for cannot be had any more: nothing of it is to wait. */
-  unavailable(record: WorkloadRecord): void;
-  /** The final status is written. */
-  finished(record: WorkloadRecord): void;
-}
-
-/**
- * A pod that is to be made, or, where its object has a uid, bound; its object only when its turn comes, because thousands may
- * wait for theirs.
- */
-export interface PlannedPod {
-  name: string;
-  node: string;
-  isDriver: boolean;
-  build: () => Pod;
-}
-
-/** A pod that is left is looked at again after this where what its attempt came to may be just being written. */
-const leftoverMs = 500;
+import { WallTimes } from "./wall-time.ts";
 
 export class AttemptLife {
   readonly #context: Context;
@@ -69,6 +55,8 @@ export class AttemptLife {
   readonly #flushes: Flushes;
   readonly #gates: Gates;
   readonly #leases: LeaseLife;
+  readonly #leftovers: Leftovers;
+  readonly #wallTimes: WallTimes;
 
   constructor(context: Context, ledger: Ledger, writer: Writer, events: LifeEvents) {
     this.#context = context;
@@ -77,6 +65,8 @@ export class AttemptLife {
     this.#events = events;
     this.#removal = new PodRemoval(context, writer);
     this.#gates = new Gates(context, writer);
+    this.#wallTimes = new WallTimes(context, writer);
+    this.#leftovers = new Leftovers(context, writer, this.#removal);
     this.#leases = new LeaseLife(context, writer, events);
     this.#flushes = new Flushes({
       context,
@@ -101,40 +91,16 @@ export class AttemptLife {
     plan: readonly PlannedPod[],
     lease?: Lease,
   ): Attempt {
-    const attempt = newAttempt({
-      task,
-      number: currentAttempt(record, task),
-      pods: plan.map(({ name, node, isDriver }) => ({ name, node, isDriver, state: "Creating" })),
-      wallTimeSeconds,
-      createdAt: this.#context.now(),
-      lease: lease && { seconds: lease.seconds, open: new Set(lease.tasks) },
-    });
-    record.live.set(task, attempt);
-    if (record.book === undefined) record.phase = "Starting";
-    else for (const each of openTasks(attempt)) record.book.start(each);
-    record.nodes = attempt.pods.map(({ node }) => node);
+    const attempt = plannedAttempt(record, { task, wallTimeSeconds, plan, lease, createdAt: this.#context.now() });
     attempt.pods.forEach((entry, at) => void this.#create(record, attempt, entry, plan[at]!.build));
     this.#flushes.began(record);
     return attempt;
   }
 
   async #create(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod, build: () => Pod): Promise<void> {
-    const { client, log, signal } = this.#context;
+    const { log, signal } = this.#context;
     try {
-      const made = await this.#writer.run(async () => {
-        // While it waited for its turn, the attempt may have been stopped.
-        if (attempt.state === "TakingBack" || attempt.stopped !== undefined) return undefined;
-        try {
-          const pod = build();
-          const isThere = pod.metadata.uid !== undefined;
-          return slimPod(isThere ? await bindPod(client, pod) : await client.create<Pod>(resources.pods, pod));
-        } catch (error) {
-          if (!isReason(error, "AlreadyExists")) throw error;
-          const found = await client.get<Pod>(resources.pods, entry.name, { namespace: record.namespace });
-          if (isPodOf(record, found)) return slimPod(found);
-          throw error;
-        }
-      });
+      const made = await makePod(this.#context, this.#writer, record, attempt, entry.name, build);
       if (entry.state !== "Creating") return;
       if (made === undefined) this.#applyGone(record, attempt, entry);
       else if (!carriesSame(attempt, made)) this.#replace(record, attempt, made);
@@ -181,14 +147,7 @@ export class AttemptLife {
       this.#finish(record, attempt);
       return;
     }
-    record.live.delete(attempt.task);
-    const tasks = openTasks(attempt);
-    if (record.book === undefined) {
-      record.phase = "Pending";
-      if (attempt.isSpent === true) record.endedAttempts = attempt.number;
-    } else if (attempt.isSpent === true) record.book.requeue(attempt.task);
-    else for (const task of tasks) record.book.takeBack(task);
-    this.#events.takenBack(record, tasks, record.blocked);
+    this.#events.takenBack(record, waitAgain(record, attempt), record.blocked);
     this.flushSoon(record);
   }
 
@@ -211,22 +170,15 @@ export class AttemptLife {
       const isLate = record.book !== undefined && attempt === undefined && !isGated(pod);
       if (isLate && tasksOf(pod, task).some((each) => !isOver(record, each, name.attempt))) {
         this.adopt(record, task, name.attempt, [pod]);
-      } else this.#leftover(record, pod, task, name.attempt);
+      } else this.#leftovers.take(record, pod, task, name.attempt);
       return;
     }
     entry.pod = pod;
     if (entry.state !== "Terminal" && (isDeleted || pod.metadata.deletionTimestamp !== undefined)) {
-      this.#deletedByUser(record, attempt, pod);
+      markDeletedByUser(record, attempt, pod);
     }
     if (isDeleted) this.#applyGone(record, attempt, entry);
     else this.#apply(record, attempt, entry, pod);
-  }
-
-  /** Deleting a pod is how its user ends it. */
-  #deletedByUser(record: WorkloadRecord, attempt: Attempt, pod: Pod): void {
-    if (!isWrapped(pod) || attempt.stopped !== undefined) return;
-    attempt.stopped = "Cancelled";
-    record.cancelledBy ??= "deletion";
   }
 
   /**
@@ -236,44 +188,14 @@ export class AttemptLife {
   adopt(record: WorkloadRecord, task: number, number: number, pods: readonly Pod[]): void {
     const tasks = tasksOf(pods[0]!, task).filter((each) => !isOver(record, each, number));
     if (tasks.length === 0) {
-      for (const pod of pods) this.#leftover(record, pod, task, number);
+      for (const pod of pods) this.#leftovers.take(record, pod, task, number);
       return;
     }
-    const wallTimeSeconds = Number(pods[0]!.metadata.annotations?.[annotations.wallTimeSeconds] ?? 0);
-    const attempt = newAttempt({
-      task,
-      number,
-      pods: pods.map((pod) => ({
-        name: pod.metadata.name,
-        node: pod.spec.nodeName ?? "",
-        isDriver: isDriver(record, pod),
-        state: "Created",
-        pod,
-      })),
-      wallTimeSeconds,
-      // A pod that was bound may have been there long before.
-      createdAt:
-        (isWrapped(pods[0]!) ? NaN : Date.parse(pods[0]!.metadata.creationTimestamp ?? "")) || this.#context.now(),
-    });
-    attempt.preemption = pods.map(preemptionOf).find((told) => told !== undefined);
-    if (attempt.preemption !== undefined) attempt.stopped = "Preempted";
-    // A leader before this one may have died before it told of a change; who may be given less than is asked keeps what it has.
-    const asked = wallTimeOf(record.workload);
-    const mayHaveLess = record.workload.spec.minWallTimeSeconds !== undefined;
-    if ((asked > 0 && asked < wallTimeSeconds) || (asked > wallTimeSeconds && wallTimeSeconds > 0 && !mayHaveLess))
-      this.setWallTime(record, attempt, asked);
-    const lease = leaseOf(pods[0]!);
-    if (lease !== undefined) attempt.lease = { seconds: lease.seconds, open: new Set(tasks) };
+    const attempt = attemptOfPods(record, { task, number }, tasks, pods, this.#context.now());
+    this.#wallTimes.resume(record, attempt);
     const stopping = pods.find(({ metadata }) => metadata.deletionTimestamp !== undefined);
-    if (stopping !== undefined) this.#deletedByUser(record, attempt, stopping);
-    record.live.set(task, attempt);
-    if (record.book === undefined) record.phase = "Starting";
-    // Their pod was found: whatever it says of them, also that it has left them, they have not vanished.
-    for (const each of tasks) record.book?.wasRunning.delete(each);
-    const free = record.book === undefined ? tasks : tasks.filter((each) => record.book!.pending.has(each));
-    for (const each of free) record.book?.start(each);
-    if (free.length < tasks.length) record.overlaps = true;
-    record.nodes = attempt.pods.map(({ node }) => node);
+    if (stopping !== undefined) markDeletedByUser(record, attempt, stopping);
+    const free = takeOver(record, attempt, tasks);
     if (free.length > 0) this.#events.adopted(record, attempt, free);
     const driver = attempt.pods.find((entry) => entry.isDriver);
     const gates = new Set(attempt.pods.map(({ pod }) => pod?.metadata.annotations?.[annotations.gate]));
@@ -285,35 +207,21 @@ export class AttemptLife {
       this.#takeBack(record, attempt);
       return;
     }
-    if (attempt.preemption !== undefined) this.#stopPreempted(attempt);
+    if (attempt.preemption !== undefined) stopPreempted(this.#removal, attempt);
     // The gang was whole once: the rest of the gates is opened, at the time at which the first was.
     if (gates.has("open")) this.#openGates(record, attempt);
     for (const entry of attempt.pods) this.#apply(record, attempt, entry, entry.pod!);
     if (driver === undefined) {
       attempt.state = "Ending";
       attempt.end = { phase: "NodeFailed", exitCode: 0, signal: 0, message: "the pod of its driver is gone" };
-      this.#stopOthers(attempt);
+      if (attempt.stopped === undefined) this.#removal.stopAll(attempt);
       if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
     }
   }
 
   /** An attempt of which status tells that it was made, and of which nothing is left: it is not known to have ended well. */
   vanished(record: WorkloadRecord, task: number): void {
-    const attempt = newAttempt({
-      task,
-      number: currentAttempt(record, task),
-      pods: [],
-      wallTimeSeconds: 0,
-      createdAt: this.#context.now(),
-    });
-    attempt.state = "Ending";
-    attempt.end = {
-      phase: wrappedPodOf(record.workload) === undefined ? "NodeFailed" : "Cancelled",
-      exitCode: 0,
-      signal: 0,
-      startTime: record.book === undefined ? record.startTime : undefined,
-      message: "its pod was removed by someone else",
-    };
+    const attempt = vanishedAttempt(record, task, this.#context.now());
     record.live.set(task, attempt);
     record.book?.start(task);
     this.#events.adopted(record, attempt, [task]);
@@ -335,7 +243,7 @@ export class AttemptLife {
     else if (attempt.creating === 0 && attempt.pods.length === 1) record.book?.created(attempt.task);
     if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal") void this.#removal.stop(pod);
     // It may have been changed while the pod was being made.
-    if (wasCreating) this.#tellWallTime(record, attempt, pod);
+    if (wasCreating) this.#wallTimes.tell(record, attempt, pod);
     if (wasCreating && attempt.lease !== undefined) this.#leases.tellCancelled(record, attempt.lease, entry);
     this.#evaluate(record, attempt, entry);
   }
@@ -380,17 +288,10 @@ export class AttemptLife {
     }
     if (!isStill) return;
     if (entry.isDriver && entry.isCounted !== true && attempt.end === undefined) {
-      entry.isCounted = true;
-      attempt.driversLeft--;
-      const end = this.#endOf(attempt, entry);
-      attempt.worst = worseEnd(attempt.worst, end);
-      // Of several drivers one that was lost ends all: the rest of the work is to be done again anyway.
-      if (attempt.driversLeft > 0 && end.phase !== "NodeFailed") return;
-      attempt.end = attempt.worst;
-      attempt.state = "Ending";
+      if (!countDriver(attempt, entry)) return;
       if (attempt.still < attempt.pods.length) {
         if (record.book === undefined) record.phase = "Completing";
-        this.#stopOthers(attempt);
+        if (attempt.stopped === undefined) this.#removal.stopAll(attempt);
         this.flushSoon(record);
       }
     }
@@ -424,50 +325,28 @@ export class AttemptLife {
     record.toRemove.push(attempt);
   }
 
-  #endOf(attempt: Attempt, entry: AttemptPod): AttemptEnd {
-    if (entry.pod === undefined) return { phase: attempt.stopped ?? "NodeFailed", exitCode: 0, signal: 0 };
-    return endOfPod(entry.pod, attempt.stopped);
-  }
-
   #begun(record: WorkloadRecord, attempt: Attempt, pod: Pod): void {
     if (attempt.state !== "Starting") return;
     attempt.state = "Running";
     attempt.startTime = startOf(pod) ?? this.#timestamp();
-    this.#nowRunning(record, attempt);
+    markRunning(record, attempt);
+    this.#events.started(record, attempt);
     if (!isTerminal(pod)) this.flushSoon(record);
   }
 
   #openGates(record: WorkloadRecord, attempt: Attempt): void {
     attempt.state = "Running";
     attempt.startTime = this.#gates.open(record, attempt);
-    this.#nowRunning(record, attempt);
-    this.flushSoon(record);
-  }
-
-  #nowRunning(record: WorkloadRecord, attempt: Attempt): void {
-    if (record.book === undefined) {
-      record.phase = "Running";
-      record.startTime = attempt.startTime;
-    } else {
-      if (attempt.lease === undefined) record.book.created(attempt.task);
-      record.startTime ??= attempt.startTime;
-    }
+    markRunning(record, attempt);
     this.#events.started(record, attempt);
+    this.flushSoon(record);
   }
 
   // Stopping
 
   /** Ends an attempt: TERM, grace, KILL, all by the node. Its end will be `phase` unless it has ended by itself. */
   stop(record: WorkloadRecord, attempt: Attempt, phase: FinalPhase): void {
-    if (attempt.stopped !== undefined || attempt.end !== undefined) return;
-    attempt.stopped = phase;
-    if (attempt.state === "TakingBack") return;
-    for (const entry of attempt.pods) {
-      if (entry.pod !== undefined && (entry.state === "Created" || entry.state === "Running"))
-        void this.#removal.stop(entry.pod);
-    }
-    if (record.book === undefined) record.phase = "Completing";
-    this.flushSoon(record);
+    this.#stopAs(record, attempt, phase, () => this.#removal.stopAll(attempt));
   }
 
   /**
@@ -477,54 +356,28 @@ export class AttemptLife {
   preempt(record: WorkloadRecord, attempt: Attempt, preemption: Preempted): void {
     if (attempt.stopped !== undefined || attempt.end !== undefined) return;
     attempt.preemption = preemption;
-    attempt.stopped = "Preempted";
     record.preempted = { ...preemption, time: this.#timestamp() };
+    this.#stopAs(record, attempt, "Preempted", () => stopPreempted(this.#removal, attempt));
+  }
+
+  #stopAs(record: WorkloadRecord, attempt: Attempt, phase: FinalPhase, stopPods: () => void): void {
+    if (attempt.stopped !== undefined || attempt.end !== undefined) return;
+    attempt.stopped = phase;
     if (attempt.state === "TakingBack") return;
-    this.#stopPreempted(attempt);
+    stopPods();
     if (record.book === undefined) record.phase = "Completing";
     this.flushSoon(record);
   }
 
-  #stopPreempted(attempt: Attempt): void {
-    const { by, mode, graceSeconds } = attempt.preemption!;
-    const how = { annotations: { [annotations.preempted]: `${by} ${mode} ${graceSeconds}` }, graceSeconds };
-    for (const { pod, state } of attempt.pods) {
-      if (pod !== undefined && (state === "Created" || state === "Running")) void this.#removal.stop(pod, how);
-    }
-  }
-
-  /** The wall time of what runs, or is about to, is another: the node is told by the annotation of the pods. */
+  /** The wall time of what runs, or is about to, is another: the node is told. */
   setWallTime(record: WorkloadRecord, attempt: Attempt, seconds: number): void {
-    attempt.wallTimeSeconds = seconds;
-    for (const { pod } of attempt.pods) if (pod !== undefined) this.#tellWallTime(record, attempt, pod);
-  }
-
-  #tellWallTime(record: WorkloadRecord, { wallTimeSeconds }: Attempt, pod: Pod): void {
-    const value = String(wallTimeSeconds);
-    const { name, annotations: has } = pod.metadata;
-    if (isTerminal(pod) || has?.[annotations.wallTimeSeconds] === value) return;
-    const { client, log, signal } = this.#context;
-    const patch = { metadata: { annotations: { [annotations.wallTimeSeconds]: value } } };
-    this.#writer
-      .run(() => client.patch(resources.pods, name, patch, { namespace: record.namespace }))
-      .catch((error: unknown) => {
-        if (signal.aborted || isReason(error, "NotFound", "Conflict")) return;
-        log("warn", `telling ${name} of its wall time failed: ${(error as Error).message}`, { jobId: record.jobId });
-      });
+    this.#wallTimes.set(record, attempt, seconds);
   }
 
   /** Ends those of these tasks that the attempt carries, as {@link stop} does: the others of a lease go on. */
   stopTasks(record: WorkloadRecord, attempt: Attempt, wanted: IndexSet): void {
     if (attempt.lease !== undefined) this.#leases.cancel(record, attempt, attempt.lease, wanted);
     else if (attempt.task !== noTask && wanted.has(attempt.task)) this.stop(record, attempt, "Cancelled");
-  }
-
-  #stopOthers(attempt: Attempt): void {
-    if (attempt.stopped !== undefined) return;
-    for (const entry of attempt.pods) {
-      if (entry.pod === undefined) continue;
-      if (entry.state === "Created" || entry.state === "Running") void this.#removal.stop(entry.pod);
-    }
   }
 
   /** The pod's node is gone for good: whatever it last told is its end. */
@@ -538,16 +391,7 @@ export class AttemptLife {
   #finish(record: WorkloadRecord, attempt: Attempt): void {
     if (attempt.state === "Ended") return;
     const end = attempt.end!;
-    if (attempt.pods.length > 1) {
-      end.peakMemoryBytes = undefined;
-      end.cpuMilliseconds = undefined;
-      for (const { pod } of attempt.pods) {
-        if (pod === undefined) continue;
-        const { peakMemoryBytes, cpuMilliseconds } = endOfPod(pod);
-        if (peakMemoryBytes !== undefined) end.peakMemoryBytes = Math.max(end.peakMemoryBytes ?? 0, peakMemoryBytes);
-        if (cpuMilliseconds !== undefined) end.cpuMilliseconds = (end.cpuMilliseconds ?? 0) + cpuMilliseconds;
-      }
-    }
+    if (attempt.pods.length > 1) Object.assign(end, usageOfGang(attempt.pods.flatMap(({ pod }) => pod ?? [])));
     this.#close(record, attempt);
     for (const task of openTasks(attempt)) endTask(this.#events, record, attempt, task, end);
     this.flushSoon(record);
@@ -572,74 +416,4 @@ export class AttemptLife {
   flushSoon(record: WorkloadRecord): void {
     this.#flushes.soon(record);
   }
-
-  /** A pod whose attempt is over and accounted (or was none): it goes. Pods that ended are accounted once more, which is free. */
-  #leftover(record: WorkloadRecord, pod: Pod, task: number, number: number): void {
-    if (this.#removal.isUnderWay(pod) || !tasksOf(pod, task).every((each) => isOver(record, each, number))) return;
-    // It goes with its attempt, when that is accounted.
-    if (record.toRemove.some(({ pods }) => pods.some(({ name }) => name === pod.metadata.name))) return;
-    if (record.isFlushing) {
-      setTimeout(() => this.#leftover(record, pod, task, number), leftoverMs);
-      return;
-    }
-    if (!isTerminal(pod) || !isDriver(record, pod) || leaseOf(pod) !== undefined || isTaken(pod)) {
-      this.#removal.discard(pod);
-      return;
-    }
-    const end = endOfPod(pod, pod.metadata.deletionTimestamp === undefined ? undefined : "Cancelled");
-    const attempt = { task, number, end, nodes: [pod.spec.nodeName ?? ""], requeue: false };
-    void this.#writer
-      .run(() => this.#context.accounting.record([attemptRow(record, attempt, this.#timestamp())]))
-      .then(() => this.#removal.discard(pod))
-      .catch((error: unknown) => this.#failed("accounting a leftover pod", record, error));
-  }
-
-  #failed(what: string, record: WorkloadRecord | undefined, error: unknown): void {
-    const { log, signal } = this.#context;
-    if (signal.aborted) return;
-    log("error", `${what} failed: ${(error as Error).message}`, { jobId: record?.jobId, workload: record?.name });
-  }
-}
-
-/** What a pod says of the job that it makes room for. */
-function preemptionOf(pod: Pod): Preempted | undefined {
-  const [by, mode, graceSeconds] = pod.metadata.annotations?.[annotations.preempted]?.split(" ") ?? [];
-  const found = preemptionModes.find((known) => known === mode);
-  return found === undefined ? undefined : { by: Number(by), mode: found, graceSeconds: Number(graceSeconds) };
-}
-
-function findPod(attempt: Attempt, name: string): AttemptPod | undefined {
-  if (attempt.pods.length < 8) return attempt.pods.find((entry) => entry.name === name);
-  attempt.byName ??= new Map(attempt.pods.map((entry) => [entry.name, entry]));
-  return attempt.byName.get(name);
-}
-
-/** The tasks that a pod carries; of a pod of one task, that. */
-function tasksOf(pod: Pod, task: number): readonly number[] {
-  return leaseOf(pod)?.tasks ?? [task];
-}
-
-/** Whether this attempt of a task is over, and its end told. */
-function isOver(record: WorkloadRecord, task: number, number: number): boolean {
-  return isFinal(record.phase) || record.book?.hasEnded(task) === true || number < currentAttempt(record, task);
-}
-
-function isTaken(pod: Pod): boolean {
-  return pod.status?.reason === takenReason;
-}
-
-function isGated(pod: Pod): boolean {
-  return pod.metadata.annotations?.[annotations.gate] !== undefined;
-}
-
-/** Whether the pod that the API has carries the tasks that were decided. */
-function carriesSame(attempt: Attempt, pod: Pod): boolean {
-  const tasks = leaseOf(pod)?.tasks;
-  if (tasks === undefined || attempt.lease === undefined) return tasks === attempt.lease;
-  return tasks.length === attempt.lease.open.size && tasks.every((task) => attempt.lease!.open.has(task));
-}
-
-function isDriver(record: WorkloadRecord, pod: Pod): boolean {
-  const set = attemptOf(pod)?.podSet;
-  return record.workload.spec.podSets.find(({ name }) => name === set)?.role !== "Worker";
 }

@@ -61,6 +61,13 @@ export class PodRemoval {
     }
   }
 
+  /** Stops what there is of an attempt's pods, as {@link stop} does. */
+  stopAll({ pods }: Attempt, how?: Parameters<PodRemoval["stop"]>[1]): void {
+    for (const { pod, state } of pods) {
+      if (pod !== undefined && (state === "Created" || state === "Running")) void this.stop(pod, how);
+    }
+  }
+
   /** Removes the pods of accounted attempts; tasks of an array whose lone pod ended by itself go many at a time. */
   accounted(record: WorkloadRecord, attempts: readonly Attempt[]): void {
     const together = new Map<number, Attempt[]>();
