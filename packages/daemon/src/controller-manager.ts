@@ -1,5 +1,5 @@
 /** The controllers as a process of their own, on a cluster that is there already: `main.ts controller-manager`. */
-import { openAccounting } from "@berth/accounting";
+import { openAccountingThread } from "@berth/accounting";
 import { type Client, type ConnectionOptions, createClient, inClusterConnection, loadKubeconfig } from "@berth/client";
 import { Metrics, runControllers } from "@berth/controllers";
 import { FileUsers, LocalUsers } from "@berth/identity";
@@ -109,7 +109,7 @@ async function run(options: Options, log: ReturnType<typeof streamJsonLog>, sign
   if (users instanceof FileUsers) await users.read();
   await checkCluster(client);
   mkdirSync(dirname(options.accounting), { recursive: true, mode: 0o700 });
-  const accounting = openAccounting(options.accounting);
+  const accounting = await openAccountingThread(options.accounting);
   const journal = openJournal(process.env["BERTH_JOURNAL"], log);
   let isLeading = false;
   metrics.gauge("berth_leader", "1 where this process leads.", () => (isLeading ? 1 : 0));
@@ -151,7 +151,7 @@ async function run(options: Options, log: ReturnType<typeof streamJsonLog>, sign
   } finally {
     health?.close();
     client.close();
-    accounting.close();
+    await accounting.close();
     await journal?.close();
   }
 }
