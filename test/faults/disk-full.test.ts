@@ -106,7 +106,7 @@ test("of the data folder: refused in words, nothing lost, all goes on", { skip, 
   for (let count = 0; refusal === ""; count++) {
     assert.ok(count < 200, "the disk does not run full");
     const words = ["sbatch", "--parsable", ...small, "-H", "-J", "held", "-o", "/dev/null", "--wrap", "true"];
-    const outcome = await cluster.berth(words, { timeoutSeconds: 15 });
+    const outcome = await cluster.berth(words, { timeoutSeconds: 60 });
     if (outcome.code === 0) acknowledged.push(Number(outcome.stdout));
     else if (outcome.code === 1) refusal = outcome.stderr;
     else assert.match(outcome.stderr, /has no id yet: no space is left for .*store\.db; waiting for it/);
