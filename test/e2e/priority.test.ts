@@ -8,7 +8,7 @@ import { waitFor } from "../support/waiting.ts";
 
 test(
   "sprio, squeue and explain tell one priority, by its factors; the queue stands in that order",
-  { timeout: 90_000 },
+  { timeout: 900_000 },
   async () => {
     await using cluster = await startCluster({ flags: ["--nodes", "2"] });
     const unweighed = await cluster.berth(["sprio"]);
@@ -30,7 +30,7 @@ test(
       "/dev/null",
       ...more,
       "--wrap",
-      "sleep 60",
+      "sleep 300",
     ];
     const blocker = await sbatch(cluster, words("-N", "2", "--exclusive"));
     await waitForState(cluster, blocker, "RUNNING");
@@ -72,5 +72,6 @@ test(
     );
     const none = await cluster.berth(["sprio", "-j", "999"]);
     assert.match(none.stderr, /Unable to find jobs/);
+    await cluster.berth(["scancel", ...[held, large, small, nice, blocker].map(String)]);
   },
 );

@@ -17,51 +17,56 @@ const cores = availableParallelism();
 const sentence =
   /^sbatch: Job (\d+) to start at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d) using (\d+) processors on nodes (\S+) in partition standard\n/;
 
-test("--test-only tells when, and makes no job; what can never run is refused alike", { timeout: 90_000 }, async () => {
-  await using cluster = await startCluster();
-  const ask = (words: string[]) => cluster.berth(["sbatch", "--test-only", ...words, "--wrap", "true"]);
-  const now = await ask([]);
-  assert.equal(now.code, 0, now.stderr);
-  const [, next, start, processors] = sentence.exec(now.stderr) ?? assert.fail(now.stderr);
-  assert.ok(Math.abs(new Date(start!).getTime() - Date.now()) < 60_000, start);
-  assert.equal(processors, "1");
-  assert.equal(now.stdout, "");
+test(
+  "--test-only tells when, and makes no job; what can never run is refused alike",
+  { timeout: 900_000 },
+  async () => {
+    await using cluster = await startCluster();
+    const ask = (words: string[]) => cluster.berth(["sbatch", "--test-only", ...words, "--wrap", "true"]);
+    const now = await ask([]);
+    assert.equal(now.code, 0, now.stderr);
+    const [, next, start, processors] = sentence.exec(now.stderr) ?? assert.fail(now.stderr);
+    assert.ok(Math.abs(new Date(start!).getTime() - Date.now()) < 60_000, start);
+    assert.equal(processors, "1");
+    assert.equal(now.stdout, "");
 
-  const holder = await sbatch(cluster, ["-t", "10", "-c", String(cores), "--mem=50M", "--wrap", "sleep 40"]);
-  assert.equal(holder, Number(next), "no job was made, and no id was taken");
-  await waitForState(cluster, holder, "RUNNING");
-  const later = await ask(small);
-  assert.equal(later.code, 0, later.stderr);
-  const seconds = (new Date(sentence.exec(later.stderr)?.[2] ?? "").getTime() - Date.now()) / 1000;
-  assert.ok(seconds > 500 && seconds < 700, later.stderr);
-  assert.match(later.stderr, /reason Resources: \S/);
+    const holder = await sbatch(cluster, ["-t", "10", "-c", String(cores), "--mem=50M", "--wrap", "sleep 400"]);
+    assert.equal(holder, Number(next), "no job was made, and no id was taken");
+    await waitForState(cluster, holder, "RUNNING");
+    const later = await ask(small);
+    assert.equal(later.code, 0, later.stderr);
+    const seconds = (new Date(sentence.exec(later.stderr)?.[2] ?? "").getTime() - Date.now()) / 1000;
+    assert.ok(seconds > 300 && seconds < 700, later.stderr);
+    assert.match(later.stderr, /reason Resources: \S/);
 
-  const impossible: [string[], RegExp, RegExp][] = [
-    [["-N", "5"], /Requested node configuration is not available/, /needs 5 nodes at once; 1 node of queue standard/],
-    [["-c", String(cores + 1)], /Requested node configuration is not available/, /on one node; the largest has/],
-    [["--mem=900T"], /Requested node configuration is not available/, /of memory on one node; the largest has/],
-    [["-w", "n99"], /Invalid node name specified/, /there is no node n99/],
-    [["-x", "node-1"], /Requested node configuration is not available/, /excludes all nodes of queue standard/],
-    [["-t", "400-0"], /Requested time limit is invalid/, /queue standard allows at most/],
-    [["-p", "nope"], /Invalid partition name specified/, /there is no queue nope/],
-  ];
-  for (const [words, slurm, own] of impossible) {
-    for (const mode of [["--test-only"], []]) {
-      const { code, stdout, stderr } = await cluster.berth(["sbatch", ...mode, ...words, "--wrap", "true"]);
-      assert.equal(code, 1, `${words.join(" ")}: ${stderr}`);
-      assert.match(stderr, slurm);
-      assert.match(stderr, own);
-      assert.equal(stdout, "");
+    const impossible: [string[], RegExp, RegExp][] = [
+      [["-N", "5"], /Requested node configuration is not available/, /needs 5 nodes at once; 1 node of queue standard/],
+      [["-c", String(cores + 1)], /Requested node configuration is not available/, /on one node; the largest has/],
+      [["--mem=900T"], /Requested node configuration is not available/, /of memory on one node; the largest has/],
+      [["-w", "n99"], /Invalid node name specified/, /there is no node n99/],
+      [["-x", "node-1"], /Requested node configuration is not available/, /excludes all nodes of queue standard/],
+      [["-t", "400-0"], /Requested time limit is invalid/, /queue standard allows at most/],
+      [["-p", "nope"], /Invalid partition name specified/, /there is no queue nope/],
+    ];
+    for (const [words, slurm, own] of impossible) {
+      for (const mode of [["--test-only"], []]) {
+        const { code, stdout, stderr } = await cluster.berth(["sbatch", ...mode, ...words, "--wrap", "true"]);
+        assert.equal(code, 1, `${words.join(" ")}: ${stderr}`);
+        assert.match(stderr, slurm);
+        assert.match(stderr, own);
+        assert.equal(stdout, "");
+      }
     }
-  }
-});
+  },
+);
 
-test("squeue --start and berth explain tell the same start, soon after submission", { timeout: 90_000 }, async () => {
+test("squeue --start and berth explain tell the same start, soon after submission", { timeout: 900_000 }, async () => {
   await using cluster = await startCluster();
   const submit = (): Promise<number> =>
-    sbatch(cluster, ["-t", "10", "-c", String(cores), "--mem=50M", "-o", "/dev/null", "--wrap", "sleep 40"]);
-  await waitForState(cluster, await submit(), "RUNNING");
-  await submit();
+    sbatch(cluster, ["-t", "10", "-c", String(cores), "--mem=50M", "-o", "/dev/null", "--wrap", "sleep 400"]);
+  const first = await submit();
+  await waitForState(cluster, first, "RUNNING");
+  const second = await submit();
   const behind = await submit();
   const start = await waitFor("the start to be told", async () => {
     const told = await squeueField(cluster, behind, "%S");
@@ -70,11 +75,13 @@ test("squeue --start and berth explain tell the same start, soon after submissio
   assert.equal(await squeueField(cluster, behind, "%r"), "Priority");
   const { stdout } = await cluster.berth(["explain", String(behind)]);
   assert.ok(stdout.includes(start.split("T")[1]!), `${start}: ${stdout}`);
+  await cluster.berth(["scancel", ...[first, second, behind].map(String)]);
+  await cluster.berth(["scancel", String(holder)]);
 });
 
 test(
   "the error of expected starts is recorded and told, in words, figures and metrics",
-  { timeout: 90_000 },
+  { timeout: 900_000 },
   async () => {
     await using cluster = await startCluster();
     const go = join(cluster.directory, "go");
@@ -133,23 +140,27 @@ test(
   },
 );
 
-test("files are the submitter's by mask and name; one that cannot be opened is 0:53", { timeout: 90_000 }, async () => {
-  await using cluster = await startCluster();
-  const script = writeScript(cluster, "naïve-日本.sh", "#!/bin/sh\n#SBATCH --comment=größer\numask\nprintf 'é\\n'\n");
-  const command = `umask 027; exec "$0" sbatch --parsable -o out.txt '${script}'`;
-  const program = join(import.meta.dirname, "..", "..", "berth");
-  const { run } = await import("../support/berth.ts");
-  const outcome = await run("/bin/sh", ["-c", command, program], {
-    cwd: cluster.directory,
-    env: { BERTH_CONTEXT: cluster.data },
-  });
-  assert.equal(outcome.code, 0, outcome.stderr);
-  const job = Number(outcome.stdout);
-  const closed = await sbatch(cluster, ["-o", "/proc/none/out", "--wrap", "true"]);
-  const [row, failed] = await ended(cluster, [job, closed], ["JobName", "State", "ExitCode"]);
-  assert.equal(row!.State, "COMPLETED");
-  assert.equal(row!.JobName, "naïve-日本.sh");
-  assert.equal(readFileSync(join(cluster.directory, "out.txt"), "utf8"), "0027\né\n");
-  assert.equal(statSync(join(cluster.directory, "out.txt")).mode & 0o777, 0o640);
-  assert.deepEqual([failed!.State, failed!.ExitCode], ["FAILED", "0:53"]);
-});
+test(
+  "files are the submitter's by mask and name; one that cannot be opened is 0:53",
+  { timeout: 900_000 },
+  async () => {
+    await using cluster = await startCluster();
+    const script = writeScript(cluster, "naïve-日本.sh", "#!/bin/sh\n#SBATCH --comment=größer\numask\nprintf 'é\\n'\n");
+    const command = `umask 027; exec "$0" sbatch --parsable -o out.txt '${script}'`;
+    const program = join(import.meta.dirname, "..", "..", "berth");
+    const { run } = await import("../support/berth.ts");
+    const outcome = await run("/bin/sh", ["-c", command, program], {
+      cwd: cluster.directory,
+      env: { BERTH_CONTEXT: cluster.data },
+    });
+    assert.equal(outcome.code, 0, outcome.stderr);
+    const job = Number(outcome.stdout);
+    const closed = await sbatch(cluster, ["-o", "/proc/none/out", "--wrap", "true"]);
+    const [row, failed] = await ended(cluster, [job, closed], ["JobName", "State", "ExitCode"]);
+    assert.equal(row!.State, "COMPLETED");
+    assert.equal(row!.JobName, "naïve-日本.sh");
+    assert.equal(readFileSync(join(cluster.directory, "out.txt"), "utf8"), "0027\né\n");
+    assert.equal(statSync(join(cluster.directory, "out.txt")).mode & 0o777, 0o640);
+    assert.deepEqual([failed!.State, failed!.ExitCode], ["FAILED", "0:53"]);
+  },
+);

@@ -44,7 +44,7 @@ test(
   },
 );
 
-test("Python: the error of a classifier", { skip: await lacks(["python3"]), timeout: 120_000 }, async () => {
+test("Python: the error of a classifier", { skip: await lacks(["python3"]), timeout: 900_000 }, async () => {
   await using cluster = await startCluster();
   const script = join(repository, "examples/python/classify.sbatch");
   const outcome = await cluster.berth(["run", script, join(repository, "examples/python/iris.csv")]);
@@ -52,7 +52,7 @@ test("Python: the error of a classifier", { skip: await lacks(["python3"]), time
   assert.match(outcome.stdout, /best: 13 neighbours, 96\.7 % right\n$/);
 });
 
-test("R: a regression and a bootstrap", { skip: await lacks(["Rscript"]), timeout: 120_000 }, async () => {
+test("R: a regression and a bootstrap", { skip: await lacks(["Rscript"]), timeout: 900_000 }, async () => {
   await using cluster = await startCluster();
   const outcome = await cluster.berth(["run", join(repository, "examples/r/faithful.sbatch")]);
   assert.equal(outcome.code, 0, outcome.stderr);

@@ -1,51 +1,20 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  annotations,
-  attemptOf,
-  defaultGraceSeconds,
-  hostImage,
-  labels,
-  leaseOf,
-  openFailureExitCode,
-  startAllowanceSeconds,
-  takenReason,
-} from "@berth/kinds";
-import type { Container, ContainerTerminated, Lease, Pod, TaskVariables, TerminationReport } from "@berth/kinds";
-import { quantityToInteger, quantityToMilli } from "@berth/machinery";
-import type { Claims } from "./claims.ts";
-import type { CoreBinding } from "./cores.ts";
-import type { Driver } from "./driver.ts";
-import { ConfigurationError, containerEnvironment, expandReferences, type ReferencedData } from "./environment.ts";
-import { bootId, hostTools, uptimeSeconds, userOf } from "./host.ts";
+import { annotations, attemptOf, hostImage, leaseOf, openFailureExitCode, takenReason } from "@berth/kinds";
+import type { Container, ContainerTerminated, Lease, Pod, TerminationReport } from "@berth/kinds";
+import { leaseTerminatedBy, openFailureOf, terminatedBy } from "./container-ends.ts";
+import { deadlineOf, graceOf, leaseDeadline } from "./deadlines.ts";
+import { ConfigurationError } from "./environment.ts";
+import { bootId, uptimeSeconds } from "./host.ts";
+import { launchRequest, type Prepared } from "./launch-request.ts";
 import { LeaseRun } from "./lease-run.ts";
-import { writableRoot, type BindMount } from "./mounts.ts";
+import type { NodeContext } from "./node-context.ts";
+import { identityOf } from "./pod-identity.ts";
 import { isFinished, timestamp, type ContainerState, type PodFacts } from "./pod-status.ts";
-import type { LauncherSpec } from "./launcher-pool.ts";
-import { groupWords, nobody, type Identity } from "./task.ts";
-import { isFull, type TaskEnd, type Tasks } from "./tasks.ts";
-import { containerMounts, VolumeError, type Volumes } from "./volumes.ts";
-
-/** What the workers of all pods of one node share. */
-export interface NodeContext {
-  readonly nodeName: string;
-  readonly driver: Driver;
-  readonly tasks: Tasks;
-  readonly volumes: Volumes;
-  readonly claims: Claims;
-  readonly cores: CoreBinding;
-  readonly dataDirectory: string;
-  readonly podsDirectory: string;
-  readonly limitsMemory: boolean;
-  /** Who a pod of this namespace runs as that does not say. Rejects in words where nobody can be. */
-  defaultIdentity(namespace: string): Promise<Identity>;
-  references(namespace: string): ReferencedData;
-  event(pod: Pod, type: "Normal" | "Warning", reason: string, message: string): void;
-  /** The facts changed: the status is written, soon or (`now`) at once. */
-  changed(worker: PodWorker, urgency: "soon" | "now"): void;
-  log(level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
-}
+import type { Identity } from "./task.ts";
+import { isFull, type TaskEnd } from "./tasks.ts";
+import { VolumeError } from "./volumes.ts";
 
 const firstBackoffMs = 10_000;
 const longestBackoffMs = 300_000;
@@ -107,9 +76,9 @@ export class PodWorker {
       this.#gate.resolve();
       this.#context.changed(this, "soon");
     }
-    this.#lease?.update(pod, this.#grace());
+    this.#lease?.update(pod, graceOf(this.#pod));
     if (pod.metadata.deletionTimestamp !== undefined) {
-      this.end("deleted", pod.metadata.deletionGracePeriodSeconds ?? this.#grace());
+      this.end("deleted", pod.metadata.deletionGracePeriodSeconds ?? graceOf(this.#pod));
     }
   }
 
@@ -175,35 +144,11 @@ export class PodWorker {
         `container "${foreign.name}": image "${foreign.image ?? ""}" cannot be had here, OCI images come later; image "${hostImage}" (this machine's own file system) works`,
       );
     }
-    const identity = await this.#identity();
+    const identity = await identityOf(this.#context, this.#pod);
     this.#runsAs = identity;
     const owner = this.#context.driver.namespaces === "none" && process.getuid?.() === 0 ? identity : undefined;
     const folders = await this.#withRoom(() => this.#context.volumes.prepare(this.#pod, this.#context.nodeName, owner));
     return { identity, folders };
-  }
-
-  async #identity(): Promise<Identity> {
-    const { securityContext } = this.#pod.spec;
-    const own = this.#pod.spec.containers[0]?.securityContext as
-      | { runAsUser?: number; runAsGroup?: number }
-      | undefined;
-    const asked = own?.runAsUser ?? securityContext?.runAsUser;
-    const { namespace = "default" } = this.#pod.metadata;
-    const unasked = asked === undefined ? await this.#context.defaultIdentity(namespace) : undefined;
-    const uid = asked ?? unasked!.uid;
-    const gid = own?.runAsGroup ?? securityContext?.runAsGroup ?? unasked?.gid ?? userOf(uid)?.gid ?? nobody.gid;
-    const self = process.getuid?.() ?? 0;
-    if (self !== 0 && uid !== self) {
-      throw new ConfigurationError(
-        `the pod asks for user ${uid}, but this node belongs to user ${self} and can start jobs of that user only`,
-      );
-    }
-    if (self === 0 && (hostTools().setpriv === undefined || hostTools().unshare === undefined)) {
-      throw new ConfigurationError(
-        "setpriv and unshare of util-linux are not both installed, so that no job can be given its user",
-      );
-    }
-    return { uid, gid, groups: [...new Set(securityContext?.supplementalGroups ?? unasked?.groups ?? [])] };
   }
 
   async #containerLoop(state: ContainerState, prepared: Prepared, isInit: boolean): Promise<void> {
@@ -230,7 +175,8 @@ export class PodWorker {
         state.terminated = undefined;
         this.#context.changed(this, "now");
         // A pause does not outlast the wall time.
-        const leftMs = (this.#deadline()?.uptimeSeconds ?? Infinity) * 1000 - uptimeSeconds() * 1000;
+        const leftMs =
+          (deadlineOf(this.#pod, this.facts.startedAt)?.uptimeSeconds ?? Infinity) * 1000 - uptimeSeconds() * 1000;
         const pause = Math.max(0, Math.min(pauseMs, leftMs));
         await delay(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
         state.waiting = undefined;
@@ -278,7 +224,15 @@ export class PodWorker {
       else if (claim.tasks.length === 0)
         ending = Promise.resolve({ endedAtMs: Date.now(), exitCode: 0, outOfMemory: false });
       else {
-        const request = await this.#request(state.container, run, prepared, true);
+        const request = await launchRequest(
+          this.#context,
+          this.#pod,
+          state.container,
+          run,
+          prepared,
+          this.facts.startedAt,
+          true,
+        );
         this.#stop.signal.throwIfAborted();
         ending = tasks.run({ ...request, claim, lease: { tasks: claim.tasks, seconds: lease.seconds } });
       }
@@ -287,7 +241,7 @@ export class PodWorker {
       if (cores !== undefined) this.#context.cores.keep(uid, cores);
       state.running = { startedAt: this.#startOf(known?.startedAt) };
       leaseRun.begun();
-      leaseRun.update(this.#pod, this.#grace());
+      leaseRun.update(this.#pod, graceOf(this.#pod));
       if (this.#killed !== undefined) leaseRun.end(this.#killed.stage, this.#killed.graceSeconds);
       changed(this, "soon");
       const timer = setInterval(() => {
@@ -312,21 +266,9 @@ export class PodWorker {
     if (words !== undefined) this.#context.event(this.#pod, "Warning", "FailedCreatePodContainer", words);
     if (end.exitCode === undefined && ended.length === 0 && end.setupFailure === undefined) return this.#lost(end);
     for (const one of ended)
-      if (one.exitCode === openFailureExitCode) one.ending ??= this.#openFailure(`${this.#lease!.run}`).failure;
-    const exitCode =
-      end.setupFailure !== undefined ? 128 : ended.reduce((worst, one) => Math.max(worst, one.exitCode), 0);
-    const report: TerminationReport = {
-      cpuMilliseconds: ended.reduce((sum, one) => sum + (one.cpuMilliseconds ?? 0), 0),
-      peakMemoryBytes: ended.reduce((most, one) => Math.max(most, (one.peakMemoryKibibytes ?? 0) * 1024), 0),
-      ...(words === undefined ? {} : { failure: "exec", message: words }),
-    };
-    return {
-      exitCode,
-      reason: end.setupFailure !== undefined ? "StartError" : exitCode === 0 ? "Completed" : "Error",
-      message: JSON.stringify(report),
-      startedAt: timestamp(told?.startedAt ?? state.running?.startedAt ?? this.facts.startedAt),
-      finishedAt: timestamp(end.endedAtMs),
-    };
+      if (one.exitCode === openFailureExitCode)
+        one.ending ??= this.#openFailure(this.#lease!.run, one.exitCode).failure;
+    return leaseTerminatedBy(end, ended, words, told?.startedAt ?? state.running?.startedAt ?? this.facts.startedAt);
   }
 
   /** It ran once, says the API. */
@@ -353,7 +295,14 @@ export class PodWorker {
     if (known !== undefined)
       return this.#follow(state, run, known.startedAt, new Promise<TaskEnd>((resolve) => tasks.takeBack(run, resolve)));
     return this.#withRoom(async () => {
-      const request = await this.#request(state.container, run, prepared);
+      const request = await launchRequest(
+        this.#context,
+        this.#pod,
+        state.container,
+        run,
+        prepared,
+        this.facts.startedAt,
+      );
       return this.#follow(state, run, undefined, tasks.run({ ...request, claim }));
     });
   }
@@ -445,235 +394,27 @@ export class PodWorker {
     }
     if (end.setupFailure !== undefined)
       this.#context.event(this.#pod, "Warning", "FailedCreatePodContainer", end.setupFailure);
-    const exitCode = end.exitCode ?? 128;
-    const report: TerminationReport = {
-      cpuMilliseconds: end.cpuMilliseconds,
-      ...(end.startedAtMs === undefined ? {} : { runMilliseconds: Math.max(0, end.endedAtMs - end.startedAtMs) }),
-      peakMemoryBytes: end.peakMemoryBytes,
-      ...(end.setupFailure === undefined ? {} : { failure: "exec", message: end.setupFailure }),
-      ...(exitCode === openFailureExitCode ? this.#openFailure(run) : {}),
-    };
-    const reason = end.outOfMemory
-      ? "OOMKilled"
-      : end.setupFailure !== undefined
-        ? "StartError"
-        : exitCode === 0
-          ? "Completed"
-          : "Error";
-    return {
-      // An out-of-memory kill is a failure also where the script went on and ended well.
-      exitCode: end.outOfMemory && exitCode === 0 ? 137 : exitCode,
-      ...(end.signal === undefined ? {} : { signal: end.signal }),
-      reason,
-      message: JSON.stringify(report),
-      startedAt: timestamp(end.startedAtMs ?? state.running?.startedAt ?? this.facts.startedAt),
-      finishedAt: timestamp(end.endedAtMs),
-    };
+    return terminatedBy(end, this.#openFailure(run, end.exitCode), state.running?.startedAt ?? this.facts.startedAt);
   }
 
-  /** What the wrapper said when it could not open a file; see docs/runtime.md. */
-  #openFailure(run: string): TerminationReport {
-    try {
-      const log = readFileSync(join(this.#context.podsDirectory, run, "log"), "utf8");
-      const found = /^berth: error: (could not open the (output|input) file .*)$/m.exec(log);
-      return found === null ? {} : { failure: found[2], message: found[1] };
-    } catch {
-      return {};
-    }
-  }
-
-  async #request(
-    container: Container,
-    run: string,
-    prepared: Prepared,
-    isLease = false,
-  ): Promise<Parameters<Tasks["run"]>[0]> {
-    const context = this.#context;
-    const pod = this.#pod;
-    const namespace = pod.metadata.namespace ?? "default";
-    const stated = await containerEnvironment(pod, container, context.nodeName, context.references(namespace));
-    const user = userOf(prepared.identity.uid);
-    let environment: Record<string, string> = {
-      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-      HOME: user?.home ?? "/",
-      ...(user === undefined ? {} : { USER: user.name, LOGNAME: user.name, SHELL: user.shell }),
-      HOSTNAME: context.nodeName,
-      ...stated,
-      BERTH_POD_UID: pod.metadata.uid!,
-      BERTH_INIT: "1",
-      BERTH_TERMINATION_LOG: "/dev/null",
-    };
-    let command = [...(container.command ?? []), ...(container.args ?? [])].map((word) =>
-      expandReferences(word, environment),
-    );
-    if (command.length === 0)
-      throw new ConfigurationError(
-        `container "${container.name}": image "${hostImage}" has no command of its own; give one`,
-      );
-    let mounts = containerMounts(container, prepared.folders);
-    let workingDirectory = container.workingDir ?? "/";
-    if (context.driver.namespaces === "none") {
-      const rewrite = (text: string): string => rewritePaths(text, mounts);
-      environment = Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, rewrite(value)]));
-      command = command.map(rewrite);
-      workingDirectory = rewrite(workingDirectory);
-      const submission = mounts.find(({ target }) => target === "/berth");
-      if (submission !== undefined) environment["BERTH_SUBMISSION"] = submission.source;
-      mounts = [];
-    }
-    const ownDirectories = [user?.home, container.workingDir, stated["BERTH_CHDIR"], ...outputDirectories(stated)];
-    const sandboxed = context.driver.namespaces !== "none";
-    const writable = ownDirectories.flatMap((path) =>
-      !sandboxed || path === undefined || path === "" ? [] : (writableRoot(path) ?? []),
-    );
-    const milli = quantityToMilli(container.resources?.limits?.["cpu"] ?? container.resources?.requests?.["cpu"] ?? 0);
-    const memory = container.resources?.limits?.["memory"];
-    const memoryBytes = memory === undefined ? undefined : quantityToInteger(memory);
-    if (memoryBytes !== undefined && !context.limitsMemory) {
-      context.event(
-        pod,
-        "Warning",
-        "MemoryLimitNotEnforced",
-        "this node cannot limit memory; the pod runs without a limit",
-      );
-    }
-    const each = isLease ? eachOf(pod) : undefined;
-    for (const name of Object.keys(each?.variables ?? {})) delete environment[name];
-    const wall = pod.metadata.annotations?.[annotations.wallTimeSeconds];
-    const errorPath = stated["BERTH_ERROR"] || stated["BERTH_OUTPUT"];
-    // Of all pods of a job the first one says what happened to it.
-    const { [labels.podSet]: podSet = "main", [labels.podIndex]: index = "0" } = pod.metadata.labels ?? {};
-    const jobId = podSet === "main" && index === "0" ? pod.metadata.labels?.[labels.jobId] : undefined;
-    const asOther = process.getuid?.() === 0;
-    const launcher = context.driver.launcher(context.nodeName, {
-      writable: [...new Set(writable)].sort(),
-      volumes: mounts,
-      hidden: [context.dataDirectory],
-    });
-    return {
-      run,
-      launcher: asOther ? withGroups(launcher, prepared.identity) : launcher,
-      plan: {
-        command,
-        environment,
-        workingDirectory,
-        identity: asOther ? prepared.identity : undefined,
-        namespaces: context.driver.namespaces,
-        notice:
-          errorPath === undefined || jobId === undefined
-            ? undefined
-            : { jobId: Number(jobId), node: context.nodeName, path: errorPath },
-        each,
-      },
-      memoryBytes,
-      cores: context.cores.take(pod.metadata.uid!, milli, coresGiven(pod)),
-      nodeCores: context.cores.all,
-      deadline:
-        isLease && wall !== undefined
-          ? { uptimeSeconds: `+${Math.ceil(Number(wall))}`, stage: "timelimit" }
-          : this.#deadline(run.endsWith(".0") ? Date.now() : undefined),
-      graceSeconds: this.#grace(),
-    };
-  }
-
-  /**
-   * The wall time counts from `begunAt`, of gangs from the opening of the gate, of containers that are started again from the pod's start,
-   * as activeDeadlineSeconds does.
-   */
-  #deadline(begunAt?: number): { uptimeSeconds: number; stage: string } | undefined {
-    const wall = this.#pod.metadata.annotations?.[annotations.wallTimeSeconds];
-    const opened = this.#pod.metadata.annotations?.[annotations.gateOpenedAt];
-    const active = this.#activeSeconds(wall);
-    const uptime = uptimeSeconds();
-    const now = Date.now();
-    const found: { uptimeSeconds: number; stage: string }[] = [];
-    if (wall !== undefined) {
-      const begun = opened !== undefined ? Date.parse(opened) : (begunAt ?? this.facts.startedAt);
-      const since = Math.max(0, (now - begun) / 1000);
-      found.push({ uptimeSeconds: Math.ceil(uptime + Number(wall) - since), stage: "timelimit" });
-    }
-    if (active !== undefined) {
-      const since = (now - this.facts.startedAt) / 1000;
-      found.push({ uptimeSeconds: Math.ceil(uptime + active - since), stage: "activedeadline" });
-    }
-    return found.sort((a, b) => a.uptimeSeconds - b.uptimeSeconds)[0];
-  }
-
-  /** activeDeadlineSeconds stands behind the wall time; where that was made longer, which the former cannot be, it moves on with it. */
-  #activeSeconds(wall: string | undefined): number | undefined {
-    const stated = this.#pod.spec.activeDeadlineSeconds;
-    const isAttempt = wall !== undefined && this.#pod.metadata.labels?.[labels.attempt] !== undefined;
-    return stated === undefined || !isAttempt
-      ? stated
-      : Math.max(stated, startAllowanceSeconds + Number(wall) + this.#grace());
+  #openFailure(run: string, exitCode: number | undefined): TerminationReport {
+    return exitCode === openFailureExitCode ? openFailureOf(join(this.#context.podsDirectory, run, "log")) : {};
   }
 
   /** The wall time was changed: what runs has it from its beginning. */
   #moveDeadline(): void {
     if (this.#killed !== undefined) return;
-    const wall = this.#pod.metadata.annotations?.[annotations.wallTimeSeconds];
     for (const { container, restartCount, running } of [...this.facts.init, ...this.facts.main]) {
       const run = `${this.#pod.metadata.uid}/${container.name}.${restartCount}`;
       if (!this.#active.has(run)) continue;
       const deadline =
-        this.#lease !== undefined && wall !== undefined
-          ? ({ uptimeSeconds: `+${Math.ceil(Number(wall))}`, stage: "timelimit" } as const)
-          : this.#deadline(restartCount === 0 ? running?.startedAt : undefined);
-      if (deadline !== undefined) this.#context.tasks.setDeadline(run, deadline, this.#grace());
+        (this.#lease === undefined ? undefined : leaseDeadline(this.#pod)) ??
+        deadlineOf(this.#pod, this.facts.startedAt, restartCount === 0 ? running?.startedAt : undefined);
+      if (deadline !== undefined) this.#context.tasks.setDeadline(run, deadline, graceOf(this.#pod));
     }
   }
-
-  #grace(): number {
-    return this.#pod.spec.terminationGracePeriodSeconds ?? defaultGraceSeconds;
-  }
-}
-
-/** What differs from task to task; the pod's own labels and environment are those of its first. */
-function eachOf(pod: Pod): { variables: TaskVariables; firstJobId: number } {
-  const { annotations: stated, labels: has } = pod.metadata;
-  const text = stated?.[annotations.taskVariables];
-  return {
-    variables: text === undefined ? {} : (JSON.parse(text) as TaskVariables),
-    firstJobId: Number(has?.[labels.jobId] ?? 0) - Number(has?.[labels.task] ?? 0),
-  };
-}
-
-interface Prepared {
-  identity: Identity;
-  folders: Map<string, string>;
-}
-
-function withGroups({ key, wrapping }: LauncherSpec, identity: Identity): LauncherSpec {
-  const words = [...groupWords(identity, hostTools()), "--"];
-  return { key: `${words.join(" ")}\0${key}`, wrapping: [...words, ...wrapping] };
 }
 
 class ImageError extends Error {
   override name = "ErrImagePull";
-}
-
-function outputDirectories(environment: Record<string, string>): string[] {
-  return [environment["BERTH_OUTPUT"], environment["BERTH_ERROR"]]
-    .filter((path) => path !== undefined && path.startsWith("/"))
-    .map((path) => path!.slice(0, path!.lastIndexOf("/")) || "/");
-}
-
-/** Without a mount namespace a volume has another path: it is written where a word is, or begins with, the mount's path. */
-function rewritePaths(text: string, mounts: BindMount[]): string {
-  for (const { source, target } of mounts) {
-    if (text === target || text.startsWith(`${target}/`)) return source + text.slice(target.length);
-  }
-  return text;
-}
-
-/** Cores that the scheduler chose for a pod. */
-function coresGiven(pod: Pod): number[] | undefined {
-  const text = pod.metadata.annotations?.[annotations.grant];
-  if (text === undefined) return undefined;
-  try {
-    const { cores } = JSON.parse(text) as { cores?: unknown };
-    return Array.isArray(cores) && cores.every((core) => Number.isInteger(core)) ? (cores as number[]) : undefined;
-  } catch {
-    return undefined;
-  }
 }
