@@ -57,6 +57,7 @@ test(
         assert.equal(stdout, "");
       }
     }
+    await cluster.berth(["scancel", String(holder)]);
   },
 );
 
@@ -76,7 +77,6 @@ test("squeue --start and berth explain tell the same start, soon after submissio
   const { stdout } = await cluster.berth(["explain", String(behind)]);
   assert.ok(stdout.includes(start.split("T")[1]!), `${start}: ${stdout}`);
   await cluster.berth(["scancel", ...[first, second, behind].map(String)]);
-  await cluster.berth(["scancel", String(holder)]);
 });
 
 test(
