@@ -16,7 +16,7 @@ export async function readTrace(path: string, options: { processors?: number }):
     try {
       return accountingTrace(await reader.query({ limit: everything, lastAttemptOnly: true }), options);
     } finally {
-      reader.close();
+      await reader.close();
     }
   }
   const text = bytes.toString("latin1");
