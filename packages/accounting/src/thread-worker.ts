@@ -10,7 +10,7 @@ function answer(id: number, done: Promise<unknown>): void {
   const send = (message: ThreadAnswer): void => port.postMessage(message);
   done.then(
     (value) => send({ id, value }),
-    (error: unknown) => send({ id, failed: error instanceof Error ? error.message : String(error) }),
+    (error: Error & { errcode?: number }) => send({ id, failed: error.message, errcode: error.errcode }),
   );
 }
 

@@ -7,7 +7,8 @@ type Question = Exclude<keyof Accounting, "close">;
 
 export type ThreadRequest = { id: number; ask: Question; words: unknown[] } | { id: number; ask: "close" };
 
-export type ThreadAnswer = { id: number; value: unknown } | { id: number; failed: string };
+/** `errcode` is SQLite's: by it callers know a full disk, where another try may go well. */
+export type ThreadAnswer = { id: number; value: unknown } | { id: number; failed: string; errcode?: number };
 
 /** The answer to what a thread does before it is asked: that it has opened the file. */
 export const opened = 0;
@@ -30,7 +31,7 @@ export async function openAccountingThread(path: string): Promise<Accounting> {
   worker.on("message", (answer: ThreadAnswer) => {
     const waiting = asked.get(answer.id)!;
     asked.delete(answer.id);
-    if ("failed" in answer) waiting.reject(new Error(answer.failed));
+    if ("failed" in answer) waiting.reject(Object.assign(new Error(answer.failed), { errcode: answer.errcode }));
     else waiting.resolve(answer.value);
   });
   const send = (request: ThreadRequest): Promise<unknown> => {
