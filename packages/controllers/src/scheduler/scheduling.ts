@@ -231,6 +231,7 @@ export class Scheduling implements LifeEvents {
     this.#usage.changed();
     this.#meter.ended(ended.end.phase);
     this.#wallTimes.ended(attempt);
+    if (ended.requeue && record.book === undefined) this.#reports.again(record, ended.end.startTime ?? ended.startTime);
     if (!this.#jobs.ended(record, ended, attempt)) return;
     this.#leasing.ended(record, ended);
     this.wake();

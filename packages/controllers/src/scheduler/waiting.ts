@@ -40,6 +40,14 @@ export class WaitingReports {
     this.#add(record);
   }
 
+  /** It ran from `startTime` on (absent: it never did) and waits again: only what it waited is waiting. */
+  again({ waiting }: WorkloadRecord, startTime: string | undefined): void {
+    const now = timestamp(this.#context.now());
+    const passed = Math.max(0, (seconds(startTime) ?? seconds(now)) - seconds(waiting.since));
+    if (passed > 0) waiting.seconds[waiting.reason] = (waiting.seconds[waiting.reason] ?? 0) + passed;
+    waiting.since = now;
+  }
+
   /** A new expected start, seconds since 1970; undefined: none is known. */
   estimate(record: WorkloadRecord, start: number | undefined): void {
     const { waiting } = record;

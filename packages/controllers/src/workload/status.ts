@@ -91,7 +91,7 @@ export function lifePatch(record: WorkloadRecord, now: string, message?: string)
     patch.reason = null;
     patch.message = message ?? null;
     patch.waits = { since: now, seconds: waitSeconds(record, record.startTime ?? now) };
-  }
+  } else patch.waits = { since: record.waiting.since, seconds: record.waiting.seconds };
   if (record.book === undefined) {
     patch.nodes = record.nodes.length === 0 ? null : record.nodes;
     // One that is only being created is not told yet: a new leader would count it as ended.
