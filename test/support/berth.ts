@@ -86,9 +86,22 @@ export async function startCluster(
     up,
     async [Symbol.asyncDispose]() {
       await berth(["down", "--data", data]);
+      endJobs(directory);
       rmSync(directory, { recursive: true, force: true, maxRetries: 5 });
     },
   };
+}
+
+/** Jobs outlive their cluster, and what ends them at their wall time lies in its folder: those that a failed test left end before it. */
+function endJobs(directory: string): void {
+  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)) {
+    try {
+      const texts = ["cmdline", "environ"].map((file) => readFileSync(`/proc/${entry}/${file}`, "utf8"));
+      if (texts.some((text) => text.includes(directory))) process.kill(Number(entry), "SIGKILL");
+    } catch {
+      // It has ended, or is somebody else's.
+    }
+  }
 }
 
 /** Pids of the supervisor of a data folder and of its Node.js children; empty when it is not running. */
