@@ -5,6 +5,7 @@ import { improvableOn } from "./improve.ts";
 import { decide, explain, forecast } from "./index.ts";
 import type { Policy } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
+import { assertExpectedStarts } from "./testing-expected-starts.ts";
 import { law } from "./testing-law.ts";
 import { neverDelayed, rebuild, scenarios, World } from "./testing.ts";
 
@@ -203,12 +204,7 @@ law(
       return { runShare: 1, ok: true, input: { ...input, submitTime: 0, overheadSeconds: 0 } };
     });
     const world = new World({ ...scenario, jobs });
-    let expected: Map<number, number> | undefined;
-    world.onDecide = (_, now) => {
-      expected ??= new Map(forecast(world.state, now).starts.map(({ job, time }) => [job, time]));
-    };
-    world.play();
-    for (const [job, time] of expected!) assert.equal(world.startTimes.get(job), time, `job ${job}`);
+    assertExpectedStarts(world);
   }),
 );
 

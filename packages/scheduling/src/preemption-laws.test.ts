@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decide, explain, forecast } from "./index.ts";
+import { decide, explain } from "./index.ts";
 import { applyCharges } from "./charges.ts";
 import { place } from "./place.ts";
 import { refreshEmpty } from "./room.ts";
 import type { Run } from "./records.ts";
 import { obstacleOf } from "./obstacles.ts";
 import type { ClusterStore } from "./store.ts";
+import { assertExpectedStarts } from "./testing-expected-starts.ts";
 import { law } from "./testing-law.ts";
 import { rebuild, scenarios, World } from "./testing.ts";
 import { withPreemption } from "./testing-preemption.ts";
@@ -124,13 +125,7 @@ law(
       return { runShare: 1, ok: true, input: { ...input, submitTime: 0, overheadSeconds: 0 } };
     });
     const world = new World({ ...scenario, jobs, leaveShare: 1 });
-    let expected: Map<number, number> | undefined;
-    world.onDecide = (_, now) => {
-      if (expected !== undefined) return;
-      expected = new Map(forecast(world.state, now).starts.map(({ job, time }) => [job, time]));
-    };
-    world.play();
-    for (const [job, time] of expected!) assert.equal(world.startTimes.get(job), time, `job ${job}`);
+    assertExpectedStarts(world);
   }),
 );
 

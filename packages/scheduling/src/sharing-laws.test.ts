@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decide, explain, explainPriority, forecast } from "./index.ts";
+import { decide, explain, explainPriority } from "./index.ts";
 import type { Decisions } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
+import { assertExpectedStarts } from "./testing-expected-starts.ts";
 import { law } from "./testing-law.ts";
 import { withPreemption } from "./testing-preemption.ts";
 import { withReservations } from "./testing-reservations.ts";
@@ -193,11 +194,6 @@ law(
       return { runShare: 1, ok: true, input: Object.assign({}, input, { submitTime: 0, overheadSeconds: 0 }) };
     });
     const world = new World(Object.assign({}, scenario, { jobs }));
-    let expected: Map<number, number> | undefined;
-    world.onDecide = (_, now) => {
-      expected ??= new Map(forecast(world.state, now).starts.map(({ job, time }) => [job, time]));
-    };
-    world.play();
-    for (const [job, time] of expected!) assert.equal(world.startTimes.get(job), time, `job ${job}`);
+    assertExpectedStarts(world);
   }),
 );
