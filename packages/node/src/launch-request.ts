@@ -15,7 +15,8 @@ import { containerMounts } from "./volumes.ts";
 /** What the containers of a pod have in common. */
 export interface Prepared {
   identity: Identity;
-  folders: Map<string, string>;
+  /** Rejects where a volume cannot be had. */
+  folders: Promise<Map<string, string>>;
 }
 
 /**
@@ -53,7 +54,7 @@ export async function launchRequest(
     throw new ConfigurationError(
       `container "${container.name}": image "${hostImage}" has no command of its own; give one`,
     );
-  let mounts = containerMounts(container, prepared.folders);
+  let mounts = containerMounts(container, await prepared.folders);
   let workingDirectory = container.workingDir ?? "/";
   if (context.driver.namespaces === "none") {
     const rewrite = (text: string): string => rewritePaths(text, mounts);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Writable } from "node:stream";
@@ -375,6 +375,40 @@ describe("an agent that is killed", () => {
     while (!/^ended /m.test(readFileSync(state, "utf8"))) await pause(50);
     await startAgent();
     assert.equal((await ended("alone")).status!.reason, "DeadlineExceeded");
+  });
+
+  test("follows to its end what was asked to go before, and is not told gone while it runs", async () => {
+    const script = `trap 'echo asked >> ${work}/saved; sleep 2 && echo saved >> ${work}/saved; exit 3' TERM
+: > ${work}/ready; while :; do sleep 0.1; done`;
+    await create("going", script, {}, { finalizers: ["berth.dev/accounting"] });
+    await until(() => (existsSync(join(work, "ready")) ? true : undefined));
+    // The agent dies before it hears of the deletion, or in the middle of it.
+    await killAgent();
+    await client.delete(resources.pods, "going", { namespace: "default", gracePeriodSeconds: 20 });
+    await startAgent();
+    await pause(700);
+    await killAgent();
+    await startAgent();
+    assert.equal(terminated(await ended("going")).exitCode, 3);
+    // Who is told again is not kept from saving.
+    assert.equal(readFileSync(join(work, "saved"), "utf8"), "asked\nsaved\n");
+    await client.patch(resources.pods, "going", { metadata: { finalizers: null } }, { namespace: "default" });
+    await until(() => (pods.get("default", "going") === undefined ? true : undefined));
+  });
+
+  test("what runs goes on where a volume cannot be had again", async () => {
+    const settings = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "passing", namespace: "default" } };
+    await client.create(resources.configMaps, { ...settings, data: { a: "b" } } as KubernetesObject);
+    await create("mounted", `: > ${work}/mounted; while [ ! -e ${work}/on ]; do sleep 0.1; done; exit 9`, {
+      volumes: [{ name: "settings", configMap: { name: "passing" } }],
+    });
+    await until(() => (existsSync(join(work, "mounted")) ? true : undefined));
+    await killAgent();
+    await client.delete(resources.configMaps, "passing", { namespace: "default" });
+    await startAgent();
+    await pause(300);
+    writeFileSync(join(work, "on"), "");
+    assert.equal(terminated(await ended("mounted")).exitCode, 9);
   });
 
   test("killed at any moment, nothing runs twice and everything ends", async () => {

@@ -147,8 +147,18 @@ export class PodWorker {
     const identity = await identityOf(this.#context, this.#pod);
     this.#runsAs = identity;
     const owner = this.#context.driver.namespaces === "none" && process.getuid?.() === 0 ? identity : undefined;
-    const folders = await this.#withRoom(() => this.#context.volumes.prepare(this.#pod, this.#context.nodeName, owner));
+    const folders = this.#withRoom(() => this.#context.volumes.prepare(this.#pod, this.#context.nodeName, owner));
+    // What an earlier agent began has its volumes, also where they could not be had again.
+    if (this.#hasBegun()) folders.catch(() => {});
+    else await folders;
     return { identity, folders };
+  }
+
+  #hasBegun(): boolean {
+    return [...this.facts.init, ...this.facts.main].some(({ container: { name } }) => {
+      const run = `${this.#pod.metadata.uid}/${name}.${this.#lastRun(name)}`;
+      return this.#context.tasks.state(run) !== undefined;
+    });
   }
 
   async #containerLoop(state: ContainerState, prepared: Prepared, isInit: boolean): Promise<void> {
@@ -218,7 +228,8 @@ export class PodWorker {
     const wasRestarted = known !== undefined && tasks.record(run)?.bootId !== bootId();
     const close = (): void => claims.release(uid, leaseRun.close(wasRestarted));
     try {
-      this.#stop.signal.throwIfAborted();
+      // What runs already is followed to its end, also where that was asked for while no agent looked.
+      if (known === undefined) this.#stop.signal.throwIfAborted();
       let ending: Promise<TaskEnd>;
       if (known !== undefined) ending = new Promise<TaskEnd>((resolve) => tasks.takeBack(run, resolve));
       else if (claim.tasks.length === 0)
@@ -288,7 +299,8 @@ export class PodWorker {
     // And this node knows nothing of it: its folder is gone. To run it again could be a second time.
     if (known === undefined && this.#wasRunning(state) && this.facts.gateOpen === undefined)
       return this.#lost(undefined);
-    this.#stop.signal.throwIfAborted();
+    // What runs already is followed to its end, also where that was asked for while no agent looked.
+    if (known === undefined) this.#stop.signal.throwIfAborted();
     const task = attemptOf(this.#pod)?.task;
     const claim = task === undefined ? undefined : this.#context.claims.take(this.#pod, [task]);
     if (claim?.tasks.length === 0) return this.#taken();

@@ -243,10 +243,11 @@ while :; do
       *)
         echo "ending $berth_stage $berth_task" >>"$berth_pods/$berth_run/state"
         if [ "$berth_grace" -gt 0 ]; then
-          # In place, and not longer than before: a full disk must not keep a job from its end.
-          echo "$((berth_now + berth_grace)) 0 kill $berth_skip $berth_mark $berth_run $berth_task" 1<>"$berth_watch"
           berth_tell
           berth_ask "$berth_launcher" "$berth_skip" "$berth_mark" "$berth_run" "$berth_task"
+          # Last, so that whoever dies meanwhile leaves none unasked. In place, and not longer than before: a full disk must not keep
+          # a job from its end.
+          echo "$((berth_now + berth_grace)) 0 kill $berth_skip $berth_mark $berth_run $berth_task" 1<>"$berth_watch"
           continue
         fi
         berth_tell

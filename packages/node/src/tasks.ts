@@ -194,8 +194,7 @@ export class Tasks {
   endTask(run: string, task: number, graceSeconds: number, stage: string): void {
     const record = this.#running.get(run)?.record;
     if (record === undefined) return;
-    this.#options.watchdog.set({ run, task, atUptimeSeconds: 0, graceSeconds, stage, ...record });
-    this.#options.watchdog.wake();
+    this.#options.watchdog.end({ run, task, graceSeconds, stage, ...record });
   }
 
   /** The tasks of a lease, also of one that an earlier agent began; undefined of other runs. */
@@ -218,13 +217,11 @@ export class Tasks {
     const task = this.#running.get(run);
     if (task === undefined) return;
     try {
-      this.#options.watchdog.set({ run, atUptimeSeconds: 0, graceSeconds, stage, ...task.record });
+      this.#options.watchdog.end({ run, graceSeconds, stage, ...task.record });
     } catch (error) {
       if (!isFull(error)) throw error;
       setTimeout(() => this.end(run, graceSeconds, stage), 1000);
-      return;
     }
-    this.#options.watchdog.wake();
   }
 
   /** The time at which it is to be ended was changed; what is being ended already goes on to its end. */

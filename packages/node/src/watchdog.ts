@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { hostTools } from "./host.ts";
+import { hostTools, uptimeSeconds } from "./host.ts";
 import { watchdogText } from "./shell-texts.ts";
 
 export interface Watch {
@@ -42,12 +42,19 @@ export class Watchdog {
     writeFileSync(join(dataDirectory, "watchdog.pid"), `${this.#pid} ${startTime(this.#pid) ?? ""}\n`);
   }
 
+  /** Ends it now: TERM, after the grace KILL. Who was asked already, also by an agent before this one, is not asked again. */
+  end(watch: Omit<Watch, "atUptimeSeconds">): void {
+    const [killedAt, , stage] = this.#lineOf(watch);
+    if (stage === "kill" && Number(killedAt) <= uptimeSeconds() + watch.graceSeconds) return;
+    this.set({ ...watch, atUptimeSeconds: 0 });
+    this.wake();
+  }
+
   set(watch: Watch): void {
     const { atUptimeSeconds: at, task } = watch;
-    const path = task === undefined ? this.#path(watch.run) : `${this.#path(watch.run)}@${task}`;
     const deadline = typeof at === "number" ? Math.floor(at) : at;
     const line = `${deadline} ${Math.ceil(watch.graceSeconds)} ${watch.stage} ${watch.depth} ${watch.mark} ${watch.run} ${task ?? ""}\n`;
-    writeFileSync(path, line);
+    writeFileSync(this.#path(watch), line);
     this.#watched += 1;
     // With nothing to watch it sleeps long; many short jobs wake it once.
     if (this.#poke !== undefined) return;
@@ -59,7 +66,7 @@ export class Watchdog {
 
   clear(run: string): void {
     try {
-      unlinkSync(this.#path(run));
+      unlinkSync(this.#path({ run }));
       this.#watched -= 1;
     } catch {
       // It had no time set.
@@ -74,8 +81,16 @@ export class Watchdog {
     }
   }
 
-  #path(run: string): string {
-    return join(this.#directory, run.replace("/", "~"));
+  #path({ run, task }: Pick<Watch, "run" | "task">): string {
+    return join(this.#directory, `${run.replace("/", "~")}${task === undefined ? "" : `@${task}`}`);
+  }
+
+  #lineOf(watch: Pick<Watch, "run" | "task">): string[] {
+    try {
+      return readFileSync(this.#path(watch), "utf8").split(" ");
+    } catch {
+      return [];
+    }
   }
 
   #endFormer(dataDirectory: string): void {
