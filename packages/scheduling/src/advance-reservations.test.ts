@@ -3,6 +3,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { decide, explain, forecast, SchedulingError } from "./index.ts";
 import type { AdvanceReservationInput, ClusterState } from "./index.ts";
+import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
 import { overlapEver, windowAfter } from "./windows.ts";
 import { cluster, job } from "./testing-cluster.ts";
@@ -158,6 +159,20 @@ test("who may use a reservation starts only in it, and must end by its end", () 
   assert.equal(state.reason(6), "ReservationTimeLimit");
   assert.deepEqual(started(state, 200), [8]);
   assert.equal(state.reason(6), "ReservationDeleted");
+});
+
+test("a window begins for all its jobs, also where another reservation is told at that very moment", () => {
+  const state = cluster(2);
+  const mine = { name: "mine", startTime: 95, durationSeconds: 10, users: ["ada"] };
+  state.putReservation(mine);
+  for (const id of [1, 2]) state.addJob(job(id, 4, 10, { reservation: "mine" }));
+  state.addJob(job(3, 4, 10));
+  assert.deepEqual(started(state, 0), [3]);
+  state.endJob(3, 10, { ok: true });
+  assert.deepEqual(started(state, 10), []);
+  storeOf(state).tick(95);
+  state.putReservation({ ...mine, name: "another", startTime: 0, nodes: ["elsewhere"] });
+  assert.deepEqual(started(state, 95), [1, 2]);
 });
 
 test("a repeating reservation comes again by itself", () => {

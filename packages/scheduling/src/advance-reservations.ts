@@ -20,7 +20,7 @@ export interface ReservationEntry {
   nodes: NodeRecord[];
   /** Those that are not over and that the timelines know, in order; none: it is over. */
   windows: Window[];
-  /** When it begins or ends next. */
+  /** When it begins or ends next, after the time that the timelines were last rolled to: moved on only by {@link AdvanceReservations.roll}. */
   boundary: Time;
 }
 
@@ -58,7 +58,7 @@ export class AdvanceReservations {
       input,
       nodes: this.#choose(input, keep),
       windows: first === undefined ? [] : [first],
-      boundary: 0,
+      boundary: boundaryAfter(this.#store.now, first),
     };
     this.#refuseOverlap(entry);
     if (input.nodeCount !== undefined && entry.nodes.length < input.nodeCount && input.chosenNodes === undefined) {
@@ -122,6 +122,7 @@ export class AdvanceReservations {
       if (entry.windows.length === 0) this.#addNext(entry);
       // What is free changes by time alone.
       for (const node of entry.nodes) table.touch(node);
+      entry.boundary = boundaryAfter(now, entry.windows[0]);
     }
     plan.gained = true;
     this.#store.version += 1;
@@ -335,12 +336,9 @@ export class AdvanceReservations {
   }
 
   #reckon(): void {
-    const { now } = this.#store;
     this.knownUntil = Infinity;
     this.boundary = Infinity;
     for (const entry of this.entries.values()) {
-      const window = entry.windows[0];
-      entry.boundary = window === undefined ? Infinity : window.start > now ? window.start : window.end;
       this.knownUntil = Math.min(this.knownUntil, nextStart(entry));
       this.boundary = Math.min(this.boundary, entry.boundary);
     }
@@ -370,6 +368,11 @@ function nextStart({ input, windows }: ReservationEntry): Time {
   const last = windows.at(-1);
   if (input.everySeconds === undefined || last === undefined) return Infinity;
   return windowAfter(input, last.end)!.start;
+}
+
+function boundaryAfter(now: Time, window: Window | undefined): Time {
+  if (window === undefined) return Infinity;
+  return window.start > now ? window.start : window.end;
 }
 
 function conflictSeconds(node: NodeRecord, { start, end }: Window): number {
