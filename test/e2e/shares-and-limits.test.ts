@@ -87,8 +87,10 @@ test(
     );
     const explained = await cluster.berth(["explain", String(second)]);
     assert.match(explained.stdout.replaceAll(/\s+/g, " "), /account bio may run 1 job at once; 1 run/);
-    const shares = await cluster.berth(["sshare", "-n", "-P", "-o", "Account,User,GrpTRESMins"]);
-    assert.match(shares.stdout, /^ bio\|\|cpu=90000$/m);
+    const shares = await cluster.berth(["sshare", "-n", "-P", "-o", "Account,User,GrpTRESMins,TRESRunMins"]);
+    // One node for what is left of five minutes.
+    assert.match(shares.stdout, /^ bio\|\|cpu=90000\|cpu=[1-9]\d*,mem=[1-9]\d*,energy=0,node=[2-5],billing=[1-9]\d*,/m);
+    assert.match(shares.stdout, /^ default\|\|\|cpu=0,mem=0,energy=0,node=0,billing=0,fs\/disk=0,vmem=0,pages=0/m);
     const third = await cluster.berth(["sbatch", ...words]);
     assert.equal(third.code, 1);
     assert.match(third.stderr, /Job violates accounting\/QOS policy/);

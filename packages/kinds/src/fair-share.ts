@@ -26,6 +26,10 @@ export interface FairShareStatus {
   levelFairShare?: number;
   /** Of users. */
   fairShare?: number;
+  /** What running jobs may still use until their wall times are over, in minutes; as limits count it, of all resources there are. */
+  runningResourceMinutes?: Record<string, number>;
+  runningNodeMinutes?: number;
+  runningBillingMinutes?: number;
 }
 
 export type FairShare = KubernetesObject<FairShareSpec, FairShareStatus> & { spec: FairShareSpec };
@@ -54,6 +58,9 @@ export const fairShareDefinition: KindDefinition = {
     normalizedUsage: number,
     levelFairShare: number,
     fairShare: number,
+    runningResourceMinutes: mapOf(number, 64),
+    runningNodeMinutes: number,
+    runningBillingMinutes: number,
   }),
   selectable: [".spec.account", ".spec.user"],
   columns: [

@@ -115,6 +115,7 @@ export {
   qualityOfServiceInput,
   queueInput,
   reservationInput,
+  resourceMinutesOf,
   resourcesOf,
   vectorOf,
 } from "./site-policy.ts";

@@ -106,6 +106,14 @@ function minutesVector(
   });
 }
 
+/** Resource-minutes of the core as limits count them: of cpus, GiB of memory, devices. */
+export function resourceMinutesOf(minutes: readonly number[], resources: readonly string[]): Record<string, number> {
+  const named = resources.map((resource, index) => {
+    return [resource, minutes[index]! / unitOf(resource) / partsOf(resource)] as const;
+  });
+  return Object.fromEntries(named.filter(([resource]) => resource !== "pods"));
+}
+
 function limitsInput(limits: Limits | undefined, resources: readonly string[]): LimitsInput | undefined {
   if (limits === undefined) return undefined;
   const { perJob, perUser } = limits;

@@ -131,6 +131,15 @@ export interface LimitHit {
   asked: number;
 }
 
+/** What running jobs may still use until their wall times are over: Slurm's TRESRunMins, in seconds. */
+export interface StillToRun {
+  /** Amount × seconds, by resource. */
+  resourceSeconds: number[];
+  /** A node counts once for each job that has pods there. */
+  nodeSeconds: number;
+  billingSeconds: number;
+}
+
 /** A line of Slurm's `sshare`: an account, or a user in it. */
 export interface FairShareRow {
   account: string;
@@ -143,6 +152,8 @@ export interface FairShareRow {
   billingSeconds: number;
   /** What running jobs may still use until the end of their slots: for the order it counts at once. */
   promisedBillingSeconds: number;
+  /** Absent: nothing runs. */
+  stillToRun: StillToRun | undefined;
   /** Part of the usage (with what is promised) of the account above. */
   effectiveUsage: number;
   /** Normalized shares by effective usage; Infinity where nothing was used. Absent: it competes with nobody. */

@@ -1,4 +1,4 @@
-import type { LimitHit, UsageRecord } from "./account-types.ts";
+import type { LimitHit, StillToRun, UsageRecord } from "./account-types.ts";
 import type { Accounts } from "./accounts.ts";
 import type { JobClass } from "./classes.ts";
 import { limitAgainst } from "./limits.ts";
@@ -8,6 +8,9 @@ import type { Charge, JobRecord, Run } from "./records.ts";
 import type { QueueInput, Time } from "./types.ts";
 import { accrued } from "./usage.ts";
 import type { Rate } from "./usage.ts";
+
+/** How much is left of the wall time of a running job (task); undefined: the caller does not know better than the slot tells. */
+export type SecondsLeft = (job: number, task: number | undefined) => number | undefined;
 
 /** Counts and charges jobs to whom they belong, as they wait, run and end. */
 export class Charging {
@@ -113,6 +116,31 @@ export class Charging {
   usage(now: Time): UsageRecord[] {
     this.settle(now);
     return this.#accounts.usage(this.#charged(now), now);
+  }
+
+  /**
+   * What running jobs may still use, by whose they are. `secondsLeft`: of the wall time of a run; undefined: it is reckoned from the slot.
+   */
+  stillToRun(now: Time, secondsLeft: SecondsLeft = () => undefined): Map<Party, StillToRun> {
+    this.settle(now);
+    const sums = new Map<Party, StillToRun>();
+    for (const run of this.runs()) {
+      const { job, task, slotEnd, rate, nodes } = run;
+      const seconds = secondsLeft(job.id, task) ?? Math.max(0, slotEnd - (job.input.overheadSeconds ?? 0) - now);
+      if (seconds === 0) continue;
+      const nodeCount = new Set(nodes.flat()).size;
+      for (const party of this.#ofRun(run)) {
+        let sum = sums.get(party);
+        if (sum === undefined) {
+          const resourceSeconds = Array.from({ length: this.#width }, () => 0);
+          sums.set(party, (sum = { resourceSeconds, nodeSeconds: 0, billingSeconds: 0 }));
+        }
+        sum.nodeSeconds += nodeCount * seconds;
+        sum.billingSeconds += rate.billing * seconds;
+        for (const [index, amount] of rate.amounts.entries()) sum.resourceSeconds[index]! += amount * seconds;
+      }
+    }
+    return sums;
   }
 
   /** What of the usage that is known is that of running jobs. */

@@ -1,4 +1,5 @@
 import type { FairShareRow } from "./account-types.ts";
+import type { SecondsLeft } from "./charging.ts";
 import { fairShareRows } from "./fair-share-rows.ts";
 import { ageFactor, priorityNow, queueFactor, sizeFactor } from "./priority.ts";
 import type { PriorityExplanation } from "./priority-types.ts";
@@ -40,10 +41,13 @@ export function explainPriority(state: ClusterState, id: number, now: Time): Pri
   };
 }
 
-/** The fair tree as Slurm's `sshare -a -l` tells it: depth first, members before the accounts below theirs. */
-export function fairShares(state: ClusterState, now: Time): FairShareRow[] {
+/**
+ * The fair tree as Slurm's `sshare -a -l` tells it: depth first, members before the accounts below theirs. A slot is longer than the
+ * wall time: who knows what is left of that tells it by `secondsLeft`.
+ */
+export function fairShares(state: ClusterState, now: Time, secondsLeft?: SecondsLeft): FairShareRow[] {
   const store = storeOf(state);
   store.tick(now);
   store.charging.settle(store.now);
-  return fairShareRows(store.accounts, store.now);
+  return fairShareRows(store.accounts, store.now, store.charging.stillToRun(store.now, secondsLeft));
 }

@@ -1,11 +1,15 @@
-import type { FairShareRow } from "./account-types.ts";
+import type { FairShareRow, StillToRun } from "./account-types.ts";
 import type { Accounts } from "./accounts.ts";
 import { Account } from "./parties.ts";
-import type { Association } from "./parties.ts";
+import type { Association, Party } from "./parties.ts";
 import type { Time } from "./types.ts";
 
 /** The tree, depth first: each account, its members, the accounts below it, by name. */
-export function fairShareRows(accounts: Accounts, now: Time): FairShareRow[] {
+export function fairShareRows(
+  accounts: Accounts,
+  now: Time,
+  stillToRun: ReadonlyMap<Party, StillToRun>,
+): FairShareRow[] {
   accounts.rankAll(now);
   const rows: FairShareRow[] = [];
   const row = (one: Account | Association): Omit<FairShareRow, "account"> => {
@@ -16,6 +20,7 @@ export function fairShareRows(accounts: Accounts, now: Time): FairShareRow[] {
       normalizedShares: normalizedShares(one),
       billingSeconds: meter.usedAt(now, accounts.halfLifeSeconds),
       promisedBillingSeconds: meter.promisedAt(now),
+      stillToRun: stillToRun.get(one),
       effectiveUsage: seat.above === undefined ? 1 : total === 0 ? 0 : accounts.usageOf(one, now) / total,
       levelFairShare: seat.above === undefined || shares === "Parent" ? undefined : seat.levelFairShare,
     };

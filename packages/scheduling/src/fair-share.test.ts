@@ -131,6 +131,38 @@ test("the whole slot counts at once, what was not used is given back, and usage 
   assert.ok(Math.abs(state.usage(1010)[0]!.billingSeconds - used / 2) < 1e-9);
 });
 
+test("what running jobs may still use, until their wall times are over, is that of their user and of all accounts above", () => {
+  const state = cluster({}, 11);
+  state.putAccount({ name: "a" });
+  state.putAccount({ name: "b", parent: "a" });
+  state.addJob(job(1, "ada", "b", { podSets: [{ count: 2, request: [4] }], overheadSeconds: 20 }));
+  state.addJob(job(2, "ada", "b", { wallTimeSeconds: 1000 }));
+  state.addJob(job(3, "bob", "a", { array: { pending: [[0, 1]] }, wallTimeSeconds: 60 }));
+  assert.equal(decide(state, 0).starts.length, 4);
+  const left = (now: number, secondsLeft?: Parameters<typeof fairShares>[2]): Record<string, number[]> =>
+    Object.fromEntries(
+      fairShares(state, now, secondsLeft).map(({ account, user, stillToRun: still }) => [
+        user ?? account,
+        still === undefined ? [] : [still.resourceSeconds[0]!, still.billingSeconds],
+      ]),
+    );
+  // Of job 1 for the 100 seconds of its wall time.
+  const ofAda = 8 * 100 + 1000;
+  assert.deepEqual(left(0), {
+    root: [ofAda + 120, ofAda + 120],
+    a: [ofAda + 120, ofAda + 120],
+    bob: [120, 120],
+    b: [ofAda, ofAda],
+    ada: [ofAda, ofAda],
+  });
+  // Those that are over their wall times take nothing off.
+  assert.deepEqual(left(110)["bob"], []);
+  assert.deepEqual(left(110)["root"], [890, 890]);
+  assert.deepEqual(left(0, (id) => (id === 3 ? 7 : undefined))["bob"], [14, 14]);
+  state.endJob(2, 110, { ok: true });
+  assert.deepEqual(left(110)["root"], []);
+});
+
 test("a new leader goes on from a checkpoint: what is over is told, what runs is charged from its start", () => {
   const before = cluster({ halfLifeSeconds: 1000 });
   before.putAccount({ name: "a" });

@@ -91,6 +91,9 @@ const tree: FairShare[] = (
     normalizedUsage: billingSeconds / 2021,
     levelFairShare: normalizedShares / effectiveUsage,
     ...(fairShare === undefined ? {} : { fairShare }),
+    runningResourceMinutes: { cpu: user === "bob" ? 0 : 119.9, memory: 2.5, "nvidia.com/gpu": 1 },
+    runningNodeMinutes: 30,
+    runningBillingMinutes: 119.9,
   },
 }));
 const sshare = (...words: string[]): string => formatSshare(tree, readSshareCommandLine(words), "alice");
@@ -110,6 +113,11 @@ root                                          0.000000        2021      1.000000
     sshare("-P", "-o", "Account,GrpTRESMins"),
     /\n accta\|\n {2}accta\|\n acctb\|cpu=1000,mem=2048,gres\/gpu=60\n$/,
   );
+  assert.match(
+    sshare("-P", "-a", "-o", "User,TRESRunMins"),
+    /\nbob\|cpu=0,mem=2560,energy=0,node=30,billing=119,fs\/disk=0,vmem=0,pages=0,gres\/gpu=1\n$/,
+  );
+  assert.match(sshare("-a", "-l"), /\n {2}accta .* cpu=119,mem=2560,energy=0,nod\+ \n/);
   assert.match(sshare("-a"), / {2}acctb +bob {10}1 {4}1\.000000 {10}39 {6}1\.000000 {3}0\.666667 \n$/);
   assert.equal(
     sshare("-n", "-P", "-U", "-a", "-o", "Account,User,FairShare"),

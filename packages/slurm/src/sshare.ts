@@ -64,7 +64,7 @@ const fields: readonly SshareField[] = [
   },
   { name: "LevelFS", width: 10, value: (row) => (isRoot(row) ? "" : levelOf(row)) },
   { name: "GrpTRESMins", width: 30, value: ({ spec }) => trackedMinutes(spec.resourceMinutes) },
-  { name: "TRESRunMins", width: 30, value: () => "" },
+  { name: "TRESRunMins", width: 30, value: ({ status }) => runningMinutes(status) },
   { name: "Cluster", width: 10, value: () => "" },
   { name: "ID", width: 6, value: () => "" },
   { name: "Partition", width: 12, value: () => "" },
@@ -79,6 +79,24 @@ function trackedMinutes(minutes: Record<string, number> = {}): string {
     ...Object.entries(devices).map(([name, count]) => `gres/${name.replace(/^.*\//, "")}=${count}`),
   ];
   return parts.join(",");
+}
+
+/** In Slurm's order, whole minutes, with what Slurm can track and never gives to a job; of memory in MiB. */
+function runningMinutes(status: FairShare["status"]): string {
+  if (status?.runningResourceMinutes === undefined) return "";
+  const { cpu = 0, memory = 0, ...devices } = status.runningResourceMinutes;
+  const amounts: [string, number][] = [
+    ["cpu", cpu],
+    ["mem", memory * 1024],
+    ["energy", 0],
+    ["node", status.runningNodeMinutes ?? 0],
+    ["billing", status.runningBillingMinutes ?? 0],
+    ["fs/disk", 0],
+    ["vmem", 0],
+    ["pages", 0],
+    ...Object.entries(devices).map(([name, count]): [string, number] => [`gres/${name.replace(/^.*\//, "")}`, count]),
+  ];
+  return amounts.map(([name, amount]) => `${name}=${Math.trunc(amount)}`).join(",");
 }
 
 /** Who used nothing is ahead of all; who shares the account's place competes with nobody. */

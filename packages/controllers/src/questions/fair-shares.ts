@@ -1,6 +1,9 @@
 /** Answers lists of FairShares: the fair tree, as far as who asks may know it. */
-import { apiVersion, type FairShare, type InquirySpec } from "@berth/kinds";
+import { apiVersion, type FairShare, type InquirySpec, resourceMinutesOf } from "@berth/kinds";
 import { type FairShareRow, fairShares } from "@berth/scheduling";
+import { seconds } from "../context.ts";
+import type { Ledger } from "../model/ledger.ts";
+import { noTask } from "../model/record.ts";
 import type { Scheduling } from "../scheduler/scheduling.ts";
 import type { Stores } from "../stores.ts";
 import type { Answer } from "./inquiries.ts";
@@ -8,6 +11,7 @@ import { privacyFor } from "./privacy.ts";
 import { Readings } from "./readings.ts";
 
 interface FairShareParts {
+  ledger: Pick<Ledger, "byJobId">;
   stores: Pick<Stores, "accounts" | "memberships" | "sites">;
   scheduling: Pick<Scheduling, "inspected">;
 }
@@ -28,8 +32,8 @@ export class FairShares {
 
   /** What is withheld of a user or an account is left out, as in Slurm. */
   #rows({ asker, fields = [] }: InquirySpec): FairShare[] {
-    const { core, now } = this.#parts.scheduling.inspected;
-    const { stores } = this.#parts;
+    const { core, now, resources } = this.#parts.scheduling.inspected;
+    const { stores, ledger } = this.#parts;
     const privacy = privacyFor(asker, stores);
     const ofMembers = new Map<string, Minutes>();
     for (const { spec } of stores.memberships.values()) {
@@ -40,7 +44,13 @@ export class FairShares {
       user === undefined
         ? stores.accounts.get(undefined, account)?.spec.limits?.resourceMinutes
         : ofMembers.get(`${account} ${user}`);
-    return fairShareViews(fairShares(core, now), minutesOf).filter(({ spec }) => {
+    const rows = fairShares(core, now, (job, task = noTask) => {
+      const attempt = ledger.byJobId(job)?.record.live.get(task);
+      if (attempt === undefined) return undefined;
+      const { startTime, wallTimeSeconds, lease } = attempt;
+      return Math.max(0, (seconds(startTime) ?? now) + wallTimeSeconds + (lease?.seconds ?? 0) - now);
+    });
+    return fairShareViews(rows, resources, minutesOf).filter(({ spec }) => {
       const isWanted = fields.every(({ field, operator, value }) => {
         const has = field === "spec.account" ? spec.account : field === "spec.user" ? spec.user : undefined;
         return (has === value) === (operator === "=");
@@ -52,9 +62,12 @@ export class FairShares {
 
 type Minutes = Record<string, number>;
 
+const nothing = { resourceSeconds: [], nodeSeconds: 0, billingSeconds: 0 };
+
 /** Rows of the tree, depth first, with their depth and their part of all usage. */
 function fairShareViews(
   rows: readonly FairShareRow[],
+  resources: readonly string[],
   minutesOf: (account: string, user: string | undefined) => Minutes | undefined,
 ): FairShare[] {
   const depths = new Map<string, number>();
@@ -65,6 +78,8 @@ function fairShareViews(
     const depth = above === undefined ? 0 : (depths.get(above) ?? 0) + 1;
     if (user === undefined) depths.set(account, depth);
     const resourceMinutes = minutesOf(account, user);
+    const { resourceSeconds, nodeSeconds, billingSeconds: runningSeconds } = row.stillToRun ?? nothing;
+    const minutes = resources.map((_, index) => (resourceSeconds[index] ?? 0) / 60);
     return {
       apiVersion,
       kind: "FairShare",
@@ -84,6 +99,9 @@ function fairShareViews(
         normalizedUsage: whole === 0 ? 0 : billingSeconds / whole,
         ...(Number.isFinite(levelFairShare) ? { levelFairShare } : {}),
         ...(fairShare === undefined ? {} : { fairShare }),
+        runningResourceMinutes: resourceMinutesOf(minutes, resources),
+        runningNodeMinutes: nodeSeconds / 60,
+        runningBillingMinutes: runningSeconds / 60,
       },
     };
   });
