@@ -18,12 +18,14 @@ export interface KillFigures {
   submissionsRepeated: number;
   attemptsStarted: number;
   attemptsAccounted: number;
+  preempted: number;
+  cancelled: number;
   seconds: number;
 }
 
 interface Submitted {
   id: number;
-  kind: "true" | "sleep" | "fail" | "array" | "short" | "dependent";
+  kind: "true" | "sleep" | "fail" | "array" | "short" | "dependent" | "cancelled" | "scavenger";
   tasks: number;
 }
 
@@ -49,6 +51,25 @@ echo "end $SLURM_JOB_ID \${SLURM_RESTART_COUNT:-0} $$" >>${journal}/lines
 exit "$2"
 `,
   );
+  // It saves itself when it is asked to go, which takes a moment.
+  const saving = join(cluster.directory, "saving.sh");
+  writeFileSync(
+    saving,
+    `#!/bin/sh
+#SBATCH --output=/dev/null --time=10 --cpus-per-task=1 --mem=50M
+tell() { echo "$1 $SLURM_JOB_ID \${SLURM_RESTART_COUNT:-0} $$" >>${journal}/lines; }
+trap 'sleep 0.6 && tell end; exit 0' TERM
+tell start
+steps=0
+while [ $steps -lt "$1" ]; do sleep 0.1; steps=$((steps + 1)); done
+trap '' TERM
+tell end
+`,
+  );
+  const queue = await cluster.berth(["apply", "-"], {
+    input: "{kind: Queue, metadata: {name: scavenge}, spec: {tier: 0, preemption: {mode: Requeue, graceSeconds: 20}}}",
+  });
+  assert.equal(queue.code, 0, queue.stderr);
   const submitted: Submitted[] = [];
   let submissionsRepeated = 0;
   const submit = async (kind: Submitted["kind"], argv: string[]): Promise<void> => {
@@ -64,20 +85,36 @@ exit "$2"
       await pause(500);
     }
   };
+  const cancelling: Promise<void>[] = [];
+  const cancel = async (id: number, afterMs: number): Promise<void> => {
+    await pause(afterMs);
+    for (let trial = 1; ; trial++) {
+      const outcome = await cluster.berth(["scancel", String(id)], { timeoutSeconds: 120 });
+      if (outcome.code === 0) return;
+      assert.ok(trial < 50, `scancel was refused ${trial} times, last: ${outcome.stderr}`);
+      await pause(500);
+    }
+  };
   const submitAll = async (): Promise<void> => {
     for (let count = 0; count < options.jobs; count++) {
       const draw = random();
       const seconds = (random() * 2).toFixed(2);
-      if (draw < 0.3) await submit("true", [script, "0", "0"]);
-      else if (draw < 0.7) await submit("sleep", [script, seconds, "0"]);
-      else if (draw < 0.8) await submit("fail", [script, seconds, "3"]);
-      else if (draw < 0.87) await submit("array", [`--array=0-${arraySize - 1}`, script, seconds, "0"]);
-      else if (draw < 0.92) await submit("short", [`--array=0-${shortArraySize - 1}`, script, "0.02", "0"]);
-      else {
+      if (draw < 0.22) await submit("true", [script, "0", "0"]);
+      else if (draw < 0.45) await submit("sleep", [script, seconds, "0"]);
+      else if (draw < 0.54) await submit("fail", [script, seconds, "3"]);
+      else if (draw < 0.61) await submit("array", [`--array=0-${arraySize - 1}`, script, seconds, "0"]);
+      else if (draw < 0.66) await submit("short", [`--array=0-${shortArraySize - 1}`, script, "0.02", "0"]);
+      else if (draw < 0.9) {
+        const cancelled = random() < 0.5;
+        if (cancelled) await submit("cancelled", [saving, "600"]);
+        else await submit("scavenger", ["-p", "scavenge", saving, "10"]);
+        if (cancelled) cancelling.push(cancel(submitted.at(-1)!.id, random() * 3000));
+      } else {
         const other = submitted[Math.floor(random() * submitted.length)];
         await submit("dependent", [...(other ? [`--dependency=afterany:${other.id}`] : []), script, seconds, "0"]);
       }
     }
+    await Promise.all(cancelling);
   };
   let submitting = true;
   const killAll = async (): Promise<number> => {
@@ -150,38 +187,48 @@ async function judge(
 ): Promise<KillFigures> {
   const { accounted } = await states(cluster, submitted);
   const lines = readFileSync(join(journal, "lines"), "utf8").trim().split("\n");
-  const starts = new Map<string, number>();
-  const ends = new Map<string, number>();
+  const starts = new Set<string>();
+  const running = new Map<string, string>();
   for (const line of lines) {
-    const [what, id, restart] = line.split(" ");
-    const key = `${id} attempt ${Number(restart) + 1}`;
-    const counter = what === "start" ? starts : ends;
-    counter.set(key, (counter.get(key) ?? 0) + 1);
+    const [what, id, restart] = line.split(" ") as [string, string, string];
+    if (what === "start") {
+      const key = `${id} attempt ${Number(restart) + 1}`;
+      assert.ok(!starts.has(key), `${key} started more than once`);
+      assert.equal(running.get(id), undefined, `${key} started while another attempt ran`);
+      starts.add(key);
+      running.set(id, restart);
+    } else {
+      assert.equal(running.get(id), restart, `job ${id}: "${line}" is the end of none that ran`);
+      running.delete(id);
+    }
   }
-  const twice = [...starts].filter(([, count]) => count !== 1);
-  assert.deepEqual(twice, [], "attempts that started more than once");
+  assert.deepEqual([...running], [], "jobs that were cut off");
   const rows = new Map<number, AccountedAttempt[]>();
   for (const row of accounted) rows.set(row.id, [...(rows.get(row.id) ?? []), row]);
   for (const job of submitted) {
     for (let index = 0; index < job.tasks; index++) {
       const id = job.id + index;
       const own = rows.get(id) ?? [];
-      assert.equal(own.length, 1, `job ${id} (${job.kind}) has ${own.length} rows: ${JSON.stringify(own)}`);
-      assert.equal(starts.get(`${id} attempt 1`), 1, `job ${id} (${job.kind}) never ran`);
-      assert.equal(ends.get(`${id} attempt 1`), 1, `job ${id} (${job.kind}) was cut off`);
-      assert.deepEqual(
-        [own[0]!.state, own[0]!.exitCode],
-        job.kind === "fail" ? ["FAILED", "3:0"] : ["COMPLETED", "0:0"],
-        `job ${id} (${job.kind})`,
-      );
+      const told = `job ${id} (${job.kind}) has rows ${JSON.stringify(own)}`;
+      // Each time a scavenger made room has a row of its own.
+      const last = job.kind === "scavenger" ? own.filter(({ state }) => state !== "PREEMPTED") : own;
+      assert.equal(last.length, 1, told);
+      if (job.kind === "cancelled") {
+        assert.match(last[0]!.state, /^CANCELLED/, told);
+        continue;
+      }
+      assert.ok(starts.has(`${id} attempt ${own.length}`), `${told} and never ran`);
+      const outcome = job.kind === "fail" ? "FAILED 3:0" : "COMPLETED 0:0";
+      assert.equal(`${last[0]!.state} ${last[0]!.exitCode}`, outcome, told);
     }
   }
   // A submission whose answer was lost may have left a job that nobody knows of: it too ran once and has one row.
   for (const [id, own] of rows) {
-    assert.equal(own.length, 1, `job ${id} has ${own.length} rows`);
+    const ended = own.filter(({ state }) => state !== "PREEMPTED");
+    assert.equal(ended.length, 1, `job ${id} has rows ${JSON.stringify(own)}`);
     // sbatch takes back what it was not answered about: that may have gone before it began.
-    const ran = starts.get(`${id} attempt 1`) ?? 0;
-    assert.ok(ran === 1 || own[0]!.state !== "COMPLETED", `job ${id} is told to have ended well and never ran`);
+    const ran = starts.has(`${id} attempt ${own.length}`);
+    assert.ok(ran || ended[0]!.state !== "COMPLETED", `job ${id} is told to have ended well and never ran`);
   }
   return {
     seed: run.seed,
@@ -191,6 +238,8 @@ async function judge(
     submissionsRepeated: run.submissionsRepeated,
     attemptsStarted: starts.size,
     attemptsAccounted: accounted.length,
+    preempted: accounted.filter(({ state }) => state === "PREEMPTED").length,
+    cancelled: accounted.filter(({ state }) => state.startsWith("CANCELLED")).length,
     seconds: Math.round((Date.now() - run.began) / 1000),
   };
 }

@@ -77,7 +77,7 @@ const keptAnnotations = [
   annotations.gateOpenedAt,
   annotations.gangSize,
   annotations.wallTimeSeconds,
-  annotations.preempted,
+  annotations.stopped,
   annotations.tasks,
   annotations.leaseSeconds,
   annotations.grant,

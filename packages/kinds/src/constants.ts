@@ -60,8 +60,11 @@ export const annotations = {
   numaDomains: `${group}/numa-domains`,
   /** On a pod: JSON of the devices (resource, ids, thousandths of each), NUMA domain and cores that it was given. */
   grant: `${group}/grant`,
-  /** On pods that make room: `JOB MODE SECONDS`, the job that needs their place, what becomes of theirs, and the grace. */
-  preempted: `${group}/preempted`,
+  /**
+   * On pods that are ended before they have ended by themselves, what that end is: `Cancelled WHO`, `TimedOut`, or `Preempted JOB MODE
+   * SECONDS`, the job that needs their place, what becomes of theirs, and the grace.
+   */
+  stopped: `${group}/stopped`,
   /** On simulated nodes: how long the pod runs, in seconds (decimal), and how it ends. */
   simulatedRunSeconds: `${group}/simulated-run-seconds`,
   simulatedExitCode: `${group}/simulated-exit-code`,

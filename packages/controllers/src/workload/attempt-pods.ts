@@ -1,5 +1,5 @@
 /** What the pods of attempts say of them, and what that does to the record of their Workload. */
-import type { Lease, Pod } from "@berth/kinds";
+import type { FinalPhase, Lease, Pod, WorkloadPhase } from "@berth/kinds";
 import { annotations, attemptOf, isFinal, leaseOf, preemptionModes, takenReason } from "@berth/kinds";
 import {
   type Attempt,
@@ -64,8 +64,10 @@ export function attemptOfPods(
     // A pod that was bound may have been there long before.
     createdAt: (isWrapped(pods[0]!) ? NaN : Date.parse(pods[0]!.metadata.creationTimestamp ?? "")) || now,
   });
-  attempt.preemption = pods.map(preemptionOf).find((told) => told !== undefined);
-  if (attempt.preemption !== undefined) attempt.stopped = "Preempted";
+  const stopped = pods.map(stoppedOf).find((told) => told !== undefined);
+  attempt.stopped = stopped?.phase;
+  attempt.preemption = stopped?.preemption;
+  if (stopped?.by !== undefined) record.cancelledBy ??= stopped.by;
   const lease = leaseOf(pods[0]!);
   if (lease !== undefined) attempt.lease = { seconds: lease.seconds, open: new Set(tasks) };
   return attempt;
@@ -156,17 +158,29 @@ export function waitAgain(record: WorkloadRecord, attempt: Attempt): readonly nu
   return tasks;
 }
 
-/** Stops the pods of an attempt that makes room, each of which says for whom before. */
-export function stopPreempted(removal: PodRemoval, attempt: Attempt): void {
-  const { by, mode, graceSeconds } = attempt.preemption!;
-  removal.stopAll(attempt, { annotations: { [annotations.preempted]: `${by} ${mode} ${graceSeconds}` }, graceSeconds });
+/**
+ * Stops pods of an attempt, all that there are by default, each of which says before what its end is: a new leader that finds it goes on
+ * with that, and one that finds none knows of nothing.
+ */
+export function stopPods(removal: PodRemoval, { cancelledBy }: WorkloadRecord, attempt: Attempt, pod?: Pod): void {
+  const { stopped = "", preemption } = attempt;
+  const words =
+    preemption === undefined
+      ? [stopped, ...(stopped === "Cancelled" && cancelledBy !== undefined ? [cancelledBy] : [])]
+      : [stopped, preemption.by, preemption.mode, preemption.graceSeconds];
+  const how = { annotations: { [annotations.stopped]: words.join(" ") }, graceSeconds: preemption?.graceSeconds };
+  if (pod === undefined) removal.stopAll(attempt, how);
+  else void removal.stop(pod, how);
 }
 
-/** What a pod says of the job that it makes room for. */
-function preemptionOf(pod: Pod): Preempted | undefined {
-  const [by, mode, graceSeconds] = pod.metadata.annotations?.[annotations.preempted]?.split(" ") ?? [];
-  const found = preemptionModes.find((known) => known === mode);
-  return found === undefined ? undefined : { by: Number(by), mode: found, graceSeconds: Number(graceSeconds) };
+/** What a pod says of who stopped it, and for what. */
+export function stoppedOf(pod: Pod): { phase: FinalPhase; by?: string; preemption?: Preempted } | undefined {
+  const [told, by, word, graceSeconds] = pod.metadata.annotations?.[annotations.stopped]?.split(" ") ?? [];
+  const phase = told as WorkloadPhase | undefined;
+  if (!isFinal(phase)) return undefined;
+  const mode = preemptionModes.find((known) => known === word);
+  if (phase !== "Preempted") return { phase, by };
+  return mode && { phase, preemption: { by: Number(by), mode, graceSeconds: Number(graceSeconds) } };
 }
 
 /** The attempt's pod of that name. */

@@ -4,7 +4,7 @@ import { type Context, timestamp } from "../context.ts";
 import { endOfPod, isTerminal } from "../model/ends.ts";
 import type { WorkloadRecord } from "../model/record.ts";
 import type { Writer } from "../writer.ts";
-import { isDriver, isOver, isTaken, tasksOf } from "./attempt-pods.ts";
+import { isDriver, isOver, isTaken, stoppedOf, tasksOf } from "./attempt-pods.ts";
 import type { PodRemoval } from "./pod-removal.ts";
 import { attemptRow } from "./rows.ts";
 
@@ -36,7 +36,10 @@ export class Leftovers {
       return;
     }
     const { accounting, log, now, signal } = this.#context;
-    const end = endOfPod(pod, pod.metadata.deletionTimestamp === undefined ? undefined : "Cancelled");
+    const end = endOfPod(
+      pod,
+      stoppedOf(pod)?.phase ?? (pod.metadata.deletionTimestamp === undefined ? undefined : "Cancelled"),
+    );
     const attempt = { task, number, end, nodes: [pod.spec.nodeName ?? ""], requeue: false };
     void this.#writer
       .run(() => accounting.record([attemptRow(record, attempt, timestamp(now()))]))

@@ -30,7 +30,7 @@ import {
   markDeletedByUser,
   markRunning,
   plannedAttempt,
-  stopPreempted,
+  stopPods,
   takeOver,
   tasksOf,
   vanishedAttempt,
@@ -207,7 +207,7 @@ export class AttemptLife {
       this.#takeBack(record, attempt);
       return;
     }
-    if (attempt.preemption !== undefined) stopPreempted(this.#removal, attempt);
+    if (attempt.stopped !== undefined) stopPods(this.#removal, record, attempt);
     // The gang was whole once: the rest of the gates is opened, at the time at which the first was.
     if (gates.has("open")) this.#openGates(record, attempt);
     for (const entry of attempt.pods) this.#apply(record, attempt, entry, entry.pod!);
@@ -241,7 +241,8 @@ export class AttemptLife {
     else if (entry.state !== "Gone") setState(attempt, entry, pod.status?.phase === "Running" ? "Running" : "Created");
     if (attempt.lease !== undefined) record.book?.lease(attempt.lease.open);
     else if (attempt.creating === 0 && attempt.pods.length === 1) record.book?.created(attempt.task);
-    if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal") void this.#removal.stop(pod);
+    if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal")
+      stopPods(this.#removal, record, attempt, pod);
     // It may have been changed while the pod was being made.
     if (wasCreating) this.#wallTimes.tell(record, attempt, pod);
     if (wasCreating && attempt.lease !== undefined) this.#leases.tellCancelled(record, attempt.lease, entry);
@@ -346,27 +347,20 @@ export class AttemptLife {
 
   /** Ends an attempt: TERM, grace, KILL, all by the node. Its end will be `phase` unless it has ended by itself. */
   stop(record: WorkloadRecord, attempt: Attempt, phase: FinalPhase): void {
-    this.#stopAs(record, attempt, phase, () => this.#removal.stopAll(attempt));
+    if (attempt.stopped !== undefined || attempt.end !== undefined) return;
+    attempt.stopped = phase;
+    if (attempt.state === "TakingBack") return;
+    stopPods(this.#removal, record, attempt);
+    if (record.book === undefined) record.phase = "Completing";
+    this.flushSoon(record);
   }
 
-  /**
-   * Ends an attempt because another job needs its place. Its pods say so before they are asked to end: a new leader that finds
-   * them goes on with it, and one that finds none of them marked knows of nothing, as if it had not been decided.
-   */
+  /** Ends an attempt because another job needs its place. */
   preempt(record: WorkloadRecord, attempt: Attempt, preemption: Preempted): void {
     if (attempt.stopped !== undefined || attempt.end !== undefined) return;
     attempt.preemption = preemption;
     record.preempted = { ...preemption, time: this.#timestamp() };
-    this.#stopAs(record, attempt, "Preempted", () => stopPreempted(this.#removal, attempt));
-  }
-
-  #stopAs(record: WorkloadRecord, attempt: Attempt, phase: FinalPhase, stopPods: () => void): void {
-    if (attempt.stopped !== undefined || attempt.end !== undefined) return;
-    attempt.stopped = phase;
-    if (attempt.state === "TakingBack") return;
-    stopPods();
-    if (record.book === undefined) record.phase = "Completing";
-    this.flushSoon(record);
+    this.stop(record, attempt, "Preempted");
   }
 
   /** The wall time of what runs, or is about to, is another: the node is told. */
