@@ -130,6 +130,85 @@ test("who has just saved its state makes room before who has not, also after the
   await controllers.stop();
 });
 
+/** Annotations of a Workload by which tasks tell that they are saved; the time counts as that at which it is read. */
+const tell = (name: string, told: Record<string, string>): Promise<unknown> => {
+  const annotations = Object.fromEntries(Object.entries(told).map(([key, text]) => [`berth.dev/${key}`, text]));
+  return cluster.client.patch(workloads, name, { metadata: { annotations } }, { namespace: "ada" });
+};
+const annotationsOf = async (name: string): Promise<Record<string, string>> =>
+  (await cluster.client.get<Workload>(workloads, name, { namespace: "ada" })).metadata.annotations ?? {};
+
+test("each task of an array keeps its checkpoint when the leader changes, told to it or while there was none", async () => {
+  let controllers = await cluster.startControllers();
+  const later = (): string => new Date(Date.now() + 60_000).toISOString();
+  const tasksOf = (text = ""): string[] => text.split("; ").map((part) => part.split(" ")[1] ?? "");
+  for (const told of ["together", "singly"]) {
+    runMs.set(told, 100);
+    for (const task of [0, 1, 2, 3]) runMs.set(`${told}-t${task}-main-0-a1`, 600_000);
+    await create(told, { queue: "students", podSets: cpus("1"), array: { indices: "0-3" } });
+    await waitFor(cluster.client, [told], ({ status }) => status?.array?.running === "0-3");
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    if (told === "together") {
+      // The second overwrites the first, which the leader has read.
+      await tell(told, { "checkpointed-at": `${later()} 1` });
+      const kept = "berth.dev/checkpointed-tasks";
+      await waitUntil(
+        () => annotationsOf(told),
+        (all) => tasksOf(all[kept]).join() === "1",
+      );
+      await tell(told, { "checkpointed-at": `${later()} 3` });
+      await waitUntil(
+        () => annotationsOf(told),
+        (all) => ["1,3", "3,1"].includes(tasksOf(all[kept]).join()),
+      );
+      await controllers.stop();
+    } else {
+      await controllers.stop();
+      await tell(told, { "checkpointed-at.1": later() });
+      await tell(told, { "checkpointed-at.3": later() });
+      await tell(told, { "checkpointed-at.2": "no time" });
+    }
+    controllers = await cluster.startControllers();
+    runMs.set(`after-${told}`, 100);
+    await create(`after-${told}`, { podSets: cpus("2") });
+    const [after] = await waitFor(cluster.client, [`after-${told}`]);
+    assert.equal(after?.status?.phase, "Succeeded");
+    const [array] = await waitFor(cluster.client, [told], () => true);
+    // Rows of an array come once a second.
+    await waitUntil(
+      () => rowsOf(array),
+      (rows) => rows.filter((row) => row.endsWith("Preempted")).join() === "1.1 Preempted,3.1 Preempted",
+    );
+    await cluster.client.delete(workloads, told, { namespace: "ada" });
+    await podsGone();
+  }
+  await controllers.stop();
+});
+
+test("what very many tasks tell becomes a summary", async () => {
+  const controllers = await cluster.startControllers();
+  runMs.set("crowd", 600_000);
+  await create("crowd", { queue: "students", podSets: cpus("10m"), array: { indices: "0-79" } });
+  await waitFor(cluster.client, ["crowd"], ({ status }) => status?.array?.running === "0-79");
+  const time = (after: number): string => new Date(Date.now() + after).toISOString();
+  await tell(
+    "crowd",
+    Object.fromEntries(Array.from({ length: 80 }, (_, task) => [`checkpointed-at.${task}`, time(5000)])),
+  );
+  const kept = await waitUntil(
+    () => annotationsOf("crowd"),
+    (all) => all["berth.dev/checkpointed-tasks"] !== undefined,
+  );
+  assert.deepEqual(
+    Object.keys(kept).filter((key) => key.startsWith("berth.dev/checkpointed-at")),
+    [],
+  );
+  assert.match(kept["berth.dev/checkpointed-tasks"]!, /^\S+Z 0-79$/);
+  await cluster.client.delete(workloads, "crowd", { namespace: "ada" });
+  await podsGone();
+  await controllers.stop();
+});
+
 test("by quality of service, and never a job that does not want to come back without being cancelled", async () => {
   const controllers = await cluster.startControllers();
   runMs.set("scavenger-main-0-a1", 60_000).set("scavenger-main-0-a2", 100).set("urgent", 100);

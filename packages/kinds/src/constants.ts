@@ -46,8 +46,13 @@ export const annotations = {
   cancelTasks: `${group}/cancel-tasks`,
   /** On a Workload: each new value asks that the running attempt be ended and begun again (scontrol requeue). */
   requeue: `${group}/requeue`,
-  /** On a Workload: `TIME [INDICES]`, when it last saved its state (RFC 3339); of an array which tasks did, absent: all that run. */
+  /**
+   * On a Workload: `TIME [INDICES]`, when it last saved its state (RFC 3339); of an array which tasks did, absent: all that run. One task
+   * tells by an annotation of its own, with `.INDEX` behind the name.
+   */
   checkpointedAt: `${group}/checkpointed-at`,
+  /** What tasks of an array told so, summed up by the controllers: `TIME INDICES; TIME INDICES …`. */
+  checkpointedTasks: `${group}/checkpointed-tasks`,
   /** On a pod that carries several tasks of an array in turn: which, as an index list. */
   tasks: `${group}/tasks`,
   /** Such a pod begins no further task when so many seconds have passed since its first. */

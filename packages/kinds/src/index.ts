@@ -1,5 +1,12 @@
 export type { Account, AccountSpec, AccountStatus, Membership, MembershipSpec } from "./account.ts";
-export { type Checkpoint, checkpointOf } from "./checkpoint.ts";
+export {
+  type Checkpoint,
+  checkpointsOf,
+  formatCheckpoints,
+  isTaskCheckpoint,
+  readCheckpoints,
+  taskCheckpointKey,
+} from "./checkpoint.ts";
 export { admissionPolicies, admissionPolicyBindings, operateVerb } from "./admission-policies.ts";
 export { attemptOf, attemptPodName, cancelRequest, isActive, isFinal } from "./attempts.ts";
 export type { AttemptName } from "./attempts.ts";

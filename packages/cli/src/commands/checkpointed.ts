@@ -1,9 +1,12 @@
 /** `berth checkpointed`: tells that a running job has saved its state, so that less of it would be lost by ending it. */
 import { isReason } from "@berth/client";
-import { annotations, formatIndexListCompact, workloads } from "@berth/kinds";
+import { annotations, formatIndexListCompact, IndexSet, taskCheckpointKey, workloads } from "@berth/kinds";
 import { CommandError } from "../command-error.ts";
 import { connect } from "../connect.ts";
 import { findJob, parseJobReference } from "../jobs.ts";
+
+/** So many tasks each have an annotation of their own, which overwrites nobody's. */
+const mostSingly = 64;
 
 /** @param text the job; absent: the one that this command runs in */
 export async function checkpointed(text = process.env["SLURM_JOB_ID"]): Promise<number> {
@@ -17,11 +20,15 @@ export async function checkpointed(text = process.env["SLURM_JOB_ID"]): Promise<
     throw new CommandError(`job ${reference.job} is not an array: name it as ${reference.job}`);
   const phase = workload.status?.phase ?? "Pending";
   if (phase !== "Running") throw new CommandError(`job ${text} does not run: it is ${phase}`);
-  const tasks = reference.tasks === undefined ? task : formatIndexListCompact(reference.tasks);
-  const told = `${new Date().toISOString()}${tasks === undefined ? "" : ` ${tasks}`}`;
+  const time = new Date().toISOString();
+  const tasks = reference.tasks ?? (task === undefined ? undefined : IndexSet.of(task));
+  const told: Record<string, string> = {};
+  if (tasks === undefined) told[annotations.checkpointedAt] = time;
+  else if (tasks.size > mostSingly) told[annotations.checkpointedAt] = `${time} ${formatIndexListCompact(tasks)}`;
+  else for (const one of tasks) told[taskCheckpointKey(one)] = time;
   const { name, namespace } = workload.metadata;
   try {
-    const patch = { metadata: { annotations: { [annotations.checkpointedAt]: told } } };
+    const patch = { metadata: { annotations: told } };
     await cluster.client.patch(workloads, name, patch, { namespace });
   } catch (error) {
     if (!isReason(error, "Forbidden")) throw error;

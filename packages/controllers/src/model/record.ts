@@ -97,6 +97,8 @@ export interface Attempt {
   lease?: LeasedTasks;
   /** Taken back by another leader than began it, who may have opened gates since: its number is not used again. */
   isSpent?: boolean;
+  /** When it last told that its state was saved (seconds), and which task did. */
+  checkpoint?: { task: number; time: number };
   /** It makes room for another job; told by its pods, so that a new leader goes on with it. */
   preemption?: Preempted;
   /** What it held, by resource, and what each second of that counts in usage; known at its end. */

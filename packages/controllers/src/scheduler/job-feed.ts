@@ -1,10 +1,17 @@
 /** Tells the core of jobs: those that wait, from Workloads, and those that run, from what attempts tell. */
-import type { Amounts, Checkpoint, Pod } from "@berth/kinds";
-import { annotations, billingOf, checkpointOf, effectiveRequests, labels } from "@berth/kinds";
+import type { Amounts, Checkpoint, Pod, Workload } from "@berth/kinds";
+import { annotations, billingOf, checkpointsOf, effectiveRequests, labels } from "@berth/kinds";
 import type { Allocation, PodGrant } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
-import { type Attempt, type EndedAttempt, noTask, openTasks, type WorkloadRecord } from "../model/record.ts";
+import {
+  type Attempt,
+  attemptOfTask,
+  type EndedAttempt,
+  noTask,
+  openTasks,
+  type WorkloadRecord,
+} from "../model/record.ts";
 import type { LiveCluster } from "./cluster.ts";
 import { recordOutcome } from "./outcomes.ts";
 import { addAmounts, allowanceSecondsOf, graceSecondsOf, type JobContext, jobInput } from "./snapshot.ts";
@@ -86,24 +93,30 @@ export class JobFeed {
       endTime: Math.max(now, preemption === undefined ? end : Math.min(end, now + preemption.graceSeconds)),
     };
     this.#cluster.core.startJob(id, allocation, taskIn(first!), more);
-    this.#tellCheckpoint(record, attempt, first!);
+    for (const checkpoint of toldBy(record.workload)) this.#tellCheckpoint(record, attempt, first!, checkpoint);
   }
 
   /** It told that it has saved its state: what was done before that is not lost when it makes room. */
-  checkpointed(record: WorkloadRecord): void {
+  checkpointed(record: WorkloadRecord, checkpoint: Checkpoint): void {
     if (!this.#cluster.core.has(record.jobId!)) return;
-    for (const attempt of record.live.values()) {
+    const { tasks } = checkpoint;
+    const one = tasks?.size === 1 ? attemptOfTask(record, tasks.last()!) : undefined;
+    for (const attempt of tasks?.size === 1 ? [one] : record.live.values()) {
+      if (attempt === undefined) return;
       const task = runningTask(record, attempt);
-      if (task !== undefined) this.#tellCheckpoint(record, attempt, task);
+      if (task !== undefined) this.#tellCheckpoint(record, attempt, task, checkpoint);
     }
   }
 
   /** What was told of an earlier attempt is before the start of this one, and means nothing. */
-  #tellCheckpoint(record: WorkloadRecord, attempt: Attempt, task: number): void {
-    const told = readCheckpoint(record);
-    if (told === undefined || told.tasks?.has(attempt.lease?.running ?? task) === false) return;
-    const { core } = this.#cluster;
-    core.setCheckpoint(record.jobId!, Math.min(told.time, this.#cluster.now()), taskIn(task));
+  #tellCheckpoint(record: WorkloadRecord, attempt: Attempt, task: number, told: Checkpoint): void {
+    const own = attempt.lease?.running ?? task;
+    if (told.tasks?.has(own) === false) return;
+    const time = Math.min(told.time, this.#cluster.now());
+    const { checkpoint } = attempt;
+    if (checkpoint?.task === own && checkpoint.time > time) return;
+    attempt.checkpoint = { task: own, time };
+    this.#cluster.core.setCheckpoint(record.jobId!, time, taskIn(task));
   }
 
   started(record: WorkloadRecord, attempt: Attempt): boolean {
@@ -162,14 +175,14 @@ export class JobFeed {
   }
 }
 
-function readCheckpoint({ workload }: WorkloadRecord): Checkpoint | undefined {
-  try {
-    return checkpointOf(workload);
-  } catch {
-    // Said where it was written.
-    return undefined;
-  }
+/** Read once for all attempts that are found of a Workload. */
+function toldBy(workload: Workload): readonly Checkpoint[] {
+  let told = known.get(workload);
+  if (told === undefined) known.set(workload, (told = checkpointsOf(workload)));
+  return told;
 }
+
+const known = new WeakMap<Workload, readonly Checkpoint[]>();
 
 /** A task of the attempt that the core counts as running. */
 function runningTask({ book }: WorkloadRecord, attempt: Attempt): number | undefined {

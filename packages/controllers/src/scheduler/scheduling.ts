@@ -1,5 +1,5 @@
 /** Decides after each change, begins what is decided, and tells of what waits: the parts of scheduling put together. */
-import type { Membership, Node, Pod, QualityOfService, Queue, Reservation } from "@berth/kinds";
+import type { Checkpoint, Membership, Node, Pod, QualityOfService, Queue, Reservation } from "@berth/kinds";
 import { isFinal, parseIndexList } from "@berth/kinds";
 import { type Decisions, explain, type Foresight, type Preemption, type Start, submitRefusal } from "@berth/scheduling";
 import type { Context } from "../context.ts";
@@ -207,8 +207,8 @@ export class Scheduling implements LifeEvents {
   }
 
   /** It told that it has saved its state. */
-  checkpointed(record: WorkloadRecord): void {
-    this.#jobs.checkpointed(record);
+  checkpointed(record: WorkloadRecord, checkpoint: Checkpoint): void {
+    this.#jobs.checkpointed(record, checkpoint);
   }
 
   /** What of it waits goes; of an array these tasks, or all that wait. */

@@ -5,7 +5,6 @@ import {
   accountingFinalizer,
   annotations,
   cancelRequest,
-  checkpointOf,
   isFinal,
   labels,
   parseIndexList,
@@ -20,6 +19,7 @@ import { wallTimeOf } from "../scheduler/snapshot.ts";
 import type { Stores } from "../stores.ts";
 import type { Writer } from "../writer.ts";
 import type { Admission } from "./admission.ts";
+import { Checkpoints } from "./checkpoints.ts";
 import type { JobIds } from "./job-ids.ts";
 import { Judge } from "./judge.ts";
 import type { AttemptLife } from "./life.ts";
@@ -42,10 +42,12 @@ export class Admissions {
   readonly #waiting: WorkloadRecord[] = [];
   #isAdmitting = false;
   readonly #judge: Judge;
+  readonly #checkpoints: Checkpoints;
 
   constructor(parts: AdmissionsParts) {
     this.#parts = parts;
     this.#judge = new Judge(parts);
+    this.#checkpoints = new Checkpoints(parts);
   }
 
   /** A Workload that was not known. */
@@ -94,21 +96,8 @@ export class Admissions {
       if (queue !== before.spec.queue || account !== before.spec.account) void this.#move(record);
       life.flushSoon(record);
     }
-    const told = workload.metadata.annotations?.[annotations.checkpointedAt];
-    if (told !== before.metadata.annotations?.[annotations.checkpointedAt]) this.#checkpointed(record);
+    this.#checkpoints.updated(record, before);
     this.#cancelAsAsked(record);
-  }
-
-  /** What cannot be read is said, and means nothing. */
-  #checkpointed(record: WorkloadRecord): void {
-    const { context, scheduling } = this.#parts;
-    try {
-      checkpointOf(record.workload);
-    } catch (error) {
-      context.log("warn", (error as Error).message, { jobId: record.jobId });
-      return;
-    }
-    scheduling.checkpointed(record);
   }
 
   deleted(workload: Workload): void {
