@@ -78,7 +78,7 @@ export async function startVirtualCluster(options: VirtualClusterOptions): Promi
     token: admin.token,
   });
   for (const object of options.objects ?? []) await drive(clock, putObject(client, object));
-  const accounting = openAccounting(join(data, "accounting.db"));
+  const accounting = await openAccounting(join(data, "accounting.db"));
   // Nodes first: controllers list them in the order of their names, which decides who gets which.
   const node = partClient(data, holders.node);
   const agent = await drive(

@@ -96,11 +96,17 @@ export interface UsageEntry {
   allocated: Record<string, number>;
 }
 
-/** What reads and writes ended attempts. SQLite is the embedded one; the calls are asynchronous for those that are not. */
+/** A row with its number, as `UsageEntry` has it. */
+export interface NumberedRow {
+  sequence: number;
+  row: AttemptRow;
+}
+
+/** What reads and writes ended attempts, in SQLite or PostgreSQL. */
 export interface Accounting {
   /**
    * Writes rows whose key is new, and resolves when they are durable. Calls that come close together are one transaction.
-   * @throws Error in words when the database cannot be written
+   * @throws AccountingTrouble in words when the database cannot be written; where it is passing, to be tried again
    */
   record(rows: readonly AttemptRow[]): Promise<void>;
   query(filter: AttemptFilter): Promise<AttemptRow[]>;
@@ -117,6 +123,18 @@ export interface Accounting {
   recordedAfter(sequence: number, since: number, limit: number): Promise<UsageEntry[]>;
   /** Sequence of the last row; 0 while there is none. */
   lastSequence(): Promise<number>;
+  /**
+   * Rows that are recorded from now on get numbers above this one: whoever counted rows up to it must not pass new ones over
+   * when the database is lost and begun anew.
+   */
+  numberAfter(sequence: number): Promise<void>;
+  /** Whole rows that stand after `sequence`, in the order of their numbers, at most `limit`. */
+  rowsAfter(sequence: number, limit: number): Promise<NumberedRow[]>;
+  /**
+   * Writes rows of another database whose key is new, with the numbers that they had there; one whose number another row has here
+   * gets the next free one. Durable when it resolves, to how many were new.
+   */
+  take(rows: readonly NumberedRow[]): Promise<number>;
   /** What was asked before is done first. */
   close(): Promise<void>;
 }

@@ -1,7 +1,19 @@
-export type { Accounting, AccountingReader, AttemptFilter, AttemptRow, UsageEntry, UsageRow } from "./attempt-row.ts";
+export type {
+  Accounting,
+  AccountingReader,
+  AttemptFilter,
+  AttemptRow,
+  NumberedRow,
+  UsageEntry,
+  UsageRow,
+} from "./attempt-row.ts";
+export { copyAccounting } from "./copy.ts";
+export { openAccounting } from "./open.ts";
+export { isPostgresUrl, postgresPlace, shownPlace } from "./postgres-url.ts";
 export { accountingRoute } from "./route.ts";
 export type { AccountingAnswer, AccountingRequest } from "./route.ts";
-export { openAccounting, openAccountingReader } from "./sqlite.ts";
+export { openSqliteReader } from "./sqlite.ts";
 export { openAccountingThread } from "./thread.ts";
 export { startErrorMetrics, startErrors } from "./start-errors.ts";
 export type { StartErrors, ToldStart } from "./start-errors.ts";
+export { AccountingTrouble, isPassingTrouble } from "./trouble.ts";

@@ -2,63 +2,59 @@
 import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { Accounting, AccountingReader, AttemptFilter, AttemptRow, UsageRow } from "./attempt-row.ts";
-import { isReadable, migrate } from "./schema.ts";
+import { columns, numberedRowOf, rowOf, usageEntryOf, valuesOf } from "./columns.ts";
+import { groupedWrites } from "./grouped-writes.ts";
+import {
+  holdsTask,
+  recordedSelect,
+  rowsSelect,
+  type Select,
+  selectOf,
+  toldStartsSelect,
+  usageSelect,
+} from "./select.ts";
+import { isReadable, migrate } from "./sqlite-schema.ts";
 import type { ToldStart } from "./start-errors.ts";
-import { holdsTask, selectOf } from "./sqlite-query.ts";
-import { insertStatement, rowOf, toSeconds, usageColumns, usageEntryOf, valuesOf } from "./sqlite-rows.ts";
+import { AccountingTrouble } from "./trouble.ts";
 
-const usageStatement = `
-  SELECT user, account, count(*) AS attempts,
-    sum(requested_milli_cpus * (min(end_time, ?2) - max(start_time, ?1))) AS milliCpuSeconds,
-    sum(requested_memory_bytes * (min(end_time, ?2) - max(start_time, ?1))) AS memoryByteSeconds
-  FROM attempts WHERE start_time IS NOT NULL AND end_time > ?1 AND start_time < ?2
-  GROUP BY user, account ORDER BY user, account`;
+const insertStatement = `INSERT INTO attempts (${columns.join(", ")}, sequence) VALUES (${columns.map(() => "?").join(", ")}, ?)
+  ON CONFLICT (workload_uid, task, attempt) DO NOTHING`;
+
+function all(database: DatabaseSync, { sql, values }: Select): Record<string, unknown>[] {
+  return database.prepare(sql).all(...values);
+}
 
 function query(database: DatabaseSync, filter: AttemptFilter): AttemptRow[] {
-  const { sql, values } = selectOf(filter);
-  return database
-    .prepare(sql)
-    .all(...values)
+  return all(database, selectOf(filter))
     .map(rowOf)
     .filter((row) => holdsTask(row, filter));
 }
 
 function usage(database: DatabaseSync, window: { since: string; until: string }): UsageRow[] {
-  const statement = database.prepare(usageStatement);
-  return statement
-    .all(toSeconds(window.since), toSeconds(window.until))
-    .map((row) => Object.assign({} as UsageRow, row));
+  return all(database, usageSelect(window)).map((row) => Object.assign({} as UsageRow, row));
 }
-
-/** More are not looked at: the newest ones say how it is now. */
-const mostTold = 5000;
 
 function toldStarts(database: DatabaseSync, filter: Parameters<Accounting["toldStarts"]>[0]): ToldStart[] {
-  const { since, users = [], limit = mostTold } = filter;
-  const ofUsers = users.length === 0 ? "" : `AND user IN (${users.map(() => "?").join(", ")})`;
-  return database
-    .prepare(
-      `SELECT submit_time AS submitTime, start_time AS startTime, first_expected_start AS firstExpectedStart,
-         coalesce(last_expected_start, first_expected_start) AS lastExpectedStart
-       FROM attempts WHERE end_time >= ? AND start_time IS NOT NULL AND first_expected_start IS NOT NULL
-         AND array_job_id IS NULL AND attempt = 1 ${ofUsers} ORDER BY end_time DESC LIMIT ?`,
-    )
-    .all(toSeconds(since), ...users, limit)
-    .map((row) => Object.assign({} as ToldStart, row));
+  return all(database, toldStartsSelect(filter)).map((row) => Object.assign({} as ToldStart, row));
 }
+
+const [busy, ioFailed, corrupt, full, notADatabase] = [5, 10, 11, 13, 26];
 
 /** SQLite's own words name no file, and no way out. */
 function inWords(path: string, error: unknown): unknown {
   const { errcode = 0, message } = error as { errcode?: number; message?: string };
-  const [corrupt, full, notADatabase] = [11, 13, 26];
   switch (errcode & 0xff) {
     case corrupt:
     case notADatabase:
-      return new Error(
+      return new AccountingTrouble(
         `${path} is damaged (${message}): nothing was changed; restore it from a backup, or move it away to begin new records`,
+        false,
       );
     case full:
-      return new Error(`no space is left for ${path}`);
+      return new AccountingTrouble(`no space is left for ${path}`, true, { cause: error });
+    case busy:
+    case ioFailed:
+      return new AccountingTrouble(`${path}: ${message}`, true, { cause: error });
     default:
       return error;
   }
@@ -71,7 +67,7 @@ const transactionIntervalMs = 25;
  * Opens the database for writing, making or migrating it. One writer at a time: the leading controllers.
  * @throws Error in words when it cannot be opened or was written by a newer Berth
  */
-export function openAccounting(path: string): Accounting {
+export function openSqliteAccounting(path: string): Accounting {
   const database = new DatabaseSync(path, { timeout: 5000 });
   try {
     // FULL: a row must not be lost to a power cut when the Workload's status that follows it was not.
@@ -83,67 +79,71 @@ export function openAccounting(path: string): Accounting {
   }
   const insert = database.prepare(insertStatement);
   const last = database.prepare("SELECT max(sequence) AS last FROM attempts");
-  const recorded = database.prepare(
-    `SELECT ${usageColumns} FROM attempts WHERE sequence > ? AND end_time >= ? AND start_time IS NOT NULL ORDER BY sequence LIMIT ?`,
-  );
-  // There is one writer; what it counts is what the table has.
-  let sequence = Number(last.get()?.["last"] ?? 0);
-  let lastFlush = -Infinity;
-  let isClosed = false;
-  let waiting: { rows: readonly AttemptRow[]; resolve: () => void; reject: (error: unknown) => void }[] = [];
+  const numbered = database.prepare("SELECT 1 FROM attempts WHERE sequence = ?");
+  const lastSequence = (): number => Number(last.get()?.["last"] ?? 0);
+  let floor = 0;
 
-  function flush(): void {
-    if (isClosed) return;
-    const group = waiting;
-    waiting = [];
-    lastFlush = performance.now();
+  /** All of it or, when it throws, nothing. Numbers are looked up within: another process may be copying rows. */
+  function transaction<T>(write: (next: () => number) => T, above = 0): T {
     try {
-      let next = sequence;
       database.exec("BEGIN IMMEDIATE");
       try {
-        for (const { rows } of group) {
-          for (const row of rows) if (insert.run(...valuesOf(row), next + 1).changes > 0) next++;
-        }
+        let given = Math.max(floor, above, lastSequence());
+        const result = write(() => ++given);
         database.exec("COMMIT");
-        sequence = next;
+        return result;
       } catch (error) {
         if (database.isTransaction) database.exec("ROLLBACK");
         throw error;
       }
-      for (const { resolve } of group) resolve();
     } catch (error) {
-      for (const { reject } of group) reject(error);
+      throw inWords(path, error);
     }
   }
 
+  const writes = groupedWrites((rows) => {
+    transaction((next) => {
+      let number = next();
+      for (const row of rows) if (insert.run(...valuesOf(row), number).changes > 0) number = next();
+    });
+    return Promise.resolve();
+  }, transactionIntervalMs);
+
+  const answer = async <T>(ask: () => T): Promise<T> => {
+    await Promise.resolve();
+    return ask();
+  };
   return {
-    record(rows) {
-      if (rows.length === 0) return Promise.resolve();
-      return new Promise((resolve, reject) => {
-        waiting.push({ rows, resolve, reject });
-        if (waiting.length > 1) return;
-        const pause = lastFlush + transactionIntervalMs - performance.now();
-        if (pause > 0) setTimeout(flush, pause);
-        else setImmediate(flush);
-      });
-    },
-    query: (filter) => Promise.resolve().then(() => query(database, filter)),
-    usage: (window) => Promise.resolve().then(() => usage(database, window)),
-    toldStarts: (filter) => Promise.resolve().then(() => toldStarts(database, filter)),
+    record: (rows) => writes.write(rows),
+    query: (filter) => answer(() => query(database, filter)),
+    usage: (window) => answer(() => usage(database, window)),
+    toldStarts: (filter) => answer(() => toldStarts(database, filter)),
     recordedAfter: (after, since, limit) =>
-      Promise.resolve().then(() => recorded.all(after, since, limit).map(usageEntryOf)),
-    lastSequence: () => Promise.resolve(sequence),
-    close() {
-      if (waiting.length > 0) flush();
-      isClosed = true;
+      answer(() => all(database, recordedSelect(after, since, limit)).map(usageEntryOf)),
+    lastSequence: () => answer(lastSequence),
+    numberAfter: (sequence) => answer(() => void (floor = Math.max(floor, sequence))),
+    rowsAfter: (after, limit) => answer(() => all(database, rowsSelect(after, limit)).map(numberedRowOf)),
+    take: (rows) =>
+      answer(() => {
+        const highest = rows.reduce((most, { sequence }) => Math.max(most, sequence), 0);
+        return transaction((next) => {
+          let taken = 0;
+          for (const { sequence, row } of rows) {
+            const number = numbered.get(sequence) === undefined ? sequence : next();
+            taken += Number(insert.run(...valuesOf(row), number).changes);
+          }
+          return taken;
+        }, highest);
+      }),
+    async close() {
+      await writes.close();
       database.close();
-      return Promise.resolve();
     },
   };
 }
 
 /** Opens the database read-only; while the writer has not made it yet, all answers are empty. */
-export function openAccountingReader(path: string): AccountingReader {
+export function openSqliteReader(path: string): AccountingReader {
   let opened: DatabaseSync | undefined;
   function database(): DatabaseSync | undefined {
     if (opened !== undefined) return opened;

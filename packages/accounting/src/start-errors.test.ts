@@ -6,7 +6,7 @@ import { test } from "node:test";
 import fc from "fast-check";
 import type { AttemptRow } from "./attempt-row.ts";
 import { accountingRoute } from "./route.ts";
-import { openAccounting } from "./sqlite.ts";
+import { openSqliteAccounting } from "./sqlite.ts";
 import { startErrorMetrics, startErrors, type StartErrors, type ToldStart } from "./start-errors.ts";
 
 const told = (lead: number, error: number, lastError = 0): ToldStart => ({
@@ -70,7 +70,7 @@ test("each job is in one class of leads; nine in ten are within the bound", () =
 
 test("asked through the API: of all jobs by everybody, of one user by that user; arrays and later attempts are left out", async () => {
   const folder = mkdtempSync(join(tmpdir(), "berth-start-errors-"));
-  const accounting = openAccounting(join(folder, "accounting.db"));
+  const accounting = openSqliteAccounting(join(folder, "accounting.db"));
   const at = (seconds: number): string => new Date(Date.parse("2026-11-22T01:00:00Z") + seconds * 1000).toISOString();
   let uid = 0;
   const row = (of: Partial<AttemptRow>): AttemptRow =>

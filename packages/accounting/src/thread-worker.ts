@@ -1,8 +1,9 @@
-/** The thread of `openAccountingThread`: it alone has the file open for writing. */
+/** The thread of `openAccountingThread`: it alone has the database open for writing. */
 import { parentPort, workerData } from "node:worker_threads";
 import type { Accounting } from "./attempt-row.ts";
-import { openAccounting } from "./sqlite.ts";
+import { openAccounting } from "./open.ts";
 import { opened, type ThreadAnswer, type ThreadRequest } from "./thread.ts";
+import { isPassingTrouble } from "./trouble.ts";
 
 const port = parentPort!;
 
@@ -10,12 +11,12 @@ function answer(id: number, done: Promise<unknown>): void {
   const send = (message: ThreadAnswer): void => port.postMessage(message);
   done.then(
     (value) => send({ id, value }),
-    (error: Error & { errcode?: number }) => send({ id, failed: error.message, errcode: error.errcode }),
+    (error: Error) => send({ id, failed: error.message, isPassing: isPassingTrouble(error) }),
   );
 }
 
-const { path } = workerData as { path: string };
-const accounting = Promise.resolve().then(() => openAccounting(path));
+const { place } = workerData as { place: string };
+const accounting = openAccounting(place);
 answer(
   opened,
   accounting.then(() => undefined),

@@ -1,16 +1,16 @@
-/** Accounting whose file a thread of its own writes: each transaction waits for the disk, and whoever records must not. */
+/** Accounting that a thread of its own writes: each transaction waits for a disk, and whoever records must not. */
 import { Worker } from "node:worker_threads";
 import type { Accounting } from "./attempt-row.ts";
+import { AccountingTrouble } from "./trouble.ts";
 
 /** What can be asked of the thread. */
 type Question = Exclude<keyof Accounting, "close">;
 
 export type ThreadRequest = { id: number; ask: Question; words: unknown[] } | { id: number; ask: "close" };
 
-/** `errcode` is SQLite's: by it callers know a full disk, where another try may go well. */
-export type ThreadAnswer = { id: number; value: unknown } | { id: number; failed: string; errcode?: number };
+export type ThreadAnswer = { id: number; value: unknown } | { id: number; failed: string; isPassing: boolean };
 
-/** The answer to what a thread does before it is asked: that it has opened the file. */
+/** The answer to what a thread does before it is asked: that it has opened the database. */
 export const opened = 0;
 
 /**
@@ -18,9 +18,9 @@ export const opened = 0;
  * of which is not known whether it is written must not be taken for refused.
  * @throws Error in words when it cannot be opened or was written by a newer Berth
  */
-export async function openAccountingThread(path: string): Promise<Accounting> {
+export async function openAccountingThread(place: string): Promise<Accounting> {
   const worker = new Worker(new URL("./thread-worker.ts", import.meta.url), {
-    workerData: { path },
+    workerData: { place },
     // What it is sent it writes and forgets.
     resourceLimits: { maxYoungGenerationSizeMb: 8 },
   });
@@ -31,7 +31,7 @@ export async function openAccountingThread(path: string): Promise<Accounting> {
   worker.on("message", (answer: ThreadAnswer) => {
     const waiting = asked.get(answer.id)!;
     asked.delete(answer.id);
-    if ("failed" in answer) waiting.reject(Object.assign(new Error(answer.failed), { errcode: answer.errcode }));
+    if ("failed" in answer) waiting.reject(new AccountingTrouble(answer.failed, answer.isPassing));
     else waiting.resolve(answer.value);
   });
   const send = (request: ThreadRequest): Promise<unknown> => {
@@ -57,6 +57,9 @@ export async function openAccountingThread(path: string): Promise<Accounting> {
     toldStarts: ask("toldStarts"),
     recordedAfter: ask("recordedAfter"),
     lastSequence: ask("lastSequence"),
+    numberAfter: ask("numberAfter"),
+    rowsAfter: ask("rowsAfter"),
+    take: ask("take"),
     async close() {
       await send({ id: ++last, ask: "close" });
       await worker.terminate();

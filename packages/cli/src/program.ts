@@ -72,10 +72,25 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .option("--kubeconfig <file>", "how to reach the cluster (default: in a pod, by its service account)")
     .option("--passwd <file>", "the users, as getent passwd prints them (default: those of this machine)")
     .option("--group <file>", "their groups, as getent group prints them")
-    .requiredOption("--accounting <file>", "where the records of ended jobs are kept (SQLite)")
+    .requiredOption(
+      "--accounting <place>",
+      "where the records of ended jobs are kept: a file (SQLite), or postgres://USER@HOST/DATABASE?passwordfile=FILE",
+    )
     .option("--listen <address>", "serve /healthz, /readyz and /metrics there, such as 127.0.0.1:9440")
     .option("--requests-per-second <number>", "requests to the API at most (default: 2000)")
     .action(async (options) => done((await import("./commands/controllers.ts")).controllers(options)));
+  command("accounting", "the records of ended jobs: copy them", "  berth accounting copy FROM TO")
+    .command("copy")
+    .description("copy the records from one database to another; to do it again goes on where it stopped")
+    .argument("<from>", "a file (SQLite), or postgres://USER@HOST/DATABASE?passwordfile=FILE&sslrootcert=FILE")
+    .argument("<to>", "likewise; its tables are made")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  berth accounting copy accounting.db postgres://berth@db.example.org/berth?passwordfile=password\n  berth accounting copy postgres://berth@localhost/berth accounting.db",
+    )
+    .action(async (from: string, to: string) =>
+      done(await (await import("./commands/accounting-copy.ts")).copy(from, to)),
+    );
   command("status", "how the cluster is, in words", "  berth status\n  berth status -o json")
     .addOption(output())
     .action(async (options) => done(await (await import("./commands/status.ts")).status(options)));

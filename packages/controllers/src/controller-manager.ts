@@ -5,6 +5,7 @@ import { electLeader, resources } from "@berth/client";
 import { isReason } from "@berth/client";
 import type { Pod } from "@berth/kinds";
 import { attemptOf, isActive, isFinal, labels, systemNamespace } from "@berth/kinds";
+import { watchedAccounting } from "./accounting-watch.ts";
 import type { Context } from "./context.ts";
 import { startJobController } from "./job/job-controller.ts";
 import { Ledger } from "./model/ledger.ts";
@@ -76,7 +77,8 @@ async function ensureSystemNamespace({ client, log, signal }: ControllersOptions
 }
 
 /** Leads until the signal aborts: everything in here may be thrown away and made again from objects. */
-async function lead(options: ControllersOptions): Promise<void> {
+async function lead(given: ControllersOptions): Promise<void> {
+  const options = { ...given, accounting: watchedAccounting(given) };
   const { client, log, signal } = options;
   const stores = startStores(client, log, signal);
   const writer = new Writer({ log, signal });

@@ -53,7 +53,7 @@ export async function startTestCluster(): Promise<TestCluster> {
   const { token } = loadKubeconfig({ path: api.adminKubeconfig }).connection;
   const connection = { server: "http://localhost", socketPath: join(folder, "socket"), token };
   const client = createClient(connection);
-  const accounting = openAccounting(join(folder, "accounting.db"));
+  const accounting = await openAccounting(join(folder, "accounting.db"));
   const logs: string[] = [];
   const ending = new AbortController();
   const stopped: Promise<void>[] = [];
@@ -102,7 +102,7 @@ export async function startTestCluster(): Promise<TestCluster> {
       await Promise.all(stopped);
       client.close();
       await api.close();
-      accounting.close();
+      await accounting.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };

@@ -1,4 +1,5 @@
 /** Writes to the API: so many at a time, each tried again until the API has answered. */
+import { isPassingTrouble } from "@berth/accounting";
 import { ConnectionError } from "@berth/client";
 import type { Log } from "./context.ts";
 
@@ -12,20 +13,34 @@ export interface WriterOptions {
   signal: AbortSignal;
 }
 
-/** True for failures that another try may mend without anything being changed: no connection, an overloaded server, a full disk. */
+/** True for failures that another try may mend without anything being changed: no connection, an overloaded server, a full disk, accounting that cannot be reached. */
 function isPassing(error: unknown): boolean {
-  return error instanceof ConnectionError || codeOf(error) === 429 || codeOf(error) >= 500 || isOfDisk(error);
-}
-
-/** SQLITE_BUSY, SQLITE_IOERR, SQLITE_FULL: of accounting's file. */
-function isOfDisk(error: unknown): boolean {
-  const { errcode } = error as { errcode?: unknown };
-  return typeof errcode === "number" && [5, 10, 13].includes(errcode & 0xff);
+  return error instanceof ConnectionError || codeOf(error) === 429 || codeOf(error) >= 500 || isPassingTrouble(error);
 }
 
 function codeOf(error: unknown): number {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === "number" ? code : 0;
+}
+
+/**
+ * Does it until it goes well, again after growing pauses for as long as only something that passes is in the way.
+ * @throws what else is wrong; the signal's reason when that aborts
+ */
+export async function persist<T>(
+  write: () => Promise<T>,
+  { log, signal }: Pick<WriterOptions, "log" | "signal">,
+): Promise<T> {
+  for (let failures = 0; ; failures++) {
+    signal.throwIfAborted();
+    try {
+      return await write();
+    } catch (error) {
+      if (signal.aborted || !isPassing(error)) throw error;
+      if (failures === 3) log("warn", `a write waits, and is tried again: ${(error as Error).message}`);
+      await pause(Math.min(longestPauseMs, firstPauseMs * 2 ** failures), signal);
+    }
+  }
 }
 
 export class Writer {
@@ -59,22 +74,11 @@ export class Writer {
    * @throws what the API answered otherwise; the signal's reason when that aborts
    */
   async run<T>(write: () => Promise<T>, isUrgent = false): Promise<T> {
-    const { signal } = this.#options;
     if (this.#underWay >= this.#concurrency) {
       await new Promise<void>((resolve) => (isUrgent ? this.#urgent : this.#waiting).push(resolve));
     } else this.#underWay++;
     try {
-      for (let failures = 0; ; failures++) {
-        signal.throwIfAborted();
-        try {
-          return await write();
-        } catch (error) {
-          if (signal.aborted || !isPassing(error)) throw error;
-          if (failures === 3)
-            this.#options.log("warn", `a write waits, and is tried again: ${(error as Error).message}`);
-          await pause(Math.min(longestPauseMs, firstPauseMs * 2 ** failures), signal);
-        }
-      }
+      return await persist(write, this.#options);
     } finally {
       this.#release();
     }

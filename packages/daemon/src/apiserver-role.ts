@@ -1,7 +1,7 @@
 /** The process `apiserver`: the Kubernetes API of an embedded cluster, with Berth's routes. */
 import {
   accountingRoute,
-  openAccountingReader,
+  openSqliteReader,
   startErrorMetrics,
   startErrors,
   type AccountingReader,
@@ -30,7 +30,7 @@ export async function runApiserver(settings: RoleSettings, log: Log, signal: Abo
   const { data } = settings;
   const tokens = join(data, "tokens.json");
   for (const holder of Object.values(holders)) ensureToken(tokens, { user: holder.user, groups: [...holder.groups] });
-  const reader = openAccountingReader(join(data, "accounting.db"));
+  const reader = openSqliteReader(join(data, "accounting.db"));
   const answer = accountingRoute(reader);
   const prefix = "/berth/v1/accounting";
   const routes: ExtraRoute[] = [

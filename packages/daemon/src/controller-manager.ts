@@ -1,5 +1,5 @@
 /** The controllers as a process of their own, on a cluster that is there already: `main.ts controller-manager`. */
-import { openAccountingThread } from "@berth/accounting";
+import { type Accounting, isPostgresUrl, openAccountingThread, shownPlace } from "@berth/accounting";
 import { type Client, type ConnectionOptions, createClient, inClusterConnection, loadKubeconfig } from "@berth/client";
 import { Metrics, runControllers } from "@berth/controllers";
 import { FileUsers, LocalUsers } from "@berth/identity";
@@ -63,12 +63,14 @@ function optionsOf(words: string[]): Options {
   });
   const { accounting, "requests-per-second": rate, ...rest } = values;
   if (accounting === undefined)
-    throw new Refusal("--accounting FILE is missing: where the records of jobs that have ended are kept");
+    throw new Refusal(
+      "--accounting PLACE is missing: a file (SQLite) or postgres://… for the records of jobs that have ended",
+    );
   if (values.group !== undefined && values.passwd === undefined)
     throw new Refusal("--group FILE goes with --passwd FILE: the first names the groups of the users of the second");
   const requestsPerSecond = rate === undefined ? defaultRequestsPerSecond : Number(rate);
   if (!(requestsPerSecond >= 1)) throw new Refusal(`--requests-per-second ${rate}: this must be a number from 1`);
-  return { ...rest, accounting: resolve(accounting), requestsPerSecond };
+  return { ...rest, accounting: isPostgresUrl(accounting) ? accounting : resolve(accounting), requestsPerSecond };
 }
 
 /** As kubectl finds its cluster, but that a pod's own is meant where nothing is named. */
@@ -82,6 +84,16 @@ function connectionOf({ kubeconfig, context }: Options): ConnectionOptions {
     ...(kubeconfig === undefined ? {} : { path: kubeconfig }),
     ...(context === undefined ? {} : { context }),
   }).connection;
+}
+
+/** @throws Refusal in words */
+async function accountingAt(place: string): Promise<Accounting> {
+  try {
+    if (!isPostgresUrl(place)) mkdirSync(dirname(place), { recursive: true, mode: 0o700 });
+    return await openAccountingThread(place);
+  } catch (error) {
+    throw new Refusal(`--accounting ${shownPlace(place)}: ${messageOf(error)}`);
+  }
 }
 
 async function run(options: Options, log: ReturnType<typeof streamJsonLog>, signal: AbortSignal): Promise<void> {
@@ -108,8 +120,7 @@ async function run(options: Options, log: ReturnType<typeof streamJsonLog>, sign
         });
   if (users instanceof FileUsers) await users.read();
   await checkCluster(client);
-  mkdirSync(dirname(options.accounting), { recursive: true, mode: 0o700 });
-  const accounting = await openAccountingThread(options.accounting);
+  const accounting = await accountingAt(options.accounting);
   const journal = openJournal(process.env["BERTH_JOURNAL"], log);
   let isLeading = false;
   metrics.gauge("berth_leader", "1 where this process leads.", () => (isLeading ? 1 : 0));

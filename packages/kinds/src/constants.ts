@@ -96,6 +96,8 @@ export const maximumLeaseTasks = 256;
 export const accountingFinalizer = `${group}/accounting`;
 /** Namespace of Berth's own objects (leases, the job id counter). */
 export const systemNamespace = "berth-system";
+/** ConfigMap of that namespace: what keeps the records of ended jobs from being written (`trouble`, empty: nothing), `since` when. */
+export const accountingStateName = "accounting";
 /** The image that means: the machine's own file system, as on an HPC node. */
 export const hostImage = "host";
 export const defaultQueueName = "standard";

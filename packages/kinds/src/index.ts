@@ -12,6 +12,7 @@ export { attemptOf, attemptPodName, cancelRequest, isActive, isFinal } from "./a
 export type { AttemptName } from "./attempts.ts";
 export {
   accountingFinalizer,
+  accountingStateName,
   annotations,
   apiVersion,
   defaultAccountName,

@@ -1,6 +1,14 @@
 /** `berth status`: how the cluster is, in words. */
 import { isReason, resources, type AnyObject, type Client } from "@berth/client";
-import { parseIndexList, queues, type Node, type Queue, type Workload } from "@berth/kinds";
+import {
+  accountingStateName,
+  parseIndexList,
+  queues,
+  systemNamespace,
+  type Node,
+  type Queue,
+  type Workload,
+} from "@berth/kinds";
 import { quantityToInteger, quantityToMilli } from "@berth/machinery";
 import type { JobRow } from "@berth/slurm";
 import { join } from "node:path";
@@ -50,8 +58,9 @@ export async function status(options: { output?: OutputFormat }): Promise<number
   const cluster = await connect();
   const { client, data } = cluster;
   const endpoint = data === undefined ? undefined : (readJson(join(data, "endpoint.json")) as Endpoint | undefined);
-  const [store, nodes, queueList, workloads] = await Promise.all([
+  const [store, accounting, nodes, queueList, workloads] = await Promise.all([
     storeTrouble(cluster),
+    accountingTrouble(client),
     client.listAll<NodeObject>(resources.nodes).catch(unlessReal(data)),
     client.listAll<Queue>(queues).catch(unlessReal(data)),
     listWorkloads(cluster).catch((error: unknown) => unlessReal(data)(error).items as Workload[]),
@@ -75,11 +84,15 @@ export async function status(options: { output?: OutputFormat }): Promise<number
   });
   const healthy =
     store === undefined &&
+    accounting === undefined &&
     (health?.problems ?? []).length === 0 &&
     groups.every(({ nodes, ready }) => nodes === ready) &&
     (endpoint?.processes ?? []).every(({ ready }) => ready);
   if (options.output === "json" || options.output === "yaml") {
-    const trouble = store === undefined ? {} : { trouble: store };
+    const trouble = {
+      ...(store === undefined ? {} : { trouble: store }),
+      ...(accounting === undefined ? {} : { accountingTrouble: accounting }),
+    };
     const report = {
       healthy,
       ...trouble,
@@ -102,6 +115,10 @@ export async function status(options: { output?: OutputFormat }): Promise<number
     for (const one of endpoint.processes) lines.push(`  process ${one.role}: ${processSentence(one)}`);
   }
   if (store !== undefined) lines.push(`  ${paint("red", "nothing can be written:")} ${store}`);
+  if (accounting !== undefined)
+    lines.push(
+      `  ${paint("red", "what has ended waits until it can be recorded, and nothing of it is lost:")} ${accounting}`,
+    );
   for (const fact of health?.facts ?? []) lines.push(`  ${fact}`);
   for (const problem of health?.problems ?? []) lines.push(`  ${paint("red", "wrong:")} ${problem}`);
   for (const note of health?.notes ?? []) lines.push(`  ${paint("yellow", "note:")} ${note}`);
@@ -127,6 +144,22 @@ export async function status(options: { output?: OutputFormat }): Promise<number
     ),
   );
   return healthy ? 0 : 1;
+}
+
+/** What keeps the records of ended jobs from being written, as the leader says it. */
+async function accountingTrouble(client: Client): Promise<string | undefined> {
+  try {
+    const { data } = await client.get<AnyObject & { data?: Record<string, string> }>(
+      resources.configMaps,
+      accountingStateName,
+      { namespace: systemNamespace },
+    );
+    const { trouble = "", since = "" } = data ?? {};
+    return trouble === "" ? undefined : `since ${since}, ${trouble}`;
+  } catch (error) {
+    if (isReason(error, "Forbidden", "NotFound")) return undefined;
+    throw error;
+  }
 }
 
 /** On a real cluster not everybody may read everything, and Berth may not be there yet. */

@@ -91,7 +91,7 @@ test("what berth history prints is a trace", async () => {
 
 test("the accounting's own file is a trace", async () => {
   const path = join(folder, "accounting.db");
-  const accounting = openAccounting(path);
+  const accounting = await openAccounting(path);
   await accounting.record(rows);
   accounting.close();
   const trace = await readTrace(path, {});

@@ -1,5 +1,5 @@
 /** Recorded workloads from files: the Standard Workload Format, CSV (also sacct's), Berth's own accounting; plain or gzipped. */
-import { type AttemptRow, openAccountingReader } from "@berth/accounting";
+import { type AttemptRow, openSqliteReader } from "@berth/accounting";
 import { isCsvTrace, parseCsvTrace, parseTrace, type Trace, type TraceJob, type TraceProblem } from "@berth/simulator";
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
@@ -12,7 +12,7 @@ const everything = 100_000_000;
 export async function readTrace(path: string, options: { processors?: number }): Promise<Trace> {
   const bytes = readBytes(path);
   if (bytes.subarray(0, sqliteMagic.length).toString("latin1") === sqliteMagic) {
-    const reader = openAccountingReader(path);
+    const reader = openSqliteReader(path);
     try {
       return accountingTrace(await reader.query({ limit: everything, lastAttemptOnly: true }), options);
     } finally {

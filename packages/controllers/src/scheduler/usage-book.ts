@@ -4,7 +4,7 @@
  * is added when controllers begin. So every row counts once, whenever anybody dies. What runs is charged by the core.
  */
 import { type AnyObject, isReason, resources } from "@berth/client";
-import type { UsageEntry } from "@berth/accounting";
+import { isPassingTrouble, type UsageEntry } from "@berth/accounting";
 import type { UsageCheckpoint, UsageHolder } from "@berth/kinds";
 import { apiVersion, defaultHalfLifeSeconds, systemNamespace, usageCheckpoints, vectorOf } from "@berth/kinds";
 import { accrued, type ClusterState, decayOver } from "@berth/scheduling";
@@ -74,20 +74,28 @@ export class UsageBook {
         throw error;
       });
     const told = Number(marker?.data?.[markerKey] ?? 0);
-    const last = await this.#context.accounting.lastSequence();
-    // A database that was made anew counts from the beginning: nothing of it is in any checkpoint.
-    this.#through = this.#written = told > last ? 0 : told;
+    // What a database that was lost and made anew will have is in no checkpoint: its rows come behind them all.
+    await this.#context.accounting.numberAfter(told);
+    this.#through = this.#written = told;
     const { items } = await client.listAll<UsageCheckpoint>(usageCheckpoints, { limit: checkpointsAtOnce });
     for (const { spec } of items) {
       if (this.#uidOf(spec.of.kind, spec.of.name) === undefined) continue;
       const entry = this.#entryOf(spec.of.kind, spec.of.name);
       entry.asOf = seconds(spec.asOf);
-      entry.through = told > last ? 0 : spec.accountedThrough;
+      entry.through = spec.accountedThrough;
       for (const [user, { billingSeconds, resourceSeconds = {} }] of Object.entries(spec.users)) {
         entry.users.set(user, { billingSeconds, resourceSeconds: { ...resourceSeconds } });
       }
     }
-    await this.#catchUp();
+    try {
+      await this.#catchUp();
+    } catch (error) {
+      if (!isPassingTrouble(error)) throw error;
+      // Work goes on by what the checkpoints say; what ended since the last of them is in the next.
+      const { message } = error as Error;
+      this.#context.log("warn", `usage of the last minute is not known until accounting is there again: ${message}`);
+      this.changed();
+    }
   }
 
   /** Tells a new state what is in the book. */

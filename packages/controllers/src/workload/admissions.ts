@@ -17,7 +17,7 @@ import { fetchHistory } from "../scheduler/outcomes.ts";
 import type { Scheduling } from "../scheduler/scheduling.ts";
 import { wallTimeOf } from "../scheduler/snapshot.ts";
 import type { Stores } from "../stores.ts";
-import type { Writer } from "../writer.ts";
+import { persist, type Writer } from "../writer.ts";
 import type { Admission } from "./admission.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import type { JobIds } from "./job-ids.ts";
@@ -64,7 +64,8 @@ export class Admissions {
   /** Takes an admitted Workload into scheduling; of one that was found at the start, its attempts are adopted after this. */
   async resume(record: WorkloadRecord): Promise<void> {
     const { ledger, context, scheduling } = this.#parts;
-    await fetchHistory(record, ledger, context.accounting);
+    // What is not known of a dependency would end the job.
+    await persist(() => fetchHistory(record, ledger, context.accounting), context);
     scheduling.add(record);
     this.#repair(record);
   }

@@ -1,11 +1,11 @@
 /** Writes what became of Workloads: rows, then status, then the pods' removal, for each Workload one after the other. */
-import type { AttemptRow } from "@berth/accounting";
+import { isPassingTrouble, type AttemptRow } from "@berth/accounting";
 import { isReason } from "@berth/client";
 import { isFinal, workloads } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
 import { type Attempt, noTask, type WorkloadRecord } from "../model/record.ts";
-import type { Writer } from "../writer.ts";
+import { persist, type Writer } from "../writer.ts";
 import type { PodRemoval } from "./pod-removal.ts";
 import { attemptRow, pendingRow } from "./rows.ts";
 import { lifePatch, phaseOf } from "./status.ts";
@@ -98,11 +98,16 @@ export class Flushes {
     const { context, ledger, writer, removal } = this.#parts;
     let taken: Taken | undefined;
     let accounted = false;
-    await writer.run(async () => {
+    const write = async (): Promise<void> => {
       // What is taken is taken in one step with what the status will say, so that it never says more than the rows.
       taken ??= this.#take(record);
-      if (!accounted) await context.accounting.record(taken.rows);
-      accounted = true;
+      try {
+        if (!accounted) await context.accounting.record(taken.rows);
+        accounted = true;
+      } catch (error) {
+        if (isPassingTrouble(error)) return;
+        throw error;
+      }
       if (ledger.byUid(record.uid) !== record) return;
       const patch = { metadata: { uid: record.uid }, status: taken.patch };
       try {
@@ -110,7 +115,14 @@ export class Flushes {
       } catch (error) {
         if (!isReason(error, "NotFound", "Conflict")) throw error;
       }
-    }, record.book !== undefined);
+    };
+    await writer.run(write, record.book !== undefined);
+    if (!accounted) {
+      // Without a turn of the writer's: while accounting cannot be reached, others go on.
+      await persist(() => context.accounting.record(taken!.rows), context);
+      accounted = true;
+      await writer.run(write, record.book !== undefined);
+    }
     removal.accounted(record, taken!.over);
     return taken!.isLast;
   }

@@ -3,7 +3,7 @@ import { leaseOf, type Pod } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
 import { endOfPod, isTerminal } from "../model/ends.ts";
 import type { WorkloadRecord } from "../model/record.ts";
-import type { Writer } from "../writer.ts";
+import { persist } from "../writer.ts";
 import { isDriver, isOver, isTaken, stoppedOf, tasksOf } from "./attempt-pods.ts";
 import type { PodRemoval } from "./pod-removal.ts";
 import { attemptRow } from "./rows.ts";
@@ -13,12 +13,10 @@ const leftoverMs = 500;
 
 export class Leftovers {
   readonly #context: Context;
-  readonly #writer: Writer;
   readonly #removal: PodRemoval;
 
-  constructor(context: Context, writer: Writer, removal: PodRemoval) {
+  constructor(context: Context, removal: PodRemoval) {
     this.#context = context;
-    this.#writer = writer;
     this.#removal = removal;
   }
 
@@ -41,8 +39,7 @@ export class Leftovers {
       stoppedOf(pod)?.phase ?? (pod.metadata.deletionTimestamp === undefined ? undefined : "Cancelled"),
     );
     const attempt = { task, number, end, nodes: [pod.spec.nodeName ?? ""], requeue: false };
-    void this.#writer
-      .run(() => accounting.record([attemptRow(record, attempt, timestamp(now()))]))
+    void persist(() => accounting.record([attemptRow(record, attempt, timestamp(now()))]), this.#context)
       .then(() => this.#removal.discard(pod))
       .catch((error: unknown) => {
         if (signal.aborted) return;

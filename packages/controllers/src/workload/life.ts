@@ -66,7 +66,7 @@ export class AttemptLife {
     this.#removal = new PodRemoval(context, writer);
     this.#gates = new Gates(context, writer);
     this.#wallTimes = new WallTimes(context, writer);
-    this.#leftovers = new Leftovers(context, writer, this.#removal);
+    this.#leftovers = new Leftovers(context, this.#removal);
     this.#leases = new LeaseLife(context, writer, events);
     this.#flushes = new Flushes({
       context,

@@ -1,7 +1,7 @@
 /** Who may do what on a real cluster: the least that the controllers need, and the roles that people are bound to. */
 import type { KubernetesObject } from "@berth/machinery";
 import { operateVerb } from "../admission-policies.ts";
-import { group, systemNamespace } from "../constants.ts";
+import { accountingStateName, group, systemNamespace } from "../constants.ts";
 import { controllersName } from "./labels.ts";
 
 interface PolicyRule {
@@ -55,7 +55,7 @@ const ownRules: PolicyRule[] = [
   {
     apiGroups: [""],
     resources: ["configmaps"],
-    resourceNames: ["job-ids", "usage"],
+    resourceNames: ["job-ids", "usage", accountingStateName],
     verbs: ["get", "update", "patch"],
   },
   { apiGroups: ["coordination.k8s.io"], resources: ["leases"], verbs: ["create"] },

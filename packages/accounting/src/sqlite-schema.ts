@@ -1,5 +1,6 @@
 /** The SQL schema and the way forward from older ones; the number of the schema is SQLite's `user_version`. */
 import type { DatabaseSync } from "node:sqlite";
+import { newerFormat } from "./trouble.ts";
 
 /** Statement lists: entry n brings schema n to n + 1. Only ever appended to. */
 const migrations: readonly string[] = [
@@ -29,6 +30,8 @@ const migrations: readonly string[] = [
      WHERE attempts.workload_uid = numbered.workload_uid AND attempts.task = numbered.task
        AND attempts.attempt = numbered.attempt;
    CREATE UNIQUE INDEX attempts_by_sequence ON attempts (sequence);`,
+  // What a user asks for is the newest of their own.
+  `CREATE INDEX attempts_by_user ON attempts (user, end_time);`,
 ];
 
 const schemaVersion = migrations.length;
@@ -38,11 +41,7 @@ function versionOf(database: DatabaseSync): number {
 }
 
 function refuseNewer(found: number): void {
-  if (found > schemaVersion) {
-    throw new Error(
-      `the accounting database has format ${found}; this Berth knows up to ${schemaVersion}: use the newer Berth that wrote it`,
-    );
-  }
+  if (found > schemaVersion) throw newerFormat(found, schemaVersion);
 }
 
 /**

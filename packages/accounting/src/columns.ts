@@ -1,6 +1,5 @@
-/** Between rows of the API and columns of SQLite: camelCase and snake_case, RFC 3339 and whole seconds. */
-import type { SQLInputValue } from "node:sqlite";
-import type { AttemptRow, UsageEntry } from "./attempt-row.ts";
+/** Between rows of the API and columns of SQL: camelCase and snake_case, RFC 3339 and whole seconds. */
+import type { AttemptRow, NumberedRow, UsageEntry } from "./attempt-row.ts";
 
 type Conversion = "plain" | "time" | "json";
 
@@ -45,10 +44,10 @@ const fields: readonly [keyof AttemptRow, Conversion][] = [
   ["allocated", "json"],
 ];
 
-const columns = fields.map(([field]) => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+const names = fields.map(([field]) => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
 
-/** The row's values, and its sequence. */
-export const insertStatement = `INSERT OR IGNORE INTO attempts (${columns.join(", ")}, sequence) VALUES (${columns.map(() => "?").join(", ")}, ?)`;
+/** Of the values of {@link valuesOf}, as SQL. `user` is a word of PostgreSQL's own. */
+export const columns: readonly string[] = names.map((name) => (name === "user" ? '"user"' : name));
 
 /** Whole seconds since 1970 of an RFC 3339 time. */
 export function toSeconds(time: string): number {
@@ -61,13 +60,21 @@ function fromSeconds(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace(".000Z", "Z");
 }
 
-/** Values in the order of {@link insertStatement}, without the sequence. */
-export function valuesOf(row: AttemptRow): SQLInputValue[] {
+export type ColumnValue = string | number | null;
+
+/** PostgreSQL takes neither NUL nor half a character in its text; a row must not be refused for one that a user put in a name. */
+function textOf(value: string): string {
+  return value.toWellFormed().replaceAll("\0", "\uFFFD");
+}
+
+/** Values in the order of {@link columns}. */
+export function valuesOf(row: AttemptRow): ColumnValue[] {
   return fields.map(([field, conversion]) => {
     const value = row[field];
     if (value === null || value === undefined) return null;
     if (conversion === "json") return JSON.stringify(value);
-    return conversion === "time" ? toSeconds(value as string) : (value as SQLInputValue);
+    if (conversion === "time") return toSeconds(value as string);
+    return typeof value === "string" ? textOf(value) : (value as number);
   });
 }
 
@@ -75,12 +82,17 @@ export function rowOf(record: Record<string, unknown>): AttemptRow {
   const row: Record<string, unknown> = {};
   for (let at = 0; at < fields.length; at++) {
     const [field, conversion] = fields[at]!;
-    const value = record[columns[at]!];
+    const value = record[names[at]!];
     if (conversion === "json") row[field] = value === null ? null : JSON.parse(value as string);
     else if (conversion === "time") row[field] = value === null ? null : fromSeconds(value as number);
     else row[field] = value;
   }
   return row as unknown as AttemptRow;
+}
+
+/** A row and its number. */
+export function numberedRowOf(record: Record<string, unknown>): NumberedRow {
+  return { sequence: Number(record["sequence"]), row: rowOf(record) };
 }
 
 interface UsageRecord {
@@ -98,7 +110,7 @@ interface UsageRecord {
 }
 
 export const usageColumns =
-  "sequence, user, account, queue, qos, start_time, end_time, billing, allocated, requested_milli_cpus, requested_memory_bytes";
+  'sequence, "user", account, queue, qos, start_time, end_time, billing, allocated, requested_milli_cpus, requested_memory_bytes';
 
 export function usageEntryOf(record: Record<string, unknown>): UsageEntry {
   const of = record as unknown as UsageRecord;
