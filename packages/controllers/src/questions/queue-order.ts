@@ -53,9 +53,14 @@ export function queueOf(record: WorkloadRecord): string {
   return record.workload.status?.queue ?? record.workload.spec.queue ?? "";
 }
 
+/** Nothing of it is left in the queue: its end is accounted and told. Until then it completes, so that it is always somewhere. */
+function isPast({ workload, isGone, phase }: WorkloadRecord): boolean {
+  return isGone || (isFinal(phase) && (workload.spec.array !== undefined || isFinal(workload.status?.phase)));
+}
+
 /** The entries of one record, without their positions: elements of an array that run, and what waits. */
 export function entriesOf(record: WorkloadRecord): QueueEntry[] {
-  if (record.jobId === undefined || record.isGone || isFinal(record.phase)) return [];
+  if (record.jobId === undefined || isPast(record)) return [];
   if (record.book === undefined) return [{ record, task: noTask, position: 0 }];
   const entries = [...record.live.keys()].sort((a, b) => a - b).map((task) => ({ record, task, position: 0 }));
   if (record.book.pending.size > 0) entries.push({ record, task: restOfArray, position: 0 });
@@ -64,13 +69,13 @@ export function entriesOf(record: WorkloadRecord): QueueEntry[] {
 
 /** Whether {@link entriesOf} its record still tells it. */
 export function isStill({ record, task }: QueueEntry): boolean {
-  if (record.isGone || isFinal(record.phase)) return false;
+  if (isPast(record)) return false;
   if (record.book === undefined) return true;
   return task === restOfArray ? record.book.pending.size > 0 : record.live.has(task);
 }
 
 export function isWaiting({ record, task }: QueueEntry): boolean {
-  return task === restOfArray || (task === noTask && record.live.size === 0);
+  return task === restOfArray || (task === noTask && record.live.size === 0 && !isFinal(record.phase));
 }
 
 function orderOf(records: Iterable<WorkloadRecord>, order: readonly number[]): QueueOrder {

@@ -1,6 +1,6 @@
 /** Answers lists of QueueViews: the jobs of all queues, as far as who asks may know them. */
-import type { InquirySpec, QueueView, Workload } from "@berth/kinds";
-import { apiVersion } from "@berth/kinds";
+import type { InquirySpec, QueueView, Workload, WorkloadPhase } from "@berth/kinds";
+import { apiVersion, isFinal } from "@berth/kinds";
 import { elementRow, jobRow, type JobRow, type JobState, jobStateOf, restRow, viewOfRow } from "@berth/slurm";
 import { seconds, timestamp } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -166,8 +166,13 @@ function phaseOfEntry(entry: QueueEntry): string {
   if (isWaiting(entry)) return "Pending";
   const attempt = entry.record.live.get(entry.task);
   return attempt === undefined || entry.record.book === undefined
-    ? (entry.record.phase ?? "Pending")
+    ? phaseOfRecord(entry.record)
     : phaseOfAttempt(attempt);
+}
+
+/** What has ended and is just being accounted completes. */
+function phaseOfRecord({ phase = "Pending" }: WorkloadRecord): WorkloadPhase {
+  return isFinal(phase) ? "Completing" : phase;
 }
 
 function phaseOfAttempt({ state }: Attempt): "Starting" | "Running" | "Completing" {
@@ -176,8 +181,9 @@ function phaseOfAttempt({ state }: Attempt): "Starting" | "Running" | "Completin
 }
 
 /** The Workload with what the controllers know by now. */
-function currentWorkload({ workload, waiting, phase, startTime, nodes, eligibleTime }: WorkloadRecord): Workload {
-  const status = { ...workload.status, phase, reason: waiting.reason };
+function currentWorkload(record: WorkloadRecord): Workload {
+  const { workload, waiting, startTime, nodes, eligibleTime } = record;
+  const status = { ...workload.status, phase: phaseOfRecord(record), reason: waiting.reason };
   const known = { message: waiting.message, estimatedStart: waiting.estimatedStart, startTime, nodes, eligibleTime };
   return { ...workload, status: { ...status, ...known } };
 }
