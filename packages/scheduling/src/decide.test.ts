@@ -196,6 +196,10 @@ test("packed or spread, exclusive, gangs with different pods", () => {
   const mixed = cluster(2);
   mixed.addJob(job(1, 1, 10, { podSets: [...pods(1, 1), ...pods(1, 4), ...pods(2, 1)] }));
   assert.deepEqual(nodesOf(mixed), [[["n0"], ["n1"], ["n0", "n0"]]]);
+  // One pod of each of two kinds beside each other on one node.
+  const beside = cluster(1);
+  beside.addJob(job(1, 1, 10, { podSets: [...pods(1, 2), ...pods(1, 1)] }));
+  assert.deepEqual(nodesOf(beside), [[["n0"], ["n0"]]]);
 });
 
 test("a new leader tells what runs and goes on", () => {

@@ -64,12 +64,13 @@ export function pick(
   const learns = start === now && seconds === shape.minSlotSeconds;
   const fitting = (node: NodeRecord): number => {
     const usage = taken.get(node);
-    if (usage !== undefined && group.exclusive) return podsOn(node, usage.left, group, group.perNode - usage.pods);
+    const room = Math.min(group.perNode, group.mostPerNode - (usage?.pods ?? 0));
+    if (usage !== undefined && group.exclusive) return podsOn(node, usage.left, group, room);
     if (node.views !== undefined && context.advance.isClosed(node, seconds)) return 0;
     const pods = podsThroughout(node, group, start, seconds);
     // Time has taken from what the cache says: it learns that.
     if (learns && pods < group.window.counts[node.index]!) group.window.set(node.index, pods);
-    return usage === undefined ? pods : Math.min(pods, group.perNode - usage.pods);
+    return Math.min(pods, room);
   };
 
   table.freshen(now);

@@ -17,8 +17,10 @@ export interface Group {
   readonly needs: DetailNeeds | undefined;
   /** The first of its pod sets, which has the class and the rules of all its pods. */
   readonly set: PodSetInput;
-  /** Most pods of the job on one node. */
+  /** Most pods of the group on one node. */
   readonly perNode: number;
+  /** How many pods of all groups of the job may be on a node. */
+  readonly mostPerNode: number;
   readonly exclusive: boolean;
   /** Pods that would fit on each node from now for a slot: an upper bound, as time only takes away between changes. */
   readonly window: FitCache;
@@ -106,6 +108,7 @@ export class Shape {
           needs: needsOf(request, kinds.resources, kinds.devices, input.numa === true),
           set: sets[0]!,
           perNode: Math.min(pods, input.podsPerNode ?? pods),
+          mostPerNode: input.podsPerNode ?? Infinity,
           exclusive: input.exclusive ?? false,
           last: { node: 0, score: 0, epoch: -1, position: 0 },
           window: new FitCache(),

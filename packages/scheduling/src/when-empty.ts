@@ -41,7 +41,7 @@ function nodesWhenEmptyIn(
     for (const node of nodes) {
       if (missing === 0) break;
       const usage = left.get(node) ?? { pods: 0, left: node.capacity };
-      const pods = podsOn(node, usage.left, group, Math.min(missing, group.perNode - usage.pods));
+      const pods = podsOn(node, usage.left, group, Math.min(missing, group.perNode, group.mostPerNode - usage.pods));
       if (pods <= 0) continue;
       missing -= pods;
       const amounts =
