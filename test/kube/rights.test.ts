@@ -293,4 +293,8 @@ const seldom = new Set([
   "delete secrets",
   "patch reservations/status",
   "patch accounts/status",
+  // Where pods name groups; workloads are Berth's too, by this name.
+  "list podgroups",
+  "watch podgroups",
+  "patch podgroups/status",
 ]);

@@ -7,10 +7,12 @@ import type { Pod } from "@berth/kinds";
 import { attemptOf, isActive, isFinal, labels, systemNamespace } from "@berth/kinds";
 import { watchedAccounting } from "./accounting-watch.ts";
 import type { Context } from "./context.ts";
+import type { LonePods } from "./hosted/groups.ts";
+import { Hosts } from "./hosted/hosts.ts";
 import { startJobController } from "./job/job-controller.ts";
 import { Ledger } from "./model/ledger.ts";
-import { byJobId, noTask, type WorkloadRecord } from "./model/record.ts";
-import { isPodOf } from "./model/wrapped-pod.ts";
+import { byJobId, currentAttempt, noTask, type WorkloadRecord } from "./model/record.ts";
+import { hostOf, isPodOf } from "./model/wrapped-pod.ts";
 import { NodeLifecycle } from "./node-lifecycle/node-lifecycle.ts";
 import { startPodController } from "./pod/pod-controller.ts";
 import { Retention } from "./retention.ts";
@@ -93,17 +95,36 @@ async function lead(given: ControllersOptions): Promise<void> {
   const admissions = new Admissions({ context: options, ledger, stores, writer, jobIds, life, scheduling });
   await storesSynced(stores);
   await scheduling.prepare(life);
+  const isAlone = options.isAlone === true;
+  let lonePods: LonePods | undefined;
+  const hosts = new Hosts({
+    context: options,
+    stores,
+    ledger,
+    hosted: life.hosted,
+    isAlone,
+    pods: {
+      alone: (pod) => lonePods?.alone(pod),
+      tell: async (pod, report) => lonePods?.tell(pod, report),
+    },
+  });
+  life.hosted.host = hosts;
   await resume(stores, ledger, admissions, life);
   if (signal.aborted) return;
-  const isAlone = options.isAlone === true;
   const nodeLifecycle = new NodeLifecycle({ context: options, ledger, stores, life, writer, isAlone });
   watch(stores, { admissions, life, scheduling, retention, nodeLifecycle, ledger });
   retention.begin(ledger.values());
+  lonePods = startPodController({
+    context: options,
+    stores,
+    isAlone,
+    hasHost: (pod) => hosts.hostFor(pod) !== undefined,
+  });
+  hosts.start();
   scheduling.start();
   nodeLifecycle.start();
   // On a real cluster Jobs are kube-controller-manager's.
   if (isAlone) startJobController(options, stores);
-  startPodController(options, stores, isAlone);
   // Until an APIService serves them there, only the embedded API has questions.
   if (isAlone) {
     answerStartEstimates({ context: options, jobIds, admissions, scheduling });
@@ -143,8 +164,10 @@ async function resume(stores: Stores, ledger: Ledger, admissions: Admissions, li
   for (const record of admitted) {
     if (record.book === undefined) {
       if (!isActive(record.workload.status?.phase) || record.live.size > 0 || !isActive(record.phase)) continue;
+      // Its pods may be just between one and the next.
+      if (hostOf(record.workload) !== undefined) life.adopt(record, noTask, currentAttempt(record, noTask), []);
       // A gang that was only starting had not begun: nothing of it is lost.
-      if (record.phase === "Starting" && isGang(record.workload)) record.phase = "Pending";
+      else if (record.phase === "Starting" && isGang(record.workload)) record.phase = "Pending";
       else life.vanished(record, noTask);
     } else {
       for (const task of record.book.wasRunning.intersect(record.book.pending)) life.vanished(record, task);

@@ -24,6 +24,8 @@ import {
   workloads,
 } from "@berth/kinds";
 import type { Log } from "./context.ts";
+import { coschedulingLabel, hostsOf, volcanoAnnotations } from "./model/hosts-of-pods.ts";
+import { hostOf } from "./model/wrapped-pod.ts";
 
 export interface Stores {
   workloads: Informer<Workload>;
@@ -55,6 +57,7 @@ function slimOwnPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp, labels: ownLabels(metadata.labels ?? {}) },
     spec: { nodeName: spec.nodeName, containers: spec.containers.slice(0, 1).map(({ name }) => ({ name })) },
   };
+  if (spec["workloadRef"] !== undefined) slim.spec["workloadRef"] = spec["workloadRef"];
   if (Object.keys(kept).length > 0) slim.metadata.annotations = kept;
   if (deletionTimestamp !== undefined) slim.metadata.deletionTimestamp = deletionTimestamp;
   if (finalizers !== undefined) slim.metadata.finalizers = finalizers;
@@ -81,8 +84,9 @@ const keptAnnotations = [
   annotations.tasks,
   annotations.leaseSeconds,
   annotations.grant,
+  ...volcanoAnnotations,
 ];
-const keptLabels = [labels.workload, labels.task, labels.podSet, labels.podIndex, labels.attempt];
+const keptLabels = [labels.workload, labels.task, labels.podSet, labels.podIndex, labels.attempt, coschedulingLabel];
 
 function ownLabels(has: Record<string, string>): Record<string, string> {
   const kept: Record<string, string> = {};
@@ -99,6 +103,7 @@ export function slimPod(pod: Pod): Pod {
       restartPolicy === undefined ? { name, resources } : { name, resources, restartPolicy },
     );
   const { affinity, containers, initContainers, nodeName, overhead, resources, schedulerName } = pod.spec;
+  const { schedulingGates, workloadRef } = pod.spec;
   pod.spec = {
     nodeName,
     schedulerName,
@@ -106,9 +111,16 @@ export function slimPod(pod: Pod): Pod {
     ...(initContainers === undefined ? {} : { initContainers: slim(initContainers) }),
     ...(overhead === undefined ? {} : { overhead }),
     ...(resources === undefined ? {} : { resources }),
+    ...(schedulingGates === undefined ? {} : { schedulingGates }),
+    ...(workloadRef === undefined ? {} : { workloadRef }),
   };
   if (affinity?.["podAntiAffinity"] !== undefined) pod.spec.affinity = { podAntiAffinity: affinity["podAntiAffinity"] };
   return pod;
+}
+
+/** Of index `host`: whose pods these are, see {@link hostsOf}. */
+export function hostKey(namespace: string | undefined, host: string): string {
+  return `${namespace}|${host}`;
 }
 
 /** Starts all informers; await their `synced`. */
@@ -118,8 +130,23 @@ export function startStores(client: Client, log: Log, signal: AbortSignal): Stor
   };
   const common = { client, signal, onError };
   return {
-    workloads: new Informer<Workload>({ ...common, resource: workloads, transform: withoutManagedFields }),
-    pods: new Informer<Pod>({ ...common, resource: resources.pods, transform: slimPod }),
+    workloads: new Informer<Workload>({
+      ...common,
+      resource: workloads,
+      transform: withoutManagedFields,
+      indexers: {
+        host: (workload) => {
+          const host = hostOf(workload);
+          return host === undefined ? [] : [hostKey(workload.metadata.namespace, host)];
+        },
+      },
+    }),
+    pods: new Informer<Pod>({
+      ...common,
+      resource: resources.pods,
+      transform: slimPod,
+      indexers: { host: (pod) => hostsOf(pod).map((host) => hostKey(pod.metadata.namespace, host)) },
+    }),
     nodes: new Informer<Node>({ ...common, resource: resources.nodes, transform: withoutManagedFields }),
     queues: new Informer<Queue>({ ...common, resource: queues, transform: withoutManagedFields }),
     accounts: new Informer<Account>({ ...common, resource: accounts, transform: withoutManagedFields }),

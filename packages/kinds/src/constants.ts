@@ -70,6 +70,10 @@ export const annotations = {
    * SECONDS`, the job that needs their place, what becomes of theirs, and the grace.
    */
   stopped: `${group}/stopped`,
+  /** On a Workload whose pods somebody else makes: whose they are, `KIND.GROUP/NAME` of a Job or a group of pods. */
+  podsOf: `${group}/pods-of`,
+  /** On a Job that is held and released as one: the decimal number of the attempt that it is released for. */
+  released: `${group}/released`,
   /** On simulated nodes: how long the pod runs, in seconds (decimal), and how it ends. */
   simulatedRunSeconds: `${group}/simulated-run-seconds`,
   simulatedExitCode: `${group}/simulated-exit-code`,

@@ -1,7 +1,7 @@
 /** What the controllers remember of one Workload. All of it can be made again from the Workload and its pods. */
 import type { FinalPhase, PendingReason, PreemptionMode, Pod, Workload, WorkloadPhase } from "@berth/kinds";
 import { isFinal, parseIndexList } from "@berth/kinds";
-import type { DependencyOutcome } from "@berth/scheduling";
+import type { DependencyOutcome, PodGrant } from "@berth/scheduling";
 import { ArrayBook } from "./array-book.ts";
 import type { AttemptEnd } from "./ends.ts";
 
@@ -30,6 +30,19 @@ export interface AttemptPod {
   state: "Creating" | "Created" | "Running" | "Terminal" | "Gone";
   /** Last seen; absent while creating. */
   pod?: Pod;
+  /** Of an attempt whose pods somebody else makes. */
+  place?: Place;
+}
+
+/** Where one pod of such an attempt may be; when it has ended another may take its place. */
+export interface Place {
+  podSet: string;
+  index: number;
+  grant?: PodGrant | null;
+  /** A pod has begun here. */
+  hasBegun: boolean;
+  /** Its node is lost: nobody is to follow. */
+  isClosed: boolean;
 }
 
 /** Why and how an attempt has to make room. */
@@ -78,6 +91,8 @@ export interface Attempt {
   /** Driver pods that have not ended, and the worst end of those that have. */
   driversLeft: number;
   worst?: AttemptEnd;
+  /** Its pods come and go as somebody else makes them; an entry whose state is `Gone` or `Terminal` is a free place. */
+  isHosted?: boolean;
   /** Of gangs, made when first needed. */
   byName?: Map<string, AttemptPod>;
   /**

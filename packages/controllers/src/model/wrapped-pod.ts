@@ -1,5 +1,8 @@
 /** Pods that a user made and a Workload stands for: they own the Workload, where Berth's own pods are owned by theirs. Pure. */
 import type { Pod, Workload } from "@berth/kinds";
+import { annotations, group } from "@berth/kinds";
+import type { OwnerReference } from "@berth/machinery";
+import { hostsOf } from "./hosts-of-pods.ts";
 import type { WorkloadRecord } from "./record.ts";
 
 /** The pod that the Workload was made for; undefined where the Workload makes pods of its own. */
@@ -9,14 +12,23 @@ export function wrappedPodOf(workload: Workload): { name: string; uid: string } 
   );
 }
 
+/** Whose pods the Workload stands for where they come and go: a Job's, or those of a group; undefined of all others. */
+export function hostOf(workload: Workload): string | undefined {
+  return workload.metadata.annotations?.[annotations.podsOf];
+}
+
 /** Whether a pod of an attempt was made by a user, and not by Berth. */
 export function isWrapped(pod: Pod): boolean {
-  return pod.metadata.ownerReferences?.some(({ kind, controller }) => kind === "Workload" && controller) !== true;
+  const isOwner = ({ apiVersion, kind, controller }: OwnerReference): boolean =>
+    apiVersion.startsWith(`${group}/`) && kind === "Workload" && controller === true;
+  return pod.metadata.ownerReferences?.some(isOwner) !== true;
 }
 
 /** Whether the pod is one of this Workload's, whatever its labels say. */
 export function isPodOf(record: Pick<WorkloadRecord, "uid" | "workload">, pod: Pod): boolean {
   if (pod.metadata.ownerReferences?.some(({ uid }) => uid === record.uid) === true) return true;
   const wrapped = wrappedPodOf(record.workload);
-  return wrapped !== undefined && wrapped.uid === pod.metadata.uid;
+  if (wrapped !== undefined) return wrapped.uid === pod.metadata.uid;
+  const host = hostOf(record.workload);
+  return host !== undefined && hostsOf(pod).includes(host);
 }

@@ -5,14 +5,26 @@ import type { Pod, PodStatus, Workload } from "@berth/kinds";
 import { annotations, isFinal, labels, workloads } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
 import { wrappedPodOf } from "../model/wrapped-pod.ts";
+import type { LonePods } from "../hosted/groups.ts";
 import type { Stores } from "../stores.ts";
 import { isUnscheduled, waitingReport, waitingStatus, workloadNameOf, workloadOf, WrappingError } from "./wrapping.ts";
 
 const concurrency = 8;
 
-/** Starts to follow pods until the context's signal aborts. `isAlone` as for the controllers. */
-export function startPodController(context: Context, stores: Stores, isAlone: boolean): void {
+export interface PodControllerParts {
+  context: Context;
+  stores: Stores;
+  /** As for the controllers. */
+  isAlone: boolean;
+  /** Whether the pod waits with others, whose concern it is. */
+  hasHost(pod: Pod): boolean;
+}
+
+/** Starts to follow pods until the context's signal aborts. */
+export function startPodController({ context, stores, isAlone, hasHost }: PodControllerParts): LonePods {
   const { client, log, signal } = context;
+  /** By uid: those that wait by themselves, although they belong to others. */
+  const lone = new Set<string>();
   /** By pod: reasons that an event was written of, and its Workload where that is deleted. */
   const told = new Map<string, Set<string>>();
   const removed = new Map<string, Workload>();
@@ -25,7 +37,7 @@ export function startPodController(context: Context, stores: Stores, isAlone: bo
 
   async function sync(key: string): Promise<void> {
     const pod = stores.pods.getByKey(key);
-    if (pod === undefined || !isUnscheduled(pod, isAlone)) return;
+    if (pod === undefined || !isUnscheduled(pod, isAlone) || isWithOthers(pod)) return;
     const workload =
       stores.workloads.get(pod.metadata.namespace, workloadNameOf(pod)) ?? removed.get(pod.metadata.uid ?? "");
     if (workload === undefined) await wrap(pod);
@@ -41,9 +53,7 @@ export function startPodController(context: Context, stores: Stores, isAlone: bo
       if (isReason(error, "NotFound")) return;
       throw error;
     }
-    const gates = pod.spec["schedulingGates"];
-    const isGated = Array.isArray(gates) && gates.length > 0;
-    if (pod.metadata.uid !== uid || isGated || !isUnscheduled(pod, isAlone)) return;
+    if (pod.metadata.uid !== uid || !isUnscheduled(pod, isAlone)) return;
     try {
       await client.create(workloads, workloadOf(pod));
     } catch (error) {
@@ -110,6 +120,11 @@ export function startPodController(context: Context, stores: Stores, isAlone: bo
       });
   }
 
+  /** One that has a Workload of its own is alone, whatever it belongs to. */
+  const isWithOthers = (pod: Pod): boolean =>
+    hasHost(pod) &&
+    !lone.has(pod.metadata.uid ?? "") &&
+    stores.workloads.get(pod.metadata.namespace, workloadNameOf(pod)) === undefined;
   const keyOf = ({ metadata }: Pod): string => `${metadata.namespace}/${metadata.name}`;
   const look = (pod: Pod): void => {
     if (isUnscheduled(pod, isAlone)) queue.add(keyOf(pod));
@@ -117,6 +132,7 @@ export function startPodController(context: Context, stores: Stores, isAlone: bo
   const forget = ({ metadata: { uid = "" } }: Pod): void => {
     told.delete(uid);
     removed.delete(uid);
+    lone.delete(uid);
   };
   stores.pods.addHandler({
     add: look,
@@ -148,4 +164,11 @@ export function startPodController(context: Context, stores: Stores, isAlone: bo
       ofWorkload(workload);
     },
   });
+  return {
+    alone: (pod) => {
+      lone.add(pod.metadata.uid ?? "");
+      queue.add(keyOf(pod));
+    },
+    tell,
+  };
 }

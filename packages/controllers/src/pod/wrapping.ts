@@ -21,6 +21,8 @@ export function isUnscheduled(pod: Pod, isAlone: boolean): boolean {
   const { nodeName, schedulerName = defaultScheduler } = pod.spec;
   if ((nodeName ?? "") !== "" || isTerminal(pod) || pod.metadata.deletionTimestamp !== undefined) return false;
   if (pod.metadata.labels?.[labels.workload] !== undefined) return false;
+  const gates = pod.spec["schedulingGates"];
+  if (Array.isArray(gates) && gates.length > 0) return false;
   return schedulerName === ownScheduler || (isAlone && schedulerName === defaultScheduler);
 }
 

@@ -202,12 +202,13 @@ function placesOf(
   const nodes = podSets.map((): string[] => []);
   const grants = podSets.map((): (PodGrant | null)[] => []);
   let hasGrants = false;
-  for (const { pod, node } of attempt.pods) {
+  for (const { pod, node, place } of attempt.pods) {
+    const podSet = place?.podSet ?? pod?.metadata.labels?.[labels.podSet];
     const set = Math.max(
       0,
-      podSets.findIndex(({ name }) => pod?.metadata.labels?.[labels.podSet] === name),
+      podSets.findIndex(({ name }) => podSet === name),
     );
-    const grant = grantOf(pod);
+    const grant = place?.grant ?? grantOf(pod);
     nodes[set]!.push(node);
     grants[set]!.push(grant);
     hasGrants ||= grant !== null;

@@ -13,6 +13,7 @@ import {
   startAllowanceSeconds,
 } from "@berth/kinds";
 import type { Grants, PodGrant } from "@berth/scheduling";
+import type { PlannedPlace } from "../workload/hosted-life.ts";
 import type { PlannedPod } from "../workload/pod-creation.ts";
 import { type KubeletTraits, onKubelet } from "./kubelet-pods.ts";
 
@@ -230,5 +231,12 @@ export function plannedPods(plan: AttemptPlan): PlannedPod[] {
       isDriver: podSet.role !== "Worker",
       build: () => podOf(plan, podSet, index, node, total, plan.grants?.[set]?.[index]),
     })),
+  );
+}
+
+/** The same of pods that somebody else makes: where each may be. */
+export function plannedPlaces({ workload, nodes, grants }: AttemptPlan): PlannedPlace[] {
+  return workload.spec.podSets.flatMap(({ name }, set) =>
+    (nodes[set] ?? []).map((node, index) => ({ podSet: name, index, node, grant: grants?.[set]?.[index] })),
   );
 }

@@ -15,6 +15,7 @@ import {
   openTasks,
   type WorkloadRecord,
 } from "../model/record.ts";
+import { hostOf } from "../model/wrapped-pod.ts";
 import { plannedBinding } from "../pod/binding.ts";
 import type { Stores } from "../stores.ts";
 import type { AttemptLife } from "../workload/life.ts";
@@ -28,7 +29,7 @@ import { limitMessage } from "./limit-message.ts";
 import { Leasing } from "./leasing.ts";
 import { waitMessage, wantsNodes } from "./messages.ts";
 import { type Meter, meterOf } from "./meter.ts";
-import { type AttemptPlan, plannedPods } from "./pods.ts";
+import { type AttemptPlan, plannedPlaces, plannedPods } from "./pods.ts";
 import { Rejections } from "./rejections.ts";
 import { graceSecondsOf, jobInput } from "./snapshot.ts";
 import { UsageBook } from "./usage-book.ts";
@@ -339,7 +340,9 @@ export class Scheduling implements LifeEvents {
     };
     record.eligibleTime ??= workload.status?.submitTime;
     this.#meter.started(place.nodes.length);
-    this.#life.begin(record, task, start.wallTimeSeconds, plannedBinding(plan) ?? plannedPods(plan), lease);
+    if (hostOf(workload) !== undefined) {
+      this.#life.beginHosted(record, start.wallTimeSeconds, plannedPlaces(plan));
+    } else this.#life.begin(record, task, start.wallTimeSeconds, plannedBinding(plan) ?? plannedPods(plan), lease);
     if (record.book === undefined || record.book.pending.size === 0) this.#reports.reason(record, "None");
   }
 

@@ -185,7 +185,7 @@ export function stoppedOf(pod: Pod): { phase: FinalPhase; by?: string; preemptio
 
 /** The attempt's pod of that name. */
 export function findPod(attempt: Attempt, name: string): AttemptPod | undefined {
-  if (attempt.pods.length < 8) return attempt.pods.find((entry) => entry.name === name);
+  if (attempt.pods.length < 8 && attempt.isHosted !== true) return attempt.pods.find((entry) => entry.name === name);
   attempt.byName ??= new Map(attempt.pods.map((entry) => [entry.name, entry]));
   return attempt.byName.get(name);
 }

@@ -17,7 +17,7 @@ import {
   setState,
   type WorkloadRecord,
 } from "../model/record.ts";
-import { isPodOf, isWrapped } from "../model/wrapped-pod.ts";
+import { hostOf, isPodOf, isWrapped } from "../model/wrapped-pod.ts";
 import { PodUnavailable } from "../pod/binding.ts";
 import type { Writer } from "../writer.ts";
 import {
@@ -39,6 +39,7 @@ import {
 import { endTask, isHeldElsewhere, leaveTasks } from "./ending.ts";
 import { Flushes } from "./flushes.ts";
 import { Gates } from "./gates.ts";
+import { HostedLife, type PlannedPlace } from "./hosted-life.ts";
 import { LeaseLife } from "./lease-life.ts";
 import { Leftovers } from "./leftovers.ts";
 import type { LifeEvents } from "./life-events.ts";
@@ -57,6 +58,8 @@ export class AttemptLife {
   readonly #leases: LeaseLife;
   readonly #leftovers: Leftovers;
   readonly #wallTimes: WallTimes;
+  /** Of attempts whose pods somebody else makes. */
+  readonly hosted: HostedLife;
 
   constructor(context: Context, ledger: Ledger, writer: Writer, events: LifeEvents) {
     this.#context = context;
@@ -74,6 +77,14 @@ export class AttemptLife {
       writer,
       removal: this.#removal,
       finished: (record) => events.finished(record),
+    });
+    this.hosted = new HostedLife({
+      context,
+      writer,
+      events,
+      removal: this.#removal,
+      flushSoon: (record) => this.flushSoon(record),
+      finish: (record, attempt) => this.#finish(record, attempt),
     });
   }
 
@@ -95,6 +106,11 @@ export class AttemptLife {
     attempt.pods.forEach((entry, at) => void this.#create(record, attempt, entry, plan[at]!.build));
     this.#flushes.began(record);
     return attempt;
+  }
+
+  /** The same where somebody else makes the pods, which take these places as they come. */
+  beginHosted(record: WorkloadRecord, wallTimeSeconds: number, places: readonly PlannedPlace[]): void {
+    this.hosted.begin(record, wallTimeSeconds, places);
   }
 
   async #create(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod, build: () => Pod): Promise<void> {
@@ -173,6 +189,11 @@ export class AttemptLife {
       } else this.#leftovers.take(record, pod, task, name.attempt);
       return;
     }
+    if (attempt.isHosted === true) {
+      if (isDeleted) this.hosted.gone(record, attempt, entry);
+      else this.hosted.apply(record, attempt, entry, pod);
+      return;
+    }
     entry.pod = pod;
     if (entry.state !== "Terminal" && (isDeleted || pod.metadata.deletionTimestamp !== undefined)) {
       markDeletedByUser(record, attempt, pod);
@@ -186,6 +207,10 @@ export class AttemptLife {
    * the order of their numbers.
    */
   adopt(record: WorkloadRecord, task: number, number: number, pods: readonly Pod[]): void {
+    if (hostOf(record.workload) !== undefined && !isOver(record, task, number)) {
+      this.hosted.adopt(record, pods);
+      return;
+    }
     const tasks = tasksOf(pods[0]!, task).filter((each) => !isOver(record, each, number));
     if (tasks.length === 0) {
       for (const pod of pods) this.#leftovers.take(record, pod, task, number);
@@ -350,7 +375,8 @@ export class AttemptLife {
     if (attempt.stopped !== undefined || attempt.end !== undefined) return;
     attempt.stopped = phase;
     if (attempt.state === "TakingBack") return;
-    stopPods(this.#removal, record, attempt);
+    if (attempt.isHosted === true) this.hosted.stop(record, attempt);
+    else stopPods(this.#removal, record, attempt);
     if (record.book === undefined) record.phase = "Completing";
     this.flushSoon(record);
   }
@@ -376,8 +402,8 @@ export class AttemptLife {
 
   /** The pod's node is gone for good: whatever it last told is its end. */
   lost(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod): void {
-    if (entry.state === "Terminal" || entry.state === "Gone") return;
-    this.#applyGone(record, attempt, entry);
+    if (attempt.isHosted === true) this.hosted.gone(record, attempt, entry, true);
+    else if (entry.state !== "Terminal" && entry.state !== "Gone") this.#applyGone(record, attempt, entry);
   }
 
   // Ending

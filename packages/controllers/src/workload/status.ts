@@ -37,7 +37,8 @@ export function phaseOf(record: WorkloadRecord): WorkloadPhase {
   if (isFinal(phase)) return phase;
   if (book === undefined) {
     // Until the API has its pods, nobody could tell it from one that waits.
-    return phase === "Starting" && (record.live.get(noTask)?.creating ?? 0) > 0 ? "Pending" : phase;
+    const attempt = record.live.get(noTask);
+    return phase === "Starting" && attempt?.isHosted !== true && (attempt?.creating ?? 0) > 0 ? "Pending" : phase;
   }
   if (book.isFinished) return book.phase;
   if (book.held === 0) return "Pending";

@@ -21,6 +21,8 @@ const operatorKinds = ["queues", "accounts", "memberships", "qualitiesofservice"
 /** What informers do; whoever has them asks for no object by its name. */
 const follow = ["list", "watch"];
 
+const groupsOfPods = ["scheduling.x-k8s.io", "scheduling.volcano.sh"];
+
 /** Of the controllers, in all namespaces. test/kube/rights.test.ts proves by their audit log that it is enough, and all used. */
 const controllerRules: PolicyRule[] = [
   { apiGroups: [group], resources: ["workloads"], verbs: [...follow, "create", "patch", "delete"] },
@@ -47,6 +49,10 @@ const controllerRules: PolicyRule[] = [
   { apiGroups: [""], resources: ["secrets"], verbs: ["patch", "delete"] },
   { apiGroups: [""], resources: ["nodes", "namespaces"], verbs: follow },
   { apiGroups: [""], resources: ["events"], verbs: ["create"] },
+  // Groups that pods name; those of Kubernetes' own Workloads have no status.
+  { apiGroups: groupsOfPods, resources: ["podgroups"], verbs: follow },
+  { apiGroups: groupsOfPods, resources: ["podgroups/status"], verbs: ["patch"] },
+  { apiGroups: ["scheduling.k8s.io"], resources: ["workloads"], verbs: follow },
 ];
 
 /** Of the controllers, in their own namespace. A name cannot be told of an object that is being created. */

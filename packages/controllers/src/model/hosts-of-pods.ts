@@ -1,0 +1,40 @@
+/** Whose a pod is that somebody else made: the Job that made it, or the group that it names. Pure. */
+import type { Pod } from "@berth/kinds";
+
+/** Label by which pods name a PodGroup of scheduling.x-k8s.io (coscheduling of the scheduler plugins). */
+export const coschedulingLabel = "scheduling.x-k8s.io/pod-group";
+/** Annotations by which pods name a PodGroup of Volcano's. */
+export const volcanoAnnotations = ["scheduling.k8s.io/group-name", "scheduling.volcano.sh/group-name"] as const;
+
+/** What a pod says of its group in Kubernetes 1.35 (KEP-4671): a Workload of scheduling.k8s.io, and one of its groups. */
+export interface WorkloadReference {
+  name: string;
+  podGroup: string;
+  podGroupReplicaKey?: string;
+}
+
+export const kindsOfHosts = {
+  job: "Job.batch",
+  coscheduling: "PodGroup.scheduling.x-k8s.io",
+  volcano: "PodGroup.scheduling.volcano.sh",
+  kubernetes: "Workload.scheduling.k8s.io",
+} as const;
+
+/** `KIND.GROUP/NAME`, of Kubernetes' own groups `KIND.GROUP/NAME/PODGROUP[/REPLICA]`; the first is whose word counts. */
+export function hostsOf(pod: Pod): string[] {
+  const { labels = {}, annotations = {}, ownerReferences = [] } = pod.metadata;
+  const found: string[] = [];
+  const job = ownerReferences.find(
+    ({ apiVersion, kind, controller }) => apiVersion === "batch/v1" && kind === "Job" && controller === true,
+  );
+  if (job !== undefined) found.push(`${kindsOfHosts.job}/${job.name}`);
+  const reference = pod.spec["workloadRef"] as WorkloadReference | undefined;
+  if (reference !== undefined) {
+    const { name, podGroup, podGroupReplicaKey: replica } = reference;
+    found.push([kindsOfHosts.kubernetes, name, podGroup, ...(replica === undefined ? [] : [replica])].join("/"));
+  }
+  if (labels[coschedulingLabel]) found.push(`${kindsOfHosts.coscheduling}/${labels[coschedulingLabel]}`);
+  const volcano = volcanoAnnotations.map((name) => annotations[name]).find((name) => name);
+  if (volcano) found.push(`${kindsOfHosts.volcano}/${volcano}`);
+  return found;
+}
