@@ -5,7 +5,7 @@ import { arrange, factorBehind, rank } from "./fair-share.ts";
 import { Account, Association, Party, QualityOfService } from "./parties.ts";
 import type { Run } from "./records.ts";
 import type { QueueInput, Time } from "./types.ts";
-import { decayOver } from "./usage.ts";
+import { decayOver, Meter } from "./usage.ts";
 import type { Rate } from "./usage.ts";
 
 const rootName = "root";
@@ -408,10 +408,23 @@ export class Accounts {
     this.#changed();
   }
 
-  /** Meters as another's, whose runs are the same. */
-  copyMeters(from: Accounts): void {
-    const own = this.#byName();
-    for (const [name, party] of from.#byName()) own.get(name)?.meter.copy(party.meter);
+  /** What all have used, by whose it is. */
+  copyOfMeters(): Map<string, Meter> {
+    const meters = new Map<string, Meter>();
+    for (const [name, { meter }] of this.#byName()) {
+      const copy = new Meter(this.#resources.length);
+      copy.copy(meter);
+      meters.set(name, copy);
+    }
+    return meters;
+  }
+
+  /** Meters as they were of others, whose runs are the same. */
+  setMeters(meters: ReadonlyMap<string, Meter>): void {
+    for (const [name, { meter }] of this.#byName()) {
+      const other = meters.get(name);
+      if (other !== undefined) meter.copy(other);
+    }
     this.#rankedAt = undefined;
   }
 

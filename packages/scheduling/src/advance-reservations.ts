@@ -149,12 +149,20 @@ export class AdvanceReservations {
     return false;
   }
 
-  /** The same reservations for a copy of the state, before anything runs there. */
-  copy(from: AdvanceReservations): void {
+  copyOfEntries(): ReservationEntry[] {
+    return Array.from(this.entries.values(), (entry) => ({
+      ...entry,
+      nodes: entry.nodes.slice(),
+      windows: entry.windows.slice(),
+    }));
+  }
+
+  /** The same reservations as of another state, for a copy of it, before anything runs there. */
+  copy(entries: Iterable<ReservationEntry>): void {
     const { table } = this.#store;
-    for (const [name, entry] of from.entries) {
+    for (const entry of entries) {
       const own = entry.nodes.map((node) => table.twin(node));
-      this.entries.set(name, { ...entry, nodes: own, windows: entry.windows.slice() });
+      this.entries.set(entry.input.name, { ...entry, nodes: own });
     }
     for (const entry of this.entries.values()) this.#changed(entry.nodes);
     this.settle();

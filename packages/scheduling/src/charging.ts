@@ -3,7 +3,7 @@ import type { Accounts } from "./accounts.ts";
 import type { JobClass } from "./classes.ts";
 import { limitAgainst } from "./limits.ts";
 import type { Party } from "./parties.ts";
-import { pendingTasks } from "./records.ts";
+import { pendingTasks, runsOf } from "./records.ts";
 import type { Charge, JobRecord, Run } from "./records.ts";
 import type { QueueInput, Time } from "./types.ts";
 import { accrued } from "./usage.ts";
@@ -230,12 +230,6 @@ export class Charging {
     }
     return first;
   }
-}
-
-/** Tasks of a lease share one. */
-function runsOf(job: JobRecord): Iterable<Run> {
-  if (job.runs === undefined) return [];
-  return job.sharing > 0 ? new Set(job.runs.values()) : job.runs.values();
 }
 
 /** What the charges take of all nodes together. */

@@ -117,11 +117,11 @@ export class DependencyLinks {
     }
   }
 
-  /** Gives a copied job the links of its original. */
-  copy(twin: JobRecord, original: JobRecord): void {
-    twin.dependencies = original.dependencies.map((dependency) => ({ ...dependency }));
-    twin.dependents = original.dependents && new Set(original.dependents);
-    if (twin.dependencies.some(({ input }) => input.type === "Singleton")) this.#name(twin).singletons.add(twin.id);
+  /** As {@link enroll}, of a job that has its links already. */
+  adopt(job: JobRecord): void {
+    const { alive, singletons } = this.#name(job);
+    alive.add(job.id);
+    if (job.dependencies.some(({ input }) => input.type === "Singleton")) singletons.add(job.id);
   }
 
   #checkSingleton(job: JobRecord, alive: Set<number>): void {

@@ -34,8 +34,8 @@ export class FitCache {
   version = 0;
   #epoch = -1;
   #read = 0;
-  /** Nodes with a count above 0, in no order, among some that no longer have one. */
-  #positive: number[] = [];
+  /** Nodes with a count above 0, in no order, among some that no longer have one; undefined: nobody asked. */
+  #positive: number[] | undefined;
   #isListed = new Uint8Array(0);
 
   /** At most so many changes are unread; Infinity: all nodes must be looked at. */
@@ -52,14 +52,12 @@ export class FitCache {
     if (this.counts.length < nodes.length) this.counts = new Int32Array(nodes.length);
     const { counts } = this;
     if (isNew) {
-      this.#positive = [];
-      this.#isListed = new Uint8Array(counts.length);
+      this.#positive = undefined;
       let total = 0;
       for (let node = 0; node < nodes.length; node += 1) {
         const count = bar !== undefined && isBarred(bar, node) ? 0 : fit(nodes[node]!);
         counts[node] = count;
         total += count;
-        if (count > 0) this.#list(node);
       }
       this.total = total;
       this.version += 1;
@@ -129,16 +127,23 @@ export class FitCache {
     this.version += 1;
     this.total += count - this.counts[node]!;
     this.counts[node] = count;
-    if (count > 0 && this.#isListed[node] === 0) this.#list(node);
-  }
-
-  #list(node: number): void {
+    if (count === 0 || this.#positive === undefined || this.#isListed[node] === 1) return;
     this.#isListed[node] = 1;
     this.#positive.push(node);
   }
 
   /** Nodes with a count above 0, in no order; valid until the next refresh. */
   positive(): readonly number[] {
+    if (this.#positive === undefined) {
+      this.#positive = [];
+      this.#isListed = new Uint8Array(this.counts.length);
+      for (const [node, count] of this.counts.entries()) {
+        if (count === 0) continue;
+        this.#isListed[node] = 1;
+        this.#positive.push(node);
+      }
+      return this.#positive;
+    }
     const nodes = this.#positive;
     let kept = 0;
     for (let index = 0; index < nodes.length; index += 1) {

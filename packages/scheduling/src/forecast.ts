@@ -26,7 +26,7 @@ export function forecast(state: ClusterState, now: Time, options: ForecastOption
 
 /** A forecast that is made a piece at a time, on a copy of the state as it was when it was begun. */
 export interface ForecastRun {
-  /** Plays on until `isOver`, asked before each decision, says true. True: there is nothing left to play. */
+  /** Goes on until `isOver`, asked before each decision and each piece of the copy, says true. True: there is nothing left to play. */
   advance(isOver?: () => boolean): boolean;
   /** The starts found since this was asked last. */
   take(): ExpectedStart[];
@@ -34,13 +34,17 @@ export interface ForecastRun {
   forecast(): Forecast;
 }
 
-/** As {@link forecast}, for callers that have other things to do meanwhile: the beginning costs a copy of the state. */
+/**
+ * As {@link forecast}, for callers that have other things to do meanwhile. What the state is at the moment is taken down at once, at
+ * little cost a job; the copy is made of that a piece at a time, before anything is played.
+ */
 export function beginForecast(state: ClusterState, now: Time, options: ForecastOptions = {}): ForecastRun {
   return new Play(storeOf(state), now, options);
 }
 
 class Play implements ForecastRun {
-  readonly #copy: ClusterStore;
+  readonly #copying: Generator<undefined, ClusterStore>;
+  #copy: ClusterStore | undefined;
   readonly #reserved: ReadonlySet<number>;
   readonly #options: Required<Pick<ForecastOptions, "maxStarts" | "horizonSeconds" | "exactStarts">>;
   readonly #waiting = new Set<number>();
@@ -60,9 +64,9 @@ class Play implements ForecastRun {
   constructor(original: ClusterStore, now: Time, options: ForecastOptions) {
     const { maxStarts = defaultStarts, horizonSeconds = defaultHorizonSeconds, exactStarts = Infinity } = options;
     this.#options = { maxStarts, horizonSeconds, exactStarts };
-    this.#copy = original.copy();
+    this.#copying = original.copying();
+    this.#copying.next();
     this.#reserved = new Set([...original.plan.reserved].map(({ id }) => id));
-    for (const job of this.#copy.jobs.values()) if (pendingTasks(job) > 0) this.#waiting.add(job.id);
     this.#asOf = Math.max(now, original.now);
     // Where nothing was told since the last decision, the next one is when something changes by itself.
     const { settled } = original;
@@ -71,20 +75,30 @@ class Play implements ForecastRun {
 
   advance(isOver?: () => boolean): boolean {
     const { maxStarts, horizonSeconds } = this.#options;
+    while (this.#copy === undefined) {
+      if (isOver?.() === true) return false;
+      const step = this.#copying.next();
+      if (step.done === true) this.#copied(step.value);
+    }
+    const copy = this.#copy;
     while (this.#time !== undefined && this.#waiting.size > 0) {
       if (this.#time > this.#asOf + horizonSeconds || this.#played >= maxStarts) {
         this.#isCutShort = true;
         return true;
       }
       if (isOver?.() === true) return false;
-      this.#time = this.#playAt(this.#time);
+      this.#time = this.#playAt(copy, this.#time);
     }
     return true;
   }
 
+  #copied(copy: ClusterStore): void {
+    this.#copy = copy;
+    for (const job of copy.jobs.values()) if (pendingTasks(job) > 0) this.#waiting.add(job.id);
+  }
+
   /** One decision; returns the time of the next. */
-  #playAt(time: Time): Time | undefined {
-    const copy = this.#copy;
+  #playAt(copy: ClusterStore, time: Time): Time | undefined {
     // What ends within half a step is taken to have ended: on the whole no start is too late.
     if (time > this.#asOf) copy.endAllUntil(time + this.#step / 2, time);
     copy.mostStarts = this.#isStepping ? startsAtOnce : Math.max(1, this.#options.exactStarts - this.#played);
@@ -113,7 +127,7 @@ class Play implements ForecastRun {
   }
 
   forecast(): Forecast {
-    const isComplete = !this.#isCutShort && (this.#waiting.size === 0 || this.#time === undefined);
-    return { asOf: this.#asOf, starts: this.#starts.slice(), complete: isComplete };
+    const isPlayed = this.#copy !== undefined && (this.#waiting.size === 0 || this.#time === undefined);
+    return { asOf: this.#asOf, starts: this.#starts.slice(), complete: isPlayed && !this.#isCutShort };
   }
 }

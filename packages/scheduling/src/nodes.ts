@@ -16,6 +16,12 @@ interface NodeViews {
   repeating: readonly ReservationEntry[];
 }
 
+/** Nodes that are equal to whoever does not ask for one by name, as long as they are empty. */
+export interface NodeKind {
+  readonly key: string;
+  nodes: number;
+}
+
 export interface NodeRecord {
   index: number;
   readonly name: string;
@@ -25,6 +31,7 @@ export interface NodeRecord {
   details: NodeDetails | undefined;
   nodeClass: string;
   state: NodeInput["state"] | "Gone";
+  kind: NodeKind;
   timeline: Timeline;
   readonly runs: Set<Run>;
   /** Jobs whose reservation has a part of this node. */
@@ -60,6 +67,7 @@ export class NodeTable {
   readonly shapes = new ChangeLog();
   readonly gains = new GainLog();
   readonly width: number;
+  readonly #kinds = new Map<string, NodeKind>();
   readonly #resources: readonly string[];
   readonly #deviceResources: ReadonlySet<number>;
   /** What of each node is free now, by node and resource: the first step of the timelines, close together for quick refusals. */
@@ -126,6 +134,7 @@ export class NodeTable {
         details,
         nodeClass: input.nodeClass,
         state,
+        kind: this.#kindOf({ nodeClass: input.nodeClass, capacity, details, state }),
         timeline: new Timeline(capacity, now),
         runs: new Set(),
         reserved: new Set(),
@@ -153,8 +162,26 @@ export class NodeTable {
     existing.details = details;
     existing.nodeClass = input.nodeClass;
     existing.state = state;
+    const { kind } = existing;
+    kind.nodes -= 1;
+    if (kind.nodes === 0) this.#kinds.delete(kind.key);
+    existing.kind = this.#kindOf(existing);
     this.touchShape(existing);
     return { node: existing, changed: true };
+  }
+
+  /** The kind of a node that joins it. */
+  #kindOf({
+    nodeClass,
+    capacity,
+    details,
+    state,
+  }: Pick<NodeRecord, "nodeClass" | "capacity" | "details" | "state">): NodeKind {
+    const key = JSON.stringify([nodeClass, state, capacity, details]);
+    let kind = this.#kinds.get(key);
+    if (kind === undefined) this.#kinds.set(key, (kind = { key, nodes: 0 }));
+    kind.nodes += 1;
+    return kind;
   }
 
   /**

@@ -117,6 +117,12 @@ export function pendingTasks(job: JobRecord): number {
   return job.runs === undefined || job.runs.size === 0 ? 1 : 0;
 }
 
+/** Each once: tasks of a lease share one. */
+export function runsOf(job: JobRecord): Iterable<Run> {
+  if (job.runs === undefined) return [];
+  return job.sharing > 0 ? new Set(job.runs.values()) : job.runs.values();
+}
+
 /** How many starts of an array may run at once. */
 export function mostRunning({ array, input }: JobRecord): number {
   return Math.min(array?.maxRunning ?? Infinity, input.lease?.atMost ?? Infinity);

@@ -1,5 +1,5 @@
 /** How many pods of a shape nodes have room for, now and if they were empty: caches that are kept by change. */
-import type { NodeRecord } from "./nodes.ts";
+import type { NodeKind, NodeRecord } from "./nodes.ts";
 import type { RuledContext } from "./rule-views.ts";
 import { mayUse, podsFromNow, podsOn } from "./shape.ts";
 import type { Eligibility, Group, Shape, Variant } from "./shape.ts";
@@ -99,13 +99,20 @@ function mayFitInDomain(context: PlacementContext, shape: Shape, group: Group): 
 /** Brings the cache of pods that fit on empty nodes up to date. */
 export function refreshEmpty(context: PlacementContext, shape: Shape, variant: Variant, group: Group): void {
   const { table } = context;
-  const { topology } = shape.input;
+  if (group.empty.unread(table.shapes) === 0) return;
+  const { topology, nodes = [], excludedNodes = [] } = shape.input;
   const domains = topology?.mode === "Required" ? context.topology.domains(topology.level) : undefined;
-  group.empty.refresh(table.shapes, table.nodes, (node) =>
-    domains?.of[node.index] !== -1 && mayUse(node, shape, variant, group, context)
-      ? podsOn(node, node.capacity, group, group.perNode)
-      : 0,
-  );
+  const fit = (node: NodeRecord): number =>
+    mayUse(node, shape, variant, group, context) ? podsOn(node, node.capacity, group, group.perNode) : 0;
+  const known = new Map<NodeKind, number>();
+  const areAlike = nodes.length === 0 && excludedNodes.length === 0;
+  group.empty.refresh(table.shapes, table.nodes, (node) => {
+    if (domains?.of[node.index] === -1) return 0;
+    if (!areAlike || node.reservation !== undefined) return fit(node);
+    let pods = known.get(node.kind);
+    if (pods === undefined) known.set(node.kind, (pods = fit(node)));
+    return pods;
+  });
 }
 
 /** Pods that few nodes can take go first, lest others take their room. */

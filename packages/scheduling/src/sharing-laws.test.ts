@@ -138,6 +138,41 @@ law(
   }),
 );
 
+/** What a state decides by itself next. */
+function onwards(state: ClusterStore, now: number): Decisions[] {
+  const decisions: Decisions[] = [];
+  for (let time: number | undefined = now; time !== undefined && decisions.length < 5;) {
+    state.endAllUntil(time);
+    const decided = decide(state, time);
+    decisions.push(decided);
+    time = decided.nextWake;
+  }
+  return decisions;
+}
+
+law(
+  "all together: a copy made in pieces is of the moment at which it was begun, whatever happens meanwhile",
+  fc.property(together, fc.integer({ min: 1, max: 5 }), (scenario, apart) => {
+    const world = new World(scenario);
+    const store = world.state as ClusterStore;
+    let begun: { pieces: ReturnType<ClusterStore["copying"]>; expected: Decisions[]; time: number } | undefined;
+    let decisions = 0;
+    world.onDecide = (_, now) => {
+      decisions += 1;
+      if (begun === undefined) {
+        begun = { expected: onwards(store.copy(), now), pieces: store.copying(), time: now };
+        begun.pieces.next();
+      } else if (decisions % apart === 0) {
+        const piece = begun.pieces.next();
+        if (piece.done !== true) return;
+        assert.deepEqual(onwards(piece.value, begun.time), begun.expected);
+        begun = undefined;
+      }
+    };
+    world.play();
+  }),
+);
+
 law(
   "shared state: the same input gives the same output, and a copy decides as its original",
   fc.property(withSharing(scenarios(), { limits: "All" }), (scenario) => {

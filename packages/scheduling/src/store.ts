@@ -615,10 +615,19 @@ export class ClusterStore implements ClusterState, PlacementContext {
 
   /** A state with the same future that shares nothing that changes. */
   copy(): ClusterStore {
+    const copying = this.copying();
+    for (;;) {
+      const step = copying.next();
+      if (step.done === true) return step.value;
+    }
+  }
+
+  /** The same in pieces: as the state was when the first was done. */
+  *copying(): Generator<undefined, ClusterStore> {
     this.advance.settle();
     const copy = new ClusterStore({ ...this.options, policy: this.policy }, this.#matches);
     this.charging.settle(this.now);
-    copyState(this, copy);
+    yield* copyState(this, copy);
     return copy;
   }
 

@@ -97,7 +97,7 @@ export class ForecastLoop {
     this.#isOutdated = false;
     this.#run = beginForecast(this.#cluster.core, this.#cluster.now(), { maxStarts: mostStarts, exactStarts });
     this.#costMs = performance.now() - began;
-    this.#in(this.#costMs, () => this.#play(this.#run!));
+    this.#in(this.#costMs * pauseShare, () => this.#play(this.#run!));
   }
 
   #play(run: ForecastRun): void {
