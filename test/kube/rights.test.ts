@@ -46,7 +46,7 @@ describe("the controllers' rights", { skip: withoutControlPlane() }, () => {
       kind: "Namespace",
       metadata: {
         name: namespace,
-        annotations: { "berth.dev/owner": "ada", "berth.dev/uid": "1001", "berth.dev/gid": "1001" },
+        annotations: { "berth.dev/owner": "ada" },
       },
     });
     await client.create(resources.nodes, {
@@ -131,6 +131,14 @@ describe("the controllers' rights", { skip: withoutControlPlane() }, () => {
     assert.equal(secret.metadata.ownerReferences?.[0]?.name, "job");
   });
 
+  test("a namespace is told as whom its pods run", async () => {
+    const stated = async (): Promise<Record<string, string> | undefined> =>
+      (await client.get<AnyObject>(resources.namespaces, namespace)).metadata.annotations;
+    await until(async () => (await stated())?.["berth.dev/uid"] === "1001");
+    await client.patch(resources.namespaces, namespace, { metadata: { annotations: { "berth.dev/gid": "0" } } });
+    await until(async () => (await stated())?.["berth.dev/gid"] === "1001");
+  });
+
   test("an array, a cancelled job, and a pod that somebody else made", async () => {
     await submit("array", { array: { indices: "0-2" } });
     await until(async () => (await podsOf("array")).length === 3);
@@ -198,6 +206,7 @@ describe("the controllers' rights", { skip: withoutControlPlane() }, () => {
       "changes a namespace": tell(
         own.patch(resources.namespaces, namespace, { metadata: { annotations: { "berth.dev/owner": "eve" } } }),
       ),
+      "labels a namespace": tell(own.patch(resources.namespaces, namespace, { metadata: { labels: { a: "b" } } })),
       "changes a node": tell(own.patch(resources.nodes, "n1", { spec: { unschedulable: true } })),
       "enters a pod": tell(own.request({ method: "GET", path: `/api/v1/namespaces/${namespace}/pods/foreign/exec` })),
       "takes a token": post("/api/v1/namespaces/kube-system/serviceaccounts/default/token", {}),

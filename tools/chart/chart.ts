@@ -2,7 +2,7 @@
  * The Helm chart as text, made of the same manifests that `berth install` writes. `node tools/chart/generate.ts` writes it to
  * charts/berth, with `--check` it only says whether it is current.
  */
-import { manifests, type ManifestSettings } from "@berth/kinds/install";
+import { fileSettings, manifests, type ManifestSettings } from "@berth/kinds/install";
 import { systemNamespace } from "@berth/kinds";
 import type { KubernetesObject } from "@berth/machinery";
 import { dump } from "js-yaml";
@@ -11,11 +11,13 @@ import { dump } from "js-yaml";
 const imageMark = "image-of-the-chart";
 const passwdMark = "passwd-of-the-chart";
 const groupMark = "group-of-the-chart";
+const settingsMark = "settings-of-the-chart";
 const versionMark = "version-of-the-chart";
 
 const imageValue = '{{ .Values.image | default (printf "localhost/berth:%s" .Chart.AppVersion) | quote }}';
 const passwdValue = "{{ .Values.users.passwd | toJson }}";
 const groupValue = "{{ .Values.users.group | toJson }}";
+const settingsValue = `{{ .Values.users.settings | default ${JSON.stringify(fileSettings)} | toJson }}`;
 const versionValue = '{{ include "berth.mutatingVersion" . }}';
 
 /** What holds work, or the record of it, stays when a release is removed. */
@@ -36,6 +38,7 @@ function templateOf(object: KubernetesObject): string {
     .replaceAll(imageMark, imageValue)
     .replaceAll(passwdMark, passwdValue)
     .replaceAll(groupMark, groupValue)
+    .replaceAll(settingsMark, settingsValue)
     .replaceAll(versionMark, versionValue);
 }
 
@@ -49,7 +52,7 @@ export function chartFiles(version: string): Map<string, string> {
     level: "mutating",
     mutatingVersion: versionMark,
     managedBy: "Helm",
-    users: { passwd: passwdMark, group: groupMark },
+    users: { passwd: passwdMark, group: groupMark, settings: settingsMark },
     givesIds: false,
   };
   const objects = manifests(settings).filter(({ kind }) => kind !== "Namespace");
@@ -113,6 +116,8 @@ level: auto
 users:
   passwd: ""
   group: ""
+  # Another source, as YAML: docs/how-to/users.md. Its password and authority are a Secret berth-users.
+  settings: ""
 `;
 
 const valuesSchema = {
@@ -125,7 +130,7 @@ const valuesSchema = {
     users: {
       type: "object",
       additionalProperties: false,
-      properties: { passwd: { type: "string" }, group: { type: "string" } },
+      properties: { passwd: { type: "string" }, group: { type: "string" }, settings: { type: "string" } },
     },
     global: { type: "object" },
   },

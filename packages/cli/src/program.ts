@@ -70,6 +70,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
     "  berth controllers --kubeconfig ~/.kube/config --passwd users --group groups --accounting ./accounting.db",
   )
     .option("--kubeconfig <file>", "how to reach the cluster (default: in a pod, by its service account)")
+    .option("--users <file>", "who is who: a directory (LDAP), tokens (OIDC) or files, as this YAML says")
     .option("--passwd <file>", "the users, as getent passwd prints them (default: those of this machine)")
     .option("--group <file>", "their groups, as getent group prints them")
     .requiredOption(
@@ -105,6 +106,8 @@ function berthProgram(done: (exitCode: number) => void): Command {
     );
   const passwd = (): Option =>
     new Option("--passwd <file>", "who is who, as getent passwd prints it (default: as it was; at first nobody)");
+  const users = (): Option =>
+    new Option("--users <file>", "who is who: a directory (LDAP), tokens (OIDC) or files, as this YAML says");
   const group = (): Option => new Option("--group <file>", "groups of these users, as getent group prints them");
   const force = (): Option => new Option("--force", "take back fields that somebody else has set since");
   command(
@@ -116,6 +119,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .addOption(new Option("-o, --output <format>", "with --dry-run: print the objects").choices(["yaml", "json"]))
     .addOption(image())
     .addOption(level().default("auto"))
+    .addOption(users())
     .addOption(passwd())
     .addOption(group())
     .addOption(force())
@@ -128,6 +132,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .option("--dry-run", "ask the server what would change, and change nothing")
     .addOption(image())
     .addOption(level())
+    .addOption(users())
     .addOption(passwd())
     .addOption(group())
     .addOption(force())

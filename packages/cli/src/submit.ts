@@ -19,6 +19,7 @@ import { randomBytes } from "node:crypto";
 import { accessSync, constants, readFileSync, statSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 import { join } from "node:path";
+import { renewClaimedIdentity } from "./claimed-identity.ts";
 import type { Cluster } from "./connect.ts";
 import { refusalOf } from "./refusals.ts";
 import { storeTrouble } from "./store-trouble.ts";
@@ -133,7 +134,12 @@ export async function submit(cluster: Cluster, objects: SubmissionObjects): Prom
     await client.delete(resources.secrets, name, { namespace }).catch(() => undefined);
   };
   try {
-    await client.create<Workload>(workloads, workload);
+    await client.create<Workload>(workloads, workload).catch(async (error: unknown) => {
+      // It may be that a token says more of its user than was known here.
+      if (!isReason(error, "Forbidden") || !(await renewClaimedIdentity(client, namespace ?? "").catch(() => false)))
+        throw error;
+      await client.create<Workload>(workloads, workload);
+    });
   } catch (error) {
     // The name is ours alone: one that exists was made by this request, whose answer was lost.
     if (!isReason(error, "AlreadyExists")) {

@@ -1,7 +1,7 @@
 /** What every controller is given. */
 import type { Accounting } from "@berth/accounting";
 import type { Client } from "@berth/client";
-import type { LocalUser } from "@berth/identity";
+import type { LocalUser, UserDirectory } from "@berth/identity";
 import type { Metrics } from "./metrics.ts";
 
 export type Log = (
@@ -10,18 +10,12 @@ export type Log = (
   fields?: Record<string, unknown>,
 ) => void;
 
-/** The machine's (or site's) users; `LocalUsers` of `identity` is one. */
-export interface UserDirectory {
-  byName(name: string): Promise<Identity | undefined>;
-  /** Names of a user's groups, for queues that allow `@group`; absent: only numeric `@GID` can match. */
-  groupNames?(user: Identity): Promise<readonly string[]>;
-}
-
 export type Identity = LocalUser;
 
 export interface Context {
   client: Client;
   accounting: Accounting;
+  /** Who is who. */
   users: UserDirectory;
   /** Milliseconds since 1970. */
   now: () => number;

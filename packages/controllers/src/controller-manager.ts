@@ -3,12 +3,14 @@ import { hostname } from "node:os";
 import { randomUUID } from "node:crypto";
 import { electLeader, resources } from "@berth/client";
 import { isReason } from "@berth/client";
+import { OidcUsers, type UserDirectory } from "@berth/identity";
 import type { Pod } from "@berth/kinds";
 import { attemptOf, isActive, isFinal, labels, systemNamespace } from "@berth/kinds";
 import { watchedAccounting } from "./accounting-watch.ts";
 import type { Context } from "./context.ts";
 import type { LonePods } from "./hosted/groups.ts";
 import { Hosts } from "./hosted/hosts.ts";
+import { claimsOn, IdentityOfNamespaces } from "./namespaces/identity-of-namespaces.ts";
 import { startJobController } from "./job/job-controller.ts";
 import { Ledger } from "./model/ledger.ts";
 import { byJobId, currentAttempt, noTask, type WorkloadRecord } from "./model/record.ts";
@@ -26,7 +28,9 @@ import { JobIds } from "./workload/job-ids.ts";
 import { AttemptLife } from "./workload/life.ts";
 import { Writer } from "./writer.ts";
 
-export interface ControllersOptions extends Context {
+export interface ControllersOptions extends Omit<Context, "users"> {
+  /** `Claims`: what tokens said of users, as it stands on their namespaces. */
+  users: UserDirectory | "Claims";
   /**
    * True where something else sees to it that there is one leader only, as the lock on the data folder of an embedded cluster
    * does: the leader of before is then known to be dead, and its Lease is not waited for. Nobody else runs batch/v1 Jobs then.
@@ -79,10 +83,14 @@ async function ensureSystemNamespace({ client, log, signal }: ControllersOptions
 }
 
 /** Leads until the signal aborts: everything in here may be thrown away and made again from objects. */
-async function lead(given: ControllersOptions): Promise<void> {
-  const options = { ...given, accounting: watchedAccounting(given) };
-  const { client, log, signal } = options;
+async function lead({ users, ...rest }: ControllersOptions): Promise<void> {
+  const { client, log, signal } = rest;
   const stores = startStores(client, log, signal);
+  const options = {
+    ...rest,
+    accounting: watchedAccounting(rest),
+    users: users === "Claims" ? new OidcUsers(claimsOn(stores.namespaces)) : users,
+  };
   const writer = new Writer({ log, signal });
   const jobIds = new JobIds(client);
   const ledger = new Ledger();
@@ -95,7 +103,7 @@ async function lead(given: ControllersOptions): Promise<void> {
   const admissions = new Admissions({ context: options, ledger, stores, writer, jobIds, life, scheduling });
   await storesSynced(stores);
   await scheduling.prepare(life);
-  const isAlone = options.isAlone === true;
+  const isAlone = rest.isAlone === true;
   let lonePods: LonePods | undefined;
   const hosts = new Hosts({
     context: options,
@@ -125,13 +133,15 @@ async function lead(given: ControllersOptions): Promise<void> {
   nodeLifecycle.start();
   // On a real cluster Jobs are kube-controller-manager's.
   if (isAlone) startJobController(options, stores);
+  // The embedded node looks users up by itself, and tokens are told of by who has them.
+  if (!isAlone && users !== "Claims") new IdentityOfNamespaces(options, stores, writer).start();
   // Until an APIService serves them there, only the embedded API has questions.
   if (isAlone) {
     answerStartEstimates({ context: options, jobIds, admissions, scheduling });
     answerViews(options, { ledger, stores, scheduling });
   }
   measure(options, ledger, writer);
-  options.onReady?.();
+  rest.onReady?.();
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });
@@ -142,7 +152,7 @@ async function lead(given: ControllersOptions): Promise<void> {
 }
 
 /** What a leader tells of itself; its series replace those that another lead of this process left. */
-function measure({ metrics }: ControllersOptions, ledger: Ledger, writer: Writer): void {
+function measure({ metrics }: Context, ledger: Ledger, writer: Writer): void {
   metrics?.gauge("berth_workloads", "Workloads that are known, by phase.", () => {
     const phases = new Map<string, number>();
     for (const { phase = "New" } of ledger.values()) phases.set(phase, (phases.get(phase) ?? 0) + 1);

@@ -163,7 +163,12 @@ export function startStores(client: Client, log: Log, signal: AbortSignal): Stor
     }),
     reservations: new Informer<Reservation>({ ...common, resource: reservations, transform: withoutManagedFields }),
     sites: new Informer<Site>({ ...common, resource: sites, transform: withoutManagedFields }),
-    namespaces: new Informer({ ...common, resource: resources.namespaces, transform: withoutManagedFields }),
+    namespaces: new Informer({
+      ...common,
+      resource: resources.namespaces,
+      transform: withoutManagedFields,
+      indexers: { owner: ({ metadata }) => [metadata.annotations?.[annotations.owner] ?? ""] },
+    }),
   };
 }
 

@@ -2,8 +2,9 @@
 import { type Accounting, isPostgresUrl, openAccountingThread, shownPlace } from "@berth/accounting";
 import { type Client, type ConnectionOptions, createClient, inClusterConnection, loadKubeconfig } from "@berth/client";
 import { Metrics, runControllers } from "@berth/controllers";
-import { FileUsers, LocalUsers } from "@berth/identity";
-import { mkdirSync } from "node:fs";
+import { openUsers, parseUserSettings, type UserDirectory, type UserSettings } from "@berth/identity";
+import { load } from "js-yaml";
+import { mkdirSync, readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { serveHealth } from "./health-server.ts";
@@ -41,8 +42,7 @@ export async function controllerManager(words: string[]): Promise<void> {
 interface Options {
   kubeconfig?: string;
   context?: string;
-  passwd?: string;
-  group?: string;
+  users: UserSettings;
   accounting: string;
   listen?: string;
   requestsPerSecond: number;
@@ -54,6 +54,7 @@ function optionsOf(words: string[]): Options {
     options: {
       kubeconfig: { type: "string" },
       context: { type: "string" },
+      users: { type: "string" },
       passwd: { type: "string" },
       group: { type: "string" },
       accounting: { type: "string" },
@@ -61,16 +62,46 @@ function optionsOf(words: string[]): Options {
       "requests-per-second": { type: "string" },
     },
   });
-  const { accounting, "requests-per-second": rate, ...rest } = values;
+  const { accounting, users, passwd, group, "requests-per-second": rate, ...rest } = values;
   if (accounting === undefined)
     throw new Refusal(
       "--accounting PLACE is missing: a file (SQLite) or postgres://… for the records of jobs that have ended",
     );
-  if (values.group !== undefined && values.passwd === undefined)
-    throw new Refusal("--group FILE goes with --passwd FILE: the first names the groups of the users of the second");
   const requestsPerSecond = rate === undefined ? defaultRequestsPerSecond : Number(rate);
   if (!(requestsPerSecond >= 1)) throw new Refusal(`--requests-per-second ${rate}: this must be a number from 1`);
-  return { ...rest, accounting: isPostgresUrl(accounting) ? accounting : resolve(accounting), requestsPerSecond };
+  return {
+    ...rest,
+    users: userSettings({ users, passwd, group }),
+    accounting: isPostgresUrl(accounting) ? accounting : resolve(accounting),
+    requestsPerSecond,
+  };
+}
+
+/** Who is who: by a file of settings, or by its short form for the commonest. */
+function userSettings({ users, passwd, group }: { users?: string; passwd?: string; group?: string }): UserSettings {
+  if (users !== undefined) {
+    if (passwd !== undefined || group !== undefined)
+      throw new Refusal("--users FILE says who is who; --passwd and --group are the short form of its source: Files");
+    try {
+      return parseUserSettings(load(readFileSync(users, "utf8")), dirname(resolve(users)));
+    } catch (error) {
+      throw new Refusal(`--users ${users}: ${messageOf(error)}`);
+    }
+  }
+  if (passwd !== undefined)
+    return { source: "Files", passwdFile: passwd, ...(group === undefined ? {} : { groupFile: group }) };
+  if (group !== undefined)
+    throw new Refusal("--group FILE goes with --passwd FILE: the first names the groups of the users of the second");
+  return { source: "Local" };
+}
+
+async function directoryOf(settings: UserSettings, warn: (message: string) => void): Promise<UserDirectory | "Claims"> {
+  if (settings.source === "Claims") return "Claims";
+  try {
+    return await openUsers(settings, warn);
+  } catch (error) {
+    throw new Refusal(messageOf(error));
+  }
 }
 
 /** As kubectl finds its cluster, but that a pod's own is meant where nothing is named. */
@@ -111,14 +142,7 @@ async function run(options: Options, log: ReturnType<typeof streamJsonLog>, sign
       seconds({ method }, milliseconds / 1000);
     },
   });
-  const users =
-    options.passwd === undefined
-      ? new LocalUsers()
-      : new FileUsers({
-          passwdFile: options.passwd,
-          ...(options.group === undefined ? {} : { groupFile: options.group }),
-        });
-  if (users instanceof FileUsers) await users.read();
+  const users = await directoryOf(options.users, (message) => log("warn", message));
   await checkCluster(client);
   const accounting = await accountingAt(options.accounting);
   const journal = openJournal(process.env["BERTH_JOURNAL"], log);

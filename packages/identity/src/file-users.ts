@@ -2,6 +2,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { type GroupEntry, parseGroupFile, parsePasswdFile, type PasswdEntry } from "./account-files.ts";
 import type { LocalUser } from "./local-users.ts";
+import type { UserDirectory } from "./user-directory.ts";
 
 export interface FileUsersOptions {
   passwdFile: string;
@@ -19,7 +20,8 @@ interface Accounts {
 }
 
 /** A file that is gone or cannot be read leaves what was read last; at first it is an error in words. */
-export class FileUsers {
+export class FileUsers implements UserDirectory {
+  readonly source: string;
   readonly #options: FileUsersOptions;
   readonly #now: () => number;
   #known: Accounts | undefined;
@@ -30,6 +32,7 @@ export class FileUsers {
   constructor(options: FileUsersOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    this.source = `the users' file ${options.passwdFile}`;
   }
 
   async byName(name: string): Promise<LocalUser | undefined> {

@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { userInfo } from "node:os";
 import { parseGroupFile, parsePasswdFile, parsePasswdLine, type PasswdEntry } from "./account-files.ts";
+import type { UserDirectory } from "./user-directory.ts";
 
 export interface LocalUser {
   name: string;
@@ -29,7 +30,7 @@ export interface LocalUsersOptions {
  * Looks users up with `getent` and `id`, which ask whatever the machine asks (files, LDAP, SSSD); where these programs are
  * absent, in the passwd and group files. Answers are cached; equal questions under way are asked once.
  */
-export class LocalUsers {
+export class LocalUsers implements UserDirectory {
   readonly #lifetimeMilliseconds: number;
   readonly #now: () => number;
   readonly #run: NonNullable<LocalUsersOptions["run"]>;

@@ -4,6 +4,7 @@ import { fileURLToPath } from "node:url";
 export interface ControllersOptions {
   kubeconfig?: string;
   context?: string;
+  users?: string;
   passwd?: string;
   group?: string;
   accounting: string;
@@ -20,6 +21,7 @@ export function controllers(options: ControllersOptions): number {
   };
   add("--kubeconfig", options.kubeconfig);
   add("--context", options.context);
+  add("--users", options.users);
   add("--passwd", options.passwd);
   add("--group", options.group);
   add("--accounting", options.accounting);

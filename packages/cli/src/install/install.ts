@@ -1,8 +1,10 @@
 /** `berth install` and `berth upgrade`: puts Berth on a real Kubernetes, or brings it to what this version is. */
 import { isReason, type Client } from "@berth/client";
 import { accounts, defaultObjects, queues, sites } from "@berth/kinds";
-import { installationFormat, manifests, type ManifestSettings, type SiteUsers } from "@berth/kinds/install";
+import { parseUserSettings } from "@berth/identity";
+import { installationFormat, manifests, type ManifestSettings, type SiteUsers, usersPath } from "@berth/kinds/install";
 import type { KubernetesObject } from "@berth/machinery";
+import { load } from "js-yaml";
 import { readFileSync } from "node:fs";
 import { CommandError } from "../command-error.ts";
 import { formatData, paint } from "../table.ts";
@@ -17,6 +19,7 @@ export interface InstallOptions {
   output?: "yaml" | "json";
   image?: string;
   level?: WantedLevel;
+  users?: string;
   passwd?: string;
   group?: string;
   force?: boolean;
@@ -109,8 +112,22 @@ function settingsFor(
     users: {
       passwd: options.passwd === undefined ? known.passwd : readLines(options.passwd),
       group: options.group === undefined ? known.group : readLines(options.group),
+      ...userSettings(options, known),
     },
   };
+}
+
+/** `--users`, else `--passwd` and its like, else what was chosen before. */
+function userSettings({ users, passwd }: InstallOptions, known: SiteUsers): Pick<SiteUsers, "settings"> {
+  if (users === undefined)
+    return passwd !== undefined || known.settings === undefined ? {} : { settings: known.settings };
+  const settings = readLines(users);
+  try {
+    parseUserSettings(load(settings), usersPath);
+  } catch (error) {
+    throw new CommandError(`--users ${users}: ${(error as Error).message}`);
+  }
+  return { settings };
 }
 
 function readLines(path: string): string {

@@ -3,6 +3,7 @@ import { resources, type AnyObject, type Client } from "@berth/client";
 import { customResourceDefinitions, systemNamespace } from "@berth/kinds";
 import {
   controllersName,
+  fileSettings,
   formatAnnotation,
   installationFormat,
   managedByLabel,
@@ -71,7 +72,7 @@ export async function readInstallation(client: Client, mutatingVersion?: string)
     ...(controllers === undefined ? {} : { controllers }),
     ...(container?.image === undefined ? {} : { image: container.image }),
     ...(version === undefined ? {} : { version }),
-    ...(users === undefined ? {} : { users: { passwd: "", group: "", ...users.data } }),
+    ...(users === undefined ? {} : { users: usersOf(users.data ?? {}) }),
     ...(level === undefined ? {} : { level }),
     policies: [...validating, ...mutating],
   };
@@ -90,8 +91,12 @@ function readControllers(client: Client): Promise<Deployment | undefined> {
   return absent(client.get<Deployment>(deployments, controllersName, { namespace: systemNamespace }));
 }
 
-function readUsers(client: Client): Promise<(AnyObject & { data?: Partial<SiteUsers> }) | undefined> {
+function readUsers(client: Client): Promise<(AnyObject & { data?: Record<string, string> }) | undefined> {
   return absent(client.get(resources.configMaps, usersName, { namespace: systemNamespace }));
+}
+
+function usersOf({ passwd = "", group = "", "users.yaml": settings }: Record<string, string>): SiteUsers {
+  return { passwd, group, ...(settings === undefined || settings === fileSettings ? {} : { settings }) };
 }
 
 async function policyNames(client: Client, key: ReturnType<typeof policyKey>): Promise<string[]> {

@@ -107,7 +107,7 @@ async function installationFacts(
             ...(unavailable?.message === undefined ? {} : { message: unavailable.message }),
           },
         }),
-    ...(users === undefined
+    ...(users === undefined || users.settings !== undefined
       ? {}
       : { users: users.passwd.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("#")).length }),
   };

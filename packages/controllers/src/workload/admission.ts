@@ -33,6 +33,8 @@ export interface AdmissionInput {
   /** `berth.dev/owner` of the namespace, or whom namespaces without one belong to. */
   owner: string | undefined;
   identity: Identity | undefined;
+  /** What was asked who that is; absent: this cluster's machine. */
+  userSource?: string;
   /** Names of the user's groups. */
   groupNames: readonly string[];
   queues: NamedObjects<Queue>;
@@ -87,7 +89,7 @@ function formatDuration(total: number): string {
   return days > 0 ? `${days}-${clock}` : clock;
 }
 
-function ownership({ workload, owner, identity }: AdmissionInput): Refusal | undefined {
+function ownership({ workload, owner, identity, userSource }: AdmissionInput): Refusal | undefined {
   const { namespace = "" } = workload.metadata;
   const user = userOf(workload, owner);
   if (owner === undefined) {
@@ -99,7 +101,9 @@ function ownership({ workload, owner, identity }: AdmissionInput): Refusal | und
   if (user !== owner) {
     return refuse("NotTheOwner", `namespace ${namespace} belongs to ${owner}; jobs of ${user} cannot run there`);
   }
-  if (identity === undefined) return refuse("UnknownUser", `this cluster's machine knows no user named ${user}`);
+  if (identity === undefined) {
+    return refuse("UnknownUser", `${userSource ?? "this cluster's machine"} knows no user named ${user}`);
+  }
   return undefined;
 }
 

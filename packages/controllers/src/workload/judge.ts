@@ -53,6 +53,7 @@ export class Judge {
       workload,
       owner,
       identity,
+      ...(context.users.source === undefined ? {} : { userSource: context.users.source }),
       groupNames,
       queues: byName(stores.queues),
       accounts: byName(stores.accounts),

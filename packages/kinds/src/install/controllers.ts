@@ -8,16 +8,24 @@ const selector = { "app.kubernetes.io/name": controllersName };
 /** Where accounting lies. */
 const accountingClaim = "berth-accounting";
 const accountingPath = "/var/lib/berth";
-/** Who is who, by lines of passwd(5) and group(5). */
+/** Who is who: a ConfigMap, and a Secret that need not be there. */
 export const usersName = "berth-users";
-const usersPath = "/etc/berth/users";
+/** Where its entries are files. */
+export const usersPath = "/etc/berth/users";
+const usersSecretPath = "/etc/berth/secret";
+const settingsFile = "users.yaml";
 
 export interface SiteUsers {
   /** As `getent passwd` prints it. */
   passwd: string;
   /** As `getent group` prints it. */
   group: string;
+  /** YAML of `--users`; absent: the two above. */
+  settings?: string;
 }
+
+/** Of {@link SiteUsers} without settings. */
+export const fileSettings = "source: Files\npasswdFile: passwd\ngroupFile: group\n";
 
 export interface ControllersSettings {
   /** Its entry point is `berth`. */
@@ -50,10 +58,8 @@ function podSpec({ image, givesIds }: ControllersSettings): Record<string, unkno
           "controllers",
           "--accounting",
           `${accountingPath}/accounting.db`,
-          "--passwd",
-          `${usersPath}/passwd`,
-          "--group",
-          `${usersPath}/group`,
+          "--users",
+          `${usersPath}/${settingsFile}`,
           "--listen",
           `0.0.0.0:${metricsPort}`,
         ],
@@ -79,6 +85,7 @@ function podSpec({ image, givesIds }: ControllersSettings): Record<string, unkno
           { name: "tmp", mountPath: "/tmp" },
           { name: "accounting", mountPath: accountingPath },
           { name: "users", mountPath: usersPath, readOnly: true },
+          { name: "secret", mountPath: usersSecretPath, readOnly: true },
         ],
       },
     ],
@@ -86,6 +93,8 @@ function podSpec({ image, givesIds }: ControllersSettings): Record<string, unkno
       { name: "tmp", emptyDir: { sizeLimit: "256Mi" } },
       { name: "accounting", persistentVolumeClaim: { claimName: accountingClaim } },
       { name: "users", configMap: { name: usersName } },
+      // The password for a directory, and its authority.
+      { name: "secret", secret: { secretName: usersName, optional: true, defaultMode: 0o440 } },
     ],
   };
 }
@@ -106,7 +115,7 @@ export function controllersManifests(settings: ControllersSettings): KubernetesO
       apiVersion: "v1",
       kind: "ConfigMap",
       metadata: { name: usersName, namespace },
-      data: { passwd: users.passwd, group: users.group },
+      data: { passwd: users.passwd, group: users.group, [settingsFile]: users.settings ?? fileSettings },
     },
     {
       apiVersion: "apps/v1",

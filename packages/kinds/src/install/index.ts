@@ -9,7 +9,7 @@ export {
   partOfLabel,
   versionLabel,
 } from "./labels.ts";
-export { usersName } from "./controllers.ts";
+export { fileSettings, usersName, usersPath } from "./controllers.ts";
 export type { SiteUsers } from "./controllers.ts";
 export { manifests } from "./manifests.ts";
 export type { ManifestSettings, PolicyLevel } from "./manifests.ts";

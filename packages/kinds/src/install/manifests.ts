@@ -7,6 +7,7 @@ import { mutatingManifests, validatingManifests } from "./admission.ts";
 import { type ControllersSettings, controllersManifests } from "./controllers.ts";
 import { formatAnnotation, installationFormat, managedByLabel, partOfLabel, versionLabel } from "./labels.ts";
 import { mutatingPolicies } from "./mutations.ts";
+import { namespacePolicy } from "./namespace-policy.ts";
 import { validatingPolicies } from "./policies.ts";
 import { accessManifests } from "./roles.ts";
 
@@ -45,6 +46,7 @@ function policyManifests(level: PolicyLevel, mutatingVersion = "v1"): Kubernetes
     ...admissionPolicies,
     ...admissionPolicyBindings,
     ...validatingPolicies.flatMap(validatingManifests),
+    ...namespacePolicy,
     ...(level === "mutating" ? mutatingPolicies.flatMap((policy) => mutatingManifests(policy, mutatingVersion)) : []),
   ];
 }

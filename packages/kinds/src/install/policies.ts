@@ -2,6 +2,7 @@
 import { operateVerb } from "../admission-policies.ts";
 import { accountingFinalizer, group, labels } from "../constants.ts";
 import { literal, type ResourceRule, type Validation, type ValidatingPolicy, type Variable } from "./admission.ts";
+import { claimVariables } from "./claims.ts";
 import {
   mergesGroups,
   missingLines,
@@ -126,8 +127,16 @@ const workloads: ValidatingPolicy = {
   resourceRules: [
     { apiGroups: [group], apiVersions: ["*"], operations: ["CREATE", "UPDATE"], resources: ["workloads"] },
   ],
-  variables: [],
+  variables: claimVariables,
   validations: [
+    whereNew({
+      expression:
+        "variables.claimedUid == '' || request.userInfo.username != variables.owner || " +
+        "variables.claimedUid == variables.uid && variables.claimedGid == variables.gid && variables.claimedGroups == variables.groupText",
+      message: "what your token says of your ids is not what the namespace says: renew its annotations",
+      messageExpression:
+        "'your token says that you are uid ' + variables.claimedUid + ', gid ' + variables.claimedGid + ', groups ' + variables.claimedGroups + '; namespace ' + request.namespace + ' says uid ' + variables.uid + ', gid ' + variables.gid + ', groups ' + variables.groupText + '; to renew it: kubectl annotate --overwrite namespace ' + request.namespace + ' berth.dev/uid=' + variables.claimedUid + ' berth.dev/gid=' + variables.claimedGid + ' berth.dev/groups=' + variables.claimedGroups",
+    }),
     {
       expression: "!has(object.spec.user) || object.spec.user == variables.owner",
       message: "spec.user: must be the owner of the namespace",

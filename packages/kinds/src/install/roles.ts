@@ -48,6 +48,8 @@ const controllerRules: PolicyRule[] = [
   // A submission becomes its Workload's; none is listed or read.
   { apiGroups: [""], resources: ["secrets"], verbs: ["patch", "delete"] },
   { apiGroups: [""], resources: ["nodes", "namespaces"], verbs: follow },
+  // As whom pods of a namespace run; a policy (berth-namespaces) lets them write nothing else of it.
+  { apiGroups: [""], resources: ["namespaces"], verbs: ["patch"] },
   { apiGroups: [""], resources: ["events"], verbs: ["create"] },
   // Groups that pods name; those of Kubernetes' own Workloads have no status.
   { apiGroups: groupsOfPods, resources: ["podgroups"], verbs: follow },
@@ -84,6 +86,8 @@ const editRules: PolicyRule[] = [
 /** What sbatch and its like do in the namespace of their user; a Workload may be made by who may make pods. */
 const userRules: PolicyRule[] = [
   ...editRules,
+  // What their token says of their ids; a policy (berth-namespaces) lets them write nothing else of it.
+  { apiGroups: [""], resources: ["namespaces"], verbs: ["get", "patch"] },
   { apiGroups: [group], resources: ["explanations"], verbs: ["get", "list"] },
   { apiGroups: [""], resources: ["secrets", "configmaps"], verbs: write },
   { apiGroups: [""], resources: ["pods"], verbs: [...read, "create", "delete"] },
