@@ -117,7 +117,8 @@ export async function startBerth(plane: ControlPlane, options: BerthOptions = {}
   }
 }
 
-async function startProcess(words: string[], environment: Record<string, string> = {}): Promise<Controllers> {
+/** One process of controllers, once it is ready; its words are those of `berth controllers`. */
+export async function startProcess(words: string[], environment: Record<string, string> = {}): Promise<Controllers> {
   const child: ChildProcess = spawn(
     process.execPath,
     [join(repository, "packages", "daemon", "src", "main.ts"), "controller-manager", ...words],

@@ -86,11 +86,8 @@ async function ensureSystemNamespace({ client, log, signal }: ControllersOptions
 async function lead({ users, ...rest }: ControllersOptions): Promise<void> {
   const { client, log, signal } = rest;
   const stores = startStores(client, log, signal);
-  const options = {
-    ...rest,
-    accounting: watchedAccounting(rest),
-    users: users === "Claims" ? new OidcUsers(claimsOn(stores.namespaces)) : users,
-  };
+  const known = { ...rest, users: users === "Claims" ? new OidcUsers(claimsOn(stores.namespaces)) : users };
+  const options = { ...known, accounting: watchedAccounting(known) };
   const writer = new Writer({ log, signal });
   const jobIds = new JobIds(client);
   const ledger = new Ledger();

@@ -21,7 +21,7 @@ export interface LdapServerSettings {
   pageSize?: number;
 }
 
-export interface Search {
+interface Search {
   base: string;
   /** RFC 4515. */
   filter: string;

@@ -9,10 +9,10 @@ import { personalId, type UserDirectory } from "./user-directory.ts";
 /** What a namespace says of its owner; decimal numbers. */
 export interface ClaimedIdentity {
   namespace: string;
-  uid?: string;
-  gid?: string;
+  uid?: string | undefined;
+  gid?: string | undefined;
   /** With commas; the first one may be missing. */
-  groups?: string;
+  groups?: string | undefined;
 }
 
 export class OidcUsers implements UserDirectory {

@@ -13,12 +13,9 @@ export interface UserDirectory {
   readonly source?: string;
 }
 
-/** No user of a network's directory, nor of a token, is root. */
-export const rootId = 0;
-
-/** A decimal id of passwd(5), above root's; undefined where it is none. */
+/** A decimal id of passwd(5); undefined where it is none, or root's: no user of a directory, nor of a token, is root. */
 export function personalId(text: string | undefined): number | undefined {
   if (text === undefined || !/^\d{1,10}$/.test(text)) return undefined;
   const id = Number(text);
-  return id > rootId && id < 0xff_ff_ff_ff ? id : undefined;
+  return id > 0 && id < 0xff_ff_ff_ff ? id : undefined;
 }

@@ -14,17 +14,12 @@ const retryMs = 30_000;
 /** For `OidcUsers`: what stands on the namespaces of an owner. */
 export function claimsOn(namespaces: Informer): (owner: string) => ClaimedIdentity[] {
   return (owner) =>
-    [...namespaces.byIndex("owner", owner)].map(({ metadata }) => {
-      const stated = metadata.annotations ?? {};
-      const field = <Name extends string>(name: Name, value: string | undefined) =>
-        (value === undefined ? {} : { [name]: value }) as Partial<Record<Name, string>>;
-      return {
-        namespace: metadata.name,
-        ...field("uid", stated[annotations.uid]),
-        ...field("gid", stated[annotations.gid]),
-        ...field("groups", stated[annotations.groups]),
-      };
-    });
+    [...namespaces.byIndex("owner", owner)].map(({ metadata: { name, annotations: stated = {} } }) => ({
+      namespace: name,
+      uid: stated[annotations.uid],
+      gid: stated[annotations.gid],
+      groups: stated[annotations.groups],
+    }));
 }
 
 /** What is written on a namespace of somebody; groups besides the first one. */

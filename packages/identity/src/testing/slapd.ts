@@ -13,9 +13,9 @@ const modules = ["/usr/lib/ldap", "/usr/libexec/openldap", "/usr/lib64/openldap"
 export const withoutSlapd = (): string | false =>
   program === undefined || modules === undefined || !existsSync("/etc/ldap/schema/nis.schema")
     ? "slapd is not installed (Debian: apt-get install slapd)"
-    : spawnSync("ldapadd", ["-VV"]).error === undefined && spawnSync("openssl", ["version"]).error === undefined
+    : spawnSync("ldapmodify", ["-VV"]).error === undefined && spawnSync("openssl", ["version"]).error === undefined
       ? false
-      : "ldapadd or openssl is not installed (Debian: apt-get install ldap-utils openssl)";
+      : "ldapmodify or openssl is not installed (Debian: apt-get install ldap-utils openssl)";
 
 const suffix = "dc=example,dc=org";
 const password = "administrator's";
