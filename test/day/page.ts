@@ -87,6 +87,7 @@ function simulationOf({ rows }: Day): Simulation {
     cancelled: 0,
     preemptions,
     lostProcessorSeconds,
+    withoutTheirGpus: 0,
     decisions: 0,
   };
 }

@@ -70,7 +70,7 @@ export type { Column, KindDefinition, Rule, Schema } from "./definition.ts";
 export type { Blocker, ExpectedStart, Explanation, ExplanationSpec, ExplanationStatus } from "./explanation.ts";
 export { formatIndexList, formatIndexListCompact, IndexSet, parseIndexList } from "./index-list.ts";
 export type { Limits } from "./limits.ts";
-export { amountOfParts, isDevice, numaDomainsOf, partedGpu, partialGpu } from "./devices.ts";
+export { amountOfParts, deviceParts, isDevice, numaDomainsOf, partedGpu, partialGpu } from "./devices.ts";
 export { capacityOf, isEmbeddedNode, isReady } from "./node.ts";
 export type { Node, Taint } from "./node.ts";
 export type { FairShare, FairShareSpec, FairShareStatus } from "./fair-share.ts";

@@ -50,6 +50,18 @@ test("what Slurm's sacct --parsable2 prints is a trace", () => {
     },
     {
       ...of,
+      id: 105,
+      line: 7,
+      submit: 9,
+      runSeconds: 600,
+      requestedSeconds: 31_536_000,
+      isUnlimited: true,
+      processors: 4,
+      queue: "standard",
+      qos: "normal",
+    },
+    {
+      ...of,
       id: 108,
       line: 10,
       submit: 1,
@@ -66,14 +78,53 @@ test("what Slurm's sacct --parsable2 prints is a trace", () => {
     { line: 3, problem: "a step of job 100, no job" },
     { line: 5, problem: "job 103 had not ended: it was PENDING" },
     { line: 6, problem: "job 104 never started" },
-    { line: 7, problem: "job 105 asked for no time: UNLIMITED" },
   ]);
   assert.deepEqual(broken, [
     { line: 8, problem: "17 fields where the head has 16" },
     { line: 9, problem: 'Submit is "yesterday", must be seconds, or a time such as 2026-11-01T08:00:00' },
   ]);
-  assert.deepEqual(unsorted, [{ line: 10, problem: "submitted at 1, before the job above it (5)" }]);
+  assert.deepEqual(unsorted, [{ line: 10, problem: "submitted at 1, before the job above it (9)" }]);
   assert.deepEqual(unused, ["JobName"]);
+});
+
+test("GPUs, and what else no column of its own tells, are read from trackable resources", () => {
+  const head = "JobIDRaw|Submit|Start|End|ElapsedRaw|TimelimitRaw|ReqTRES|AllocTRES|State";
+  const times = "2026-11-01T08:00:00|2026-11-01T08:10:00|2026-11-01T09:10:00|3600";
+  const of = (id: number, limit: string, requested: string, allocated: string): string =>
+    [id, times, limit, requested, allocated, "COMPLETED"].join("|");
+  const { jobs, broken, dropped } = parseCsvTrace(
+    [
+      head,
+      of(1, "60", "billing=8,cpu=8,gres/gpu=2,mem=16G,node=1", "billing=8,cpu=8,gres/gpu=2,mem=16G,node=1"),
+      // Where types are told too, they are parts of the whole.
+      of(2, "UNLIMITED", "cpu=4,mem=800M,node=2,billing=4,gres/gpu=3,gres/gpu:a100=2,gres/gpu:h100=1", ""),
+      of(3, "Partition_Limit", "", "cpu=4,node=1,gres/gpu:a100=2,gres/gpu:h100=1"),
+      // Whole nodes come with GPUs that nobody asked for.
+      of(4, "60", "cpu=4,node=1", "cpu=64,node=1,gres/gpu=4"),
+      of(5, "60", "4 cpus", ""),
+      of(6, "", "cpu=4", ""),
+    ].join("\n"),
+  );
+  assert.deepEqual(
+    jobs.map(({ id, processors, gpus, memoryBytes, requestedSeconds, isUnlimited }) => [
+      id,
+      processors,
+      gpus,
+      memoryBytes,
+      requestedSeconds,
+      isUnlimited,
+    ]),
+    [
+      [1, 8, 2, 2 * 2 ** 30, 3600, undefined],
+      [2, 4, 3, 200 * 2 ** 20, 31_536_000, true],
+      [3, 4, 3, undefined, 31_536_000, true],
+      [4, 4, undefined, undefined, 3600, undefined],
+    ],
+  );
+  assert.deepEqual(broken, [
+    { line: 6, problem: 'ReqTRES is "4 cpus", must be a list such as cpu=4,mem=8G,node=1,gres/gpu=2' },
+  ]);
+  assert.deepEqual(dropped, [{ line: 7, problem: "job 6 asked for no time: nothing is said" }]);
 });
 
 test("a table with other words, commas and quotes; without numbers jobs are counted", () => {

@@ -16,6 +16,9 @@ const columnNames = {
   requestedTime: ["requested", "requestedtime", "walltime"],
   limit: ["timelimitraw", "timelimit"],
   memory: ["memory", "reqmem"],
+  gpus: ["gpus", "reqgpus", "ngpus"],
+  requestedTres: ["reqtres"],
+  allocatedTres: ["alloctres"],
   nodes: ["nodes", "reqnodes", "nnodes", "allocnodes"],
   user: ["user"],
   group: ["group"],
@@ -31,6 +34,8 @@ const calendarFrom = 100_000_000;
 /** What Slurm says of a time that is not, and others of nothing. */
 const nothing = /^(|-1|unknown|none|n\/a|null|invalid)$/i;
 const endless = /^(unlimited|infinite|partition_?limit)$/i;
+/** What such a limit is counted as: Slurm too ends such a job after a year. */
+const endlessSeconds = 365 * 86_400;
 const unended =
   /^(pending|running|suspended|requeued|requeue_hold|resizing|completing|configuring|stopped|signaling)\b/i;
 
@@ -108,7 +113,8 @@ function columnsOf(titles: readonly string[]): { columns: Columns; unused: strin
   if (!has("submit")) missing.push("when it was submitted (submit)");
   if (!has("run") && !has("start", "end") && !has("wait", "end"))
     missing.push("how long it ran (run or elapsed, or start and end)");
-  if (!has("requested") && !has("allocated")) missing.push("its processors (processors, ReqCPUS)");
+  if (!has("requested") && !has("allocated") && !has("requestedTres") && !has("allocatedTres"))
+    missing.push("its processors (processors, ReqCPUS)");
   if (!has("requestedTime") && !has("limit")) missing.push("the time it asked for (requested, Timelimit)");
   if (missing.length > 0) {
     throw new RangeError(
@@ -138,7 +144,7 @@ class Fields {
     return nothing.test(text) ? undefined : text;
   }
 
-  read(column: Column, parse: (text: string) => number | undefined, wanted: string): number | undefined {
+  read<T>(column: Column, parse: (text: string) => T | undefined, wanted: string): T | undefined {
     const text = this.text(column);
     if (text === undefined) return undefined;
     const value = parse(text);
@@ -162,15 +168,21 @@ function rowOf(fields: Fields, line: number, number: number): TraceRow | string 
   const wait = fields.read("wait", lengthOf, lengthWords);
   const begin = start ?? (wait === undefined || submit === undefined ? undefined : submit + wait);
   const run = fields.read("run", lengthOf, lengthWords) ?? (end === undefined || begin === undefined ? 0 : end - begin);
-  const requested = fields.read("requested", wholeNumber, "a whole number") ?? -1;
+  const tres = fields.read("requestedTres", tresOf, tresWords) ?? fields.read("allocatedTres", tresOf, tresWords);
   const allocated = fields.read("allocated", wholeNumber, "a whole number") ?? -1;
+  const requested =
+    fields.read("requested", wholeNumber, "a whole number") ?? wholeNumber(tres?.get("cpu") ?? "") ?? -1;
   const asked = fields.text("requestedTime") ?? fields.text("limit") ?? "nothing is said";
-  const requestedTime = endless.test(asked)
-    ? -1
+  const isUnlimited = endless.test(asked);
+  const requestedTime = isUnlimited
+    ? Math.max(endlessSeconds, run)
     : (fields.read("requestedTime", lengthOf, lengthWords) ?? fields.read("limit", limitOf, limitWords) ?? -1);
-  const nodes = fields.read("nodes", wholeNumber, "a whole number") ?? 1;
+  const nodes = fields.read("nodes", wholeNumber, "a whole number") ?? wholeNumber(tres?.get("node") ?? "") ?? 1;
   const processors = Math.max(1, requested > 0 ? requested : allocated);
-  const memory = fields.read("memory", (text) => memoryOf(text, processors, nodes), "bytes, or so many K, M, G or T");
+  const memory =
+    fields.read("memory", (text) => memoryOf(text, processors, nodes), "bytes, or so many K, M, G or T") ??
+    memoryOf(tres?.get("mem") ?? "", processors, nodes);
+  const gpus = fields.read("gpus", wholeNumber, "a whole number") ?? gpusOf(tres);
   if (fields.problem !== undefined) return fields.problem;
   if (submit === undefined) return "it does not say when the job was submitted";
   const state = fields.text("state") ?? "";
@@ -185,7 +197,9 @@ function rowOf(fields: Fields, line: number, number: number): TraceRow | string 
     requested,
     allocated,
     requestedTime,
+    ...(isUnlimited ? { isUnlimited } : {}),
     ...(memory === undefined || memory <= 0 ? {} : { memoryBytes: memory }),
+    ...(gpus === 0 ? {} : { gpus }),
     ...texts(fields),
     ...(dropped === undefined ? {} : { dropped }),
     line,
@@ -205,6 +219,28 @@ function texts(fields: Fields): Pick<TraceRow, "user" | "group" | "account" | "q
 
 function wholeNumber(text: string): number | undefined {
   return /^\d{1,12}$/.test(text) ? Number(text) : undefined;
+}
+
+const tresWords = "a list such as cpu=4,mem=8G,node=1,gres/gpu=2";
+
+/** Trackable resources by name, as Slurm writes them. */
+function tresOf(text: string): Map<string, string> | undefined {
+  const found = new Map<string, string>();
+  for (const part of text.split(",")) {
+    const match = /^([a-z]+(?:\/[^=,\s]+)?)=([^=,\s]+)$/i.exec(part.trim());
+    if (match === null) return undefined;
+    found.set(match[1]!.toLowerCase(), match[2]!);
+  }
+  return found;
+}
+
+/** All of them together; where only those of some type are told, their sum. */
+function gpusOf(tres: ReadonlyMap<string, string> | undefined): number {
+  const all = tres?.get("gres/gpu");
+  if (all !== undefined) return wholeNumber(all) ?? 0;
+  let sum = 0;
+  for (const [name, count] of tres ?? []) if (name.startsWith("gres/gpu:")) sum += wholeNumber(count) ?? 0;
+  return sum;
 }
 
 /** Seconds; a time of the calendar without a zone is UTC. */

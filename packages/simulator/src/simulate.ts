@@ -5,6 +5,7 @@ import type { Metrics, ScheduledJob } from "./metrics.ts";
 import { play } from "./play.ts";
 import type { Played } from "./play.ts";
 import { poolName, putSite } from "./site-input.ts";
+import { gpuOf, podSetsOf } from "./pod-sets.ts";
 import type { Assignment, SiteInput } from "./site-input.ts";
 import type { TraceJob } from "./trace.ts";
 
@@ -66,6 +67,8 @@ export interface Simulation {
   preemptions: number;
   /** Processor seconds that preempted jobs had to do again. */
   lostProcessorSeconds: number;
+  /** Jobs that asked for GPUs where nobody says that there are any: only their processors count. */
+  withoutTheirGpus: number;
   decisions: number;
 }
 
@@ -77,6 +80,7 @@ export function simulate(options: SimulateOptions): Simulation {
   const began = clock();
   const hasNodes = site !== undefined && site.nodes.length > 0;
   const cpu = hasNodes ? Math.max(0, site.resources.indexOf("cpu")) : 0;
+  const gpu = hasNodes ? gpuOf(site) : undefined;
   const processors = hasNodes ? cpusOf(site, cpu) : options.processors;
   if (site === undefined) checkSizes(jobs, processors);
   const knobs = policy === "site" ? {} : policies[policy];
@@ -92,6 +96,7 @@ export function simulate(options: SimulateOptions): Simulation {
     state.putNode({ name: poolName, capacity: [processors], nodeClass: "", state: "Up" });
     state.putQueue({ name: poolName });
   } else putSite(state, site, processors, startTime);
+  const longest = new Map(site?.queues.map(({ name, maxWallTimeSeconds }) => [name, maxWallTimeSeconds]));
   const assignments = site === undefined ? undefined : jobs.map((job) => site.assign(job));
   const input = (index: number): JobInput => {
     const job = jobs[index]!;
@@ -104,12 +109,11 @@ export function simulate(options: SimulateOptions): Simulation {
       qos: assigned?.qos,
       queues: [assigned?.queue ?? poolName],
       submitTime: startTime + job.submit,
-      podSets: [
+      podSets:
         site === undefined
-          ? { count: 1, request: [job.processors] }
-          : podSetOf(job, site, hasNodes, cpu, assigned?.selector),
-      ],
-      wallTimeSeconds: clairvoyant ? job.runSeconds : job.requestedSeconds,
+          ? [{ count: 1, request: [job.processors] }]
+          : podSetsOf(job, site, { hasNodes, cpu, gpu }, assigned?.selector),
+      wallTimeSeconds: clairvoyant ? job.runSeconds : wallTimeOf(job, longest.get(assigned?.queue ?? "")),
       overheadSeconds,
     };
   };
@@ -127,6 +131,7 @@ export function simulate(options: SimulateOptions): Simulation {
   const accountsAre = site !== undefined || jobs.some(({ account }) => account !== undefined) ? "account" : "group";
   return {
     ...result,
+    withoutTheirGpus: gpu === undefined ? jobs.filter(({ gpus = 0 }) => gpus > 0).length : 0,
     accountsAre,
     processors,
     metrics: measure(result.schedule, processors, (clock() - began) / 1000),
@@ -148,27 +153,13 @@ function checkSizes(jobs: readonly TraceJob[], processors: number): void {
   );
 }
 
-const milli = 1000;
-
 function cpusOf(site: SiteInput, cpu: number): number {
-  return Math.floor(site.nodes.reduce((sum, { capacity }) => sum + (capacity[cpu] ?? 0), 0) / milli);
+  return Math.floor(site.nodes.reduce((sum, { capacity }) => sum + (capacity[cpu] ?? 0), 0) / 1000);
 }
 
-/** Where there are nodes, each processor is a pod of its own, as Slurm's tasks are; in the pool the job is one. */
-function podSetOf(
-  job: TraceJob,
-  site: SiteInput,
-  hasNodes: boolean,
-  cpu: number,
-  selector: string | undefined,
-): JobInput["podSets"][number] {
-  const count = hasNodes ? job.processors : 1;
-  const each = job.processors / count;
-  const request = site.resources.map(() => 0);
-  request[cpu] = milli * each;
-  const memory = site.resources.indexOf("memory");
-  if (memory >= 0) request[memory] = (job.memoryBytes ?? 0) * each;
-  return { count, request, selector };
+/** What asked for no limit gets the longest that its queue gives. */
+function wallTimeOf({ isUnlimited, requestedSeconds, runSeconds }: TraceJob, longestSeconds = Infinity): number {
+  return isUnlimited === true ? Math.max(runSeconds, Math.min(requestedSeconds, longestSeconds)) : requestedSeconds;
 }
 
 function collect(
@@ -177,7 +168,7 @@ function collect(
   startTime: number,
   assignments: readonly Assignment[] | undefined,
   strict: ClusterState | undefined,
-): Omit<Simulation, "accountsAre" | "metrics" | "processors"> {
+): Omit<Simulation, "accountsAre" | "metrics" | "processors" | "withoutTheirGpus"> {
   const schedule: ScheduledJob[] = [];
   const own: Assignment[] = [];
   let cancelled = 0;

@@ -7,10 +7,14 @@ export interface TraceJob {
   runSeconds: number;
   /** Requested time: the user's estimate, and a limit. */
   requestedSeconds: number;
+  /** It asked for no limit: the year is cut to the longest that its queue gives, where a site says so. */
+  isUnlimited?: true;
   /** Requested processors. */
   processors: number;
   /** Memory of one processor; absent: unknown. */
   memoryBytes?: number;
+  /** Of the job; parts of one are below 1. Absent: none, or unknown. */
+  gpus?: number;
   /** Names; in SWF numbers. Absent: unknown. */
   user?: string;
   group?: string;
@@ -53,7 +57,7 @@ export interface Trace {
 /** A job as a line of a trace has it, before cleaning. Numbers that are not known are -1 or less. */
 export interface TraceRow extends Pick<
   TraceJob,
-  "id" | "submit" | "line" | "memoryBytes" | "user" | "group" | "queue" | "account" | "qos"
+  "id" | "submit" | "line" | "memoryBytes" | "gpus" | "isUnlimited" | "user" | "group" | "queue" | "account" | "qos"
 > {
   run: number;
   allocated: number;

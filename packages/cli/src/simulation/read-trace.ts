@@ -1,5 +1,6 @@
 /** Recorded workloads from files: the Standard Workload Format, CSV (also sacct's), Berth's own accounting; plain or gzipped. */
 import { type AttemptRow, openSqliteReader } from "@berth/accounting";
+import { deviceParts, isDevice, partialGpu } from "@berth/kinds";
 import { isCsvTrace, parseCsvTrace, parseTrace, type Trace, type TraceJob, type TraceProblem } from "@berth/simulator";
 import { readFileSync } from "node:fs";
 import { gunzipSync } from "node:zlib";
@@ -59,6 +60,15 @@ function rowsOf(path: string, text: string): AttemptRow[] {
   return items as AttemptRow[];
 }
 
+function gpusOf({ allocated }: AttemptRow): { gpus?: number } {
+  let gpus = 0;
+  for (const [name, amount] of Object.entries(allocated ?? {})) {
+    if (isDevice(name)) gpus += amount;
+    else if (name === partialGpu) gpus += amount / deviceParts;
+  }
+  return gpus > 0 ? { gpus } : {};
+}
+
 /** Ended attempts as jobs of a trace, in order of submission; second 0 is the first submission. */
 function accountingTrace(rows: readonly AttemptRow[], options: { processors?: number }): Trace {
   const broken: TraceProblem[] = [];
@@ -87,6 +97,7 @@ function accountingTrace(rows: readonly AttemptRow[], options: { processors?: nu
         requestedSeconds: Math.max(runSeconds, wallTimeSeconds),
         processors,
         memoryBytes: Math.ceil(row.requestedMemoryBytes / processors),
+        ...gpusOf(row),
         user: row.user,
         account: row.account,
         queue: row.queue,

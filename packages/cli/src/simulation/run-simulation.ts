@@ -148,7 +148,7 @@ function progressLine(name: string, jobs: number): { tell?: (submitted: number) 
 
 /** Jobs that are not in the schedule, and users without an account, on standard error. */
 export function tellLeftOut(name: string, { simulation, site }: Played): void {
-  const { refused, unstarted, cancelled } = simulation;
+  const { refused, unstarted, cancelled, withoutTheirGpus } = simulation;
   const tell = (jobs: Simulation["refused"], what: string): void => {
     if (jobs.length === 0) return;
     process.stderr.write(`berth: ${name}: ${jobs.length.toLocaleString("en")} ${what}\n`);
@@ -157,6 +157,10 @@ export function tellLeftOut(name: string, { simulation, site }: Played): void {
   };
   tell(refused, "jobs were refused by a limit");
   tell(unstarted, "jobs never started");
+  if (withoutTheirGpus > 0)
+    process.stderr.write(
+      `berth: ${name}: ${withoutTheirGpus.toLocaleString("en")} jobs asked for GPUs, and no node with GPUs is told of (--site): only their processors count\n`,
+    );
   if (cancelled > 0) process.stderr.write(`berth: ${name}: ${cancelled} jobs were cancelled by preemption\n`);
   const unclaimed = site?.unclaimed.size ?? 0;
   if (unclaimed > 0 && (site?.input.accounts.length ?? 0) > 0)
