@@ -55,6 +55,7 @@ const rows = [
     startTime: "2026-11-01T00:02:00Z",
     endTime: "2026-11-01T00:03:30Z",
     qos: "high",
+    allocated: { cpu: 1500, "nvidia.com/gpu": 2, "berth.dev/gpu-milli": 500 },
   }),
   row({
     jobId: 7,
@@ -72,7 +73,7 @@ const rows = [
 ];
 const jobs = [
   { id: 7, submit: 0, runSeconds: 1800, requestedSeconds: 1800, queue: "standard" },
-  { id: 8, submit: 60, runSeconds: 90, requestedSeconds: 600, queue: "standard", qos: "high" },
+  { id: 8, submit: 60, runSeconds: 90, requestedSeconds: 600, queue: "standard", qos: "high", gpus: 2.5 },
 ];
 
 test("what berth history prints is a trace", async () => {
