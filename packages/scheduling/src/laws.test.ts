@@ -6,6 +6,7 @@ import { decide, explain, forecast } from "./index.ts";
 import type { Policy } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
 import { assertExpectedStarts } from "./testing-expected-starts.ts";
+import { assertCopiesDecideAlike } from "./testing-copies.ts";
 import { law } from "./testing-law.ts";
 import { neverDelayed, rebuild, scenarios, World } from "./testing.ts";
 
@@ -94,20 +95,7 @@ law(
 
 law(
   "the same input gives the same output, and a copy decides as its original",
-  fc.property(scenarios(), (scenario) => {
-    const first = new World(scenario);
-    const second = new World(scenario);
-    const log: unknown[] = [];
-    first.onDecide = (decisions) => log.push(decisions);
-    first.play();
-    let index = 0;
-    second.onDecide = (decisions) => {
-      assert.deepEqual(decisions, log[index]);
-      index += 1;
-    };
-    second.play();
-    assert.equal(index, log.length);
-  }),
+  fc.property(scenarios(), assertCopiesDecideAlike),
 );
 
 law(

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decide, explain } from "./index.ts";
+import { decide } from "./index.ts";
 import { applyCharges } from "./charges.ts";
 import { place } from "./place.ts";
 import { refreshEmpty } from "./room.ts";
@@ -8,6 +8,7 @@ import type { Run } from "./records.ts";
 import { obstacleOf } from "./obstacles.ts";
 import type { ClusterStore } from "./store.ts";
 import { assertExpectedStarts } from "./testing-expected-starts.ts";
+import { assertCopiesDecideAlike } from "./testing-copies.ts";
 import { law } from "./testing-law.ts";
 import { rebuild, scenarios, World } from "./testing.ts";
 import { withPreemption } from "./testing-preemption.ts";
@@ -90,26 +91,7 @@ law(
 
 law(
   "a copy decides as its original, with claims too, and explain answers for all who wait",
-  fc.property(withPreemption(scenarios()), (scenario) => {
-    const [first, second] = [new World(scenario), new World(scenario)];
-    const log: { starts: unknown; preemptions: unknown }[] = [];
-    first.onDecide = (decisions) => log.push(decisions);
-    first.play();
-    let index = 0;
-    second.beforeDecide = (now) => {
-      const { starts, preemptions } = decide((second.state as ClusterStore).copy(), now);
-      assert.deepEqual(starts, log[index]!.starts);
-      assert.deepEqual(preemptions, log[index]!.preemptions);
-    };
-    second.onDecide = (decisions, now) => {
-      assert.deepEqual(decisions, log[index]);
-      index += 1;
-      for (const id of second.inputs.keys())
-        assert.equal(explain(second.state, id, now)?.reason, second.state.reason(id));
-      second.check();
-    };
-    second.play();
-  }),
+  fc.property(withPreemption(scenarios()), assertCopiesDecideAlike),
 );
 
 /** Where all are planned nobody starts in the way of one who could preempt it a moment later. */

@@ -1,9 +1,10 @@
 /** Laws of scheduling with advance reservations. */
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decide, explain } from "./index.ts";
+import { decide } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
 import { assertExpectedStarts } from "./testing-expected-starts.ts";
+import { assertCopiesDecideAlike } from "./testing-copies.ts";
 import { law } from "./testing-law.ts";
 import { withReservations } from "./testing-reservations.ts";
 import { rebuild, scenarios, World } from "./testing.ts";
@@ -59,28 +60,7 @@ law(
 
 law(
   "a copy decides as its original, and explain changes nothing",
-  fc.property(withReservations(scenarios()), (scenario) => {
-    const [first, second] = [new World(scenario), new World(scenario)];
-    const log: unknown[] = [];
-    first.onDecide = (decisions) => log.push(decisions);
-    first.play();
-    let index = 0;
-    second.beforeDecide = (now) => {
-      const copy = (second.state as ClusterStore).copy();
-      for (const [at, node] of copy.table.nodes.entries()) assert.equal(node.index, at);
-      assert.deepEqual(decide(copy, now).starts, (log[index] as { starts: unknown }).starts);
-    };
-    second.onDecide = (decisions, now) => {
-      assert.deepEqual(decisions, log[index]);
-      index += 1;
-      for (const id of second.inputs.keys()) {
-        assert.equal(explain(second.state, id, now)?.reason, second.state.reason(id));
-      }
-      second.check();
-    };
-    second.play();
-    assert.equal(index, log.length);
-  }),
+  fc.property(withReservations(scenarios()), assertCopiesDecideAlike),
 );
 
 law(

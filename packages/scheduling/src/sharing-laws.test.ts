@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { decide, explain, explainPriority } from "./index.ts";
+import { decide, explain } from "./index.ts";
 import type { Decisions } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
 import { assertExpectedStarts } from "./testing-expected-starts.ts";
+import { assertCopiesDecideAlike } from "./testing-copies.ts";
 import { law } from "./testing-law.ts";
 import { withPreemption } from "./testing-preemption.ts";
 import { withReservations } from "./testing-reservations.ts";
@@ -116,26 +117,7 @@ law(
 
 law(
   "all together: the same input gives the same output, a copy decides as its original, and explain changes nothing",
-  fc.property(together, (scenario) => {
-    const [first, second] = [new World(scenario), new World(scenario)];
-    const log: Decisions[] = [];
-    first.onDecide = (decisions) => log.push(decisions);
-    first.play();
-    let index = 0;
-    second.beforeDecide = (now) => {
-      const { starts, preemptions } = decide((second.state as ClusterStore).copy(), now);
-      assert.deepEqual(starts, log[index]!.starts);
-      assert.deepEqual(preemptions, log[index]!.preemptions);
-    };
-    second.onDecide = (decisions, now) => {
-      assert.deepEqual(decisions, log[index]);
-      index += 1;
-      for (const id of second.inputs.keys())
-        assert.equal(explain(second.state, id, now)?.reason, second.state.reason(id));
-    };
-    second.play();
-    assert.equal(index, log.length);
-  }),
+  fc.property(together, assertCopiesDecideAlike),
 );
 
 /** What a state decides by itself next. */
@@ -175,27 +157,7 @@ law(
 
 law(
   "shared state: the same input gives the same output, and a copy decides as its original",
-  fc.property(withSharing(scenarios(), { limits: "All" }), (scenario) => {
-    const [first, second] = [new World(scenario), new World(scenario)];
-    const log: unknown[] = [];
-    first.onDecide = (decisions) => log.push(decisions);
-    first.play();
-    let index = 0;
-    second.beforeDecide = (now) => {
-      const copy = (second.state as ClusterStore).copy();
-      assert.deepEqual(decide(copy, now).starts, (log[index] as { starts: unknown }).starts);
-    };
-    second.onDecide = (decisions, now) => {
-      assert.deepEqual(decisions, log[index]);
-      index += 1;
-      for (const id of second.inputs.keys()) {
-        assert.equal(explain(second.state, id, now)?.reason, second.state.reason(id));
-        assert.equal(explainPriority(second.state, id, now) === undefined, second.state.reason(id) === undefined);
-      }
-    };
-    second.play();
-    assert.equal(index, log.length);
-  }),
+  fc.property(withSharing(scenarios(), { limits: "All" }), assertCopiesDecideAlike),
 );
 
 law(

@@ -51,8 +51,8 @@ test("pods of a job have its processors, its memory and its GPUs, neither more n
   );
   const part = podSetsOf(job(1, 4, { gpus: 0.25 }), site, { hasNodes: true, cpu: 0, gpu: 2 }, "");
   assert.deepEqual(
-    part.map(({ count, request }) => [count, ...request]),
-    [[1, 4000, 0, 250]],
+    part.map(({ count, request }) => [count, request]),
+    [[1, [4000, 0, 250]]],
   );
 });
 
