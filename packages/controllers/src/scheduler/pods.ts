@@ -106,6 +106,23 @@ export function attemptAnnotations({ wallTimeSeconds, lease }: AttemptPlan): Rec
   };
 }
 
+/** What Berth writes on pods of attempts: whoever reads it there believes it. */
+const written: ReadonlySet<string> = new Set([
+  annotations.wallTimeSeconds,
+  annotations.gate,
+  annotations.gateOpenedAt,
+  annotations.gangSize,
+  annotations.stopped,
+  annotations.tasks,
+  annotations.leaseSeconds,
+  annotations.taskVariables,
+  annotations.grant,
+]);
+
+function statedAnnotations(stated: Record<string, string> = {}): Record<string, string> {
+  return Object.fromEntries(Object.entries(stated).filter(([name]) => !written.has(name)));
+}
+
 /** Tells a pod's node, and the next leader, what the pod was given. */
 export function grantAnnotation(grant: PodGrant | null | undefined): Record<string, string> {
   return grant === null || grant === undefined ? {} : { [annotations.grant]: JSON.stringify(grant) };
@@ -169,7 +186,7 @@ function podOf(
       },
       annotations: {
         ...defaults?.metadata?.annotations,
-        ...template.metadata?.annotations,
+        ...statedAnnotations(template.metadata?.annotations),
         ...attemptAnnotations(plan),
         ...(gangSize > 1 ? { [annotations.gate]: "closed", [annotations.gangSize]: String(gangSize) } : {}),
         ...grantAnnotation(grant),

@@ -112,7 +112,10 @@ function forbiddenRight(spec: PodSpec, identity: Identity | undefined): string |
   for (const field of ["hostPID", "hostIPC", "hostNetwork"]) {
     if (spec[field] === true) return `${field}: jobs have namespaces of their own`;
   }
-  if (spec.serviceAccountName !== undefined) return "serviceAccountName: jobs have no account of the API";
+  // The second is its former name, which Kubernetes takes for it still.
+  for (const field of ["serviceAccountName", "serviceAccount"]) {
+    if (spec[field] !== undefined) return `${field}: jobs have no account of the API`;
+  }
   const isOther = (wanted: unknown, own: number | undefined): boolean => wanted !== undefined && wanted !== own;
   const otherIdentity = (context: Record<string, unknown> | undefined): string | undefined => {
     if (isOther(context?.["runAsUser"], identity?.uid))
@@ -121,6 +124,13 @@ function forbiddenRight(spec: PodSpec, identity: Identity | undefined): string |
       return `runAsGroup: jobs run as their owner, gid ${identity?.gid}`;
     return undefined;
   };
+  const { fsGroup } = spec.securityContext ?? {};
+  if (fsGroup !== undefined && identity?.uid !== 0) {
+    if (identity?.groups.includes(fsGroup as number) !== true)
+      return `securityContext.fsGroup: jobs have the groups of their owner, ${identity?.groups.join(", ")}`;
+    if (spec.volumes?.some((volume) => volume["persistentVolumeClaim"] !== undefined) === true)
+      return "securityContext.fsGroup: a claim outlives the job, and would become that group's as a whole";
+  }
   const ofPod = otherIdentity(spec.securityContext);
   if (ofPod !== undefined) return `securityContext.${ofPod}`;
   for (const container of [...(spec.initContainers ?? []), ...spec.containers]) {

@@ -85,6 +85,11 @@ function refusalsOf(spec: string, containers: string, security: string): Validat
       messageExpression:
         "'securityContext.supplementalGroups, fsGroup: pods of namespace ' + request.namespace + ' have groups of its owner ' + variables.owner + ' only: ' + variables.groups.join(', ')",
     },
+    {
+      expression: `!has(${security}.fsGroup) || ${spec}.?volumes.orValue([]).all(v, !has(v.persistentVolumeClaim))`,
+      message:
+        "securityContext.fsGroup: a claim outlives the pod, and would become that group's as a whole; leave fsGroup out",
+    },
   ];
 }
 

@@ -33,6 +33,10 @@ export const templateResources: ResourceRule[] = [
 export const cronJobResources: ResourceRule[] = [
   { apiGroups: ["batch"], apiVersions: ["v1"], operations: ["CREATE", "UPDATE"], resources: ["cronjobs"] },
 ];
+/** Nothing is made from them by itself; who makes something by hand hears of it here. */
+const podTemplateResources: ResourceRule[] = [
+  { apiGroups: [""], apiVersions: ["v1"], operations: ["CREATE", "UPDATE"], resources: ["podtemplates"] },
+];
 const ephemeralContainers: ResourceRule = {
   apiGroups: [""],
   apiVersions: ["v1"],
@@ -83,6 +87,14 @@ function templates(name: string, resourceRules: ResourceRule[], path: string): V
     validations: [...refusals, serviceAccountRule, unknownIdentity, missingRule].map(where),
   };
 }
+
+/** What they lack is for who makes pods of them. */
+const bareTemplates: ValidatingPolicy = {
+  name: "berth-bare-templates",
+  resourceRules: podTemplateResources,
+  variables: [spec("object.template.spec"), ...specVariables],
+  validations: [...refusals, serviceAccountRule],
+};
 
 /** Labels by which the controllers know the pods of an attempt. */
 const marks = [labels.workload, labels.jobId, labels.task, labels.podSet, labels.podIndex, labels.attempt];
@@ -153,7 +165,9 @@ const workloads: ValidatingPolicy = {
       message: "spec.podSets[].template.spec.schedulerName: a Workload is scheduled by Berth; leave it out",
     }),
     whereNew({
-      expression: "object.spec.podSets.all(s, s.template.spec.?serviceAccountName.orValue('') in ['', 'default'])",
+      // The second is its former name, which Kubernetes takes for it still.
+      expression:
+        "object.spec.podSets.all(s, [s.template.spec.?serviceAccountName, s.template.spec.?serviceAccount].all(a, a.orValue('') in ['', 'default']))",
       message: "spec.podSets[].template.spec.serviceAccountName: jobs have no account of the API; leave it out",
     }),
   ],
@@ -189,6 +203,7 @@ const heldWork: ValidatingPolicy = {
 export const validatingPolicies: readonly ValidatingPolicy[] = [
   pods,
   templates("berth-pod-templates", templateResources, "spec.template.spec"),
+  bareTemplates,
   templates("berth-cron-jobs", cronJobResources, "spec.jobTemplate.spec.template.spec"),
   ownMarks,
   bindings,
