@@ -35,17 +35,18 @@ const podSpec = (more: Fields = {}, security: Fields = {}): Fields => ({
   containers: [container()],
   ...more,
 });
+const inQueue = { "berth.dev/queue": "standard" };
 const pod = (spec: Fields, metadata: Fields = {}): AnyObject =>
   ({ apiVersion: "v1", kind: "Pod", metadata: { generateName: "p-", ...metadata }, spec }) as unknown as AnyObject;
-const deployment = (spec: Fields): AnyObject =>
+const deployment = (spec: Fields, labels: Fields = {}, podLabels: Fields = {}): AnyObject =>
   ({
     apiVersion: "apps/v1",
     kind: "Deployment",
-    metadata: { generateName: "d-" },
+    metadata: { generateName: "d-", labels },
     spec: {
       replicas: 0,
       selector: { matchLabels: { app: "x" } },
-      template: { metadata: { labels: { app: "x" } }, spec },
+      template: { metadata: { labels: { app: "x", ...podLabels } }, spec },
     },
   }) as unknown as AnyObject;
 const job = (spec: Fields, labels: Fields = {}, more: Fields = {}, podLabels: Fields = {}): AnyObject =>
@@ -100,7 +101,9 @@ const taken: Attempt[] = [
   ],
   ["a deployment that says all", deployments, deployment(podSpec())],
   ["a job that says all", jobs, job(podSpec())],
-  ["a job whose pods wait in a queue", jobs, job(podSpec(), {}, {}, { "berth.dev/queue": "standard" })],
+  ["a job whose pods wait in a queue", jobs, job(podSpec(), {}, {}, inQueue)],
+  ["a job that is held as one", jobs, job(podSpec(), inQueue, { suspend: true })],
+  ["a deployment whose replicas wait in a queue", deployments, deployment(podSpec(), inQueue, inQueue)],
   ["a cron job that says all", cronJobs, cronJob(podSpec())],
   ["a Workload", workloads, workload()],
   ["a Workload of the owner", workloads, workload({}, { user: "ada" })],
@@ -241,12 +244,6 @@ const refused: Attempt[] = [
     /you may not act as this service account/,
   ],
   [
-    "a job that is to be held as one",
-    jobs,
-    job(podSpec(), { "berth.dev/queue": "standard" }, { suspend: true }),
-    /a Job is not held and released as one yet; put the label berth\.dev\/queue on its pods/,
-  ],
-  [
     "work as another",
     workloads,
     workload({}, { user: "bob" }),
@@ -320,6 +317,18 @@ const lacking: Attempt[] = [
     jobs,
     job({ containers: [{ name: "main", image: "none" }] }),
     /schedulerName: berth, securityContext\.runAsUser: 1001/,
+  ],
+  [
+    "a job in a queue that would begin at once",
+    jobs,
+    job(podSpec(), inQueue),
+    /a Job with the label berth\.dev\/queue waits in that queue as one until Berth releases it; add suspend: true to the spec of the Job/,
+  ],
+  [
+    "a deployment in a queue, whose pods are in none",
+    deployments,
+    deployment(podSpec(), inQueue),
+    /each replica waits in a queue by itself; add there berth\.dev\/queue: standard/,
   ],
   [
     "a plain cron job",

@@ -99,7 +99,7 @@ describe("the controllers' rights", { skip: withoutControlPlane() }, () => {
     };
     await client.patchStatus(resources.pods, pod.metadata.name, { status }, { namespace });
   };
-  const at = "2026-11-22T12:00:00Z";
+  const at = new Date().toISOString().replace(/\.\d+Z$/, "Z");
   const running = (pod: Pod): Promise<void> => report(pod, "Running", { running: { startedAt: at } });
   const ended = (pod: Pod): Promise<void> =>
     report(pod, "Succeeded", { terminated: { exitCode: 0, reason: "Completed", startedAt: at, finishedAt: at } });
@@ -178,6 +178,30 @@ describe("the controllers' rights", { skip: withoutControlPlane() }, () => {
       );
     };
     await until(isOver);
+  });
+
+  test("a Job that is held as one is released", async () => {
+    const job = {
+      apiVersion: "batch/v1",
+      kind: "Job",
+      metadata: { name: "held", namespace, labels: { [labels.queue]: "standard" } },
+      spec: {
+        suspend: true,
+        template: {
+          spec: {
+            containers: [{ ...spec.containers[0], securityContext: { allowPrivilegeEscalation: false } }],
+            restartPolicy: "Never",
+            schedulerName: "berth",
+            securityContext: { runAsUser: 1001, runAsGroup: 1001, supplementalGroupsPolicy: "Strict" },
+          },
+        },
+      },
+    };
+    await client.create(resources.jobs, job as unknown as AnyObject);
+    await until(async () => {
+      const found = await client.get<AnyObject & { spec: { suspend: boolean } }>(resources.jobs, "held", { namespace });
+      return !found.spec.suspend;
+    });
   });
 
   test("what they need not do is refused to them", async () => {
@@ -303,6 +327,8 @@ const seldom = new Set([
   "patch reservations/status",
   "patch accounts/status",
   // Where pods name groups; workloads are Berth's too, by this name.
+  "list jobs",
+  "patch jobs/status",
   "list podgroups",
   "watch podgroups",
   "patch podgroups/status",

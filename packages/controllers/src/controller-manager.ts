@@ -106,14 +106,15 @@ async function lead({ users, ...rest }: ControllersOptions): Promise<void> {
     context: options,
     stores,
     ledger,
-    hosted: life.hosted,
+    life,
     isAlone,
     pods: {
-      alone: (pod) => lonePods?.alone(pod),
+      alone: (pod, of) => lonePods?.alone(pod, of),
       tell: async (pod, report) => lonePods?.tell(pod, report),
     },
   });
   life.hosted.host = hosts;
+  await hosts.synced;
   await resume(stores, ledger, admissions, life);
   if (signal.aborted) return;
   const nodeLifecycle = new NodeLifecycle({ context: options, ledger, stores, life, writer, isAlone });

@@ -30,6 +30,7 @@ const needed: readonly Right[] = [
   ...["create", "watch", "patch", "delete", "deletecollection"].map((verb) => right(verb, "", "pods")),
   right("watch", "", "nodes"),
   right("watch", "", "namespaces"),
+  right("watch", "batch", "jobs"),
   right("patch", "", "secrets"),
 ];
 

@@ -22,8 +22,8 @@ export interface GroupDemand {
   minimum: number;
   /** Of these, so many of each task of Volcano's. */
   minimumOfTasks: Readonly<Record<string, number>>;
-  queue: string | undefined;
-  account: string | undefined;
+  queue?: string;
+  account?: string;
   wallTime: string | undefined;
   /** What it asks for that is not done; in words. */
   problem?: string;

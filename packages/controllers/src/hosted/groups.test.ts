@@ -4,7 +4,7 @@ import { type AnyObject, type Client, isReason, resources } from "@berth/client"
 import type { Pod, Workload } from "@berth/kinds";
 import { annotations, isFinal, labels, workloads } from "@berth/kinds";
 import { startTestCluster, type TestCluster, type TestNode, waitUntil } from "../test-cluster.test.ts";
-import { coschedulingGroups, volcanoGroups } from "./group-kinds.test.ts";
+import { coschedulingGroups, volcanoGroups } from "../../../../test/support/group-kinds.ts";
 import { groupForms, type GroupObject } from "./group.ts";
 
 let cluster: TestCluster;

@@ -5,7 +5,14 @@ import { annotations, cancelRequest, isFinal, labels, workloads } from "@berth/k
 import { type Context, seconds, timestamp } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
 import { noTask } from "../model/record.ts";
-import { isUnscheduled, waitingReport, type WaitingReport, workloadNameOf, WrappingError } from "../pod/wrapping.ts";
+import {
+  type Association,
+  isUnscheduled,
+  waitingReport,
+  type WaitingReport,
+  workloadNameOf,
+  WrappingError,
+} from "../pod/wrapping.ts";
 import { hostKey, type Stores } from "../stores.ts";
 import type { HostedLife } from "../workload/hosted-life.ts";
 import {
@@ -26,7 +33,7 @@ const taskAnnotation = "volcano.sh/task-spec";
 
 export interface LonePods {
   /** The pod is to wait for a node by itself. */
-  alone(pod: Pod): void;
+  alone(pod: Pod, of: Association): void;
   tell(pod: Pod, report: WaitingReport): Promise<void>;
 }
 
@@ -187,7 +194,7 @@ export class Groups {
       if (!hosted.take(record, attempt, podSetName(template), pod)) left.push(pod);
     }
     if (left.length === 0) hosted.settle(record, attempt);
-    if (attempt.state === "Running") for (const pod of left) lone.alone(pod);
+    if (attempt.state === "Running") for (const pod of left) lone.alone(pod, found.demand);
     const isOver = attempt.still === attempt.pods.length && attempt.worst !== undefined;
     if (isOver) hosted.end(record);
   }
@@ -221,7 +228,7 @@ export class Groups {
     if (gang === undefined) {
       // Others of it were placed before: what comes now replaces one of these.
       if (pods.some(({ metadata }) => metadata.labels?.[labels.workload] !== undefined)) {
-        for (const pod of rest) lone.alone(pod);
+        for (const pod of rest) lone.alone(pod, demand);
         return;
       }
       const tasks = Object.entries(demand.minimumOfTasks).map(([task, count]) => `${count} of task ${task}`);

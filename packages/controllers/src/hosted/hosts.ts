@@ -7,8 +7,10 @@ import { hostsOf, kindsOfHosts } from "../model/hosts-of-pods.ts";
 import type { WorkloadRecord } from "../model/record.ts";
 import { hostOf } from "../model/wrapped-pod.ts";
 import { hostKey, type Stores } from "../stores.ts";
-import type { HostedLife, HostEvents } from "../workload/hosted-life.ts";
+import type { HostEvents } from "../workload/hosted-life.ts";
+import type { AttemptLife } from "../workload/life.ts";
 import { Groups, type LonePods } from "./groups.ts";
+import { HeldJobs } from "./held-jobs.ts";
 
 const concurrency = 8;
 
@@ -16,7 +18,8 @@ export interface HostsParts {
   context: Context;
   stores: Stores;
   ledger: Ledger;
-  hosted: HostedLife;
+  life: AttemptLife;
+  /** Nobody but Berth runs Jobs, which then make no pods. */
   isAlone: boolean;
   pods: LonePods;
 }
@@ -25,18 +28,32 @@ export class Hosts implements HostEvents {
   readonly #parts: HostsParts;
   readonly #queue: WorkQueue<string>;
   readonly #groups: Groups;
+  readonly #jobs: HeldJobs | undefined;
   #isStarted = false;
 
   constructor(parts: HostsParts) {
     const { log, signal } = parts.context;
     this.#parts = parts;
-    this.#groups = new Groups({ ...parts, look: (key) => this.#queue.add(key) });
+    const { life } = parts;
+    const common = { ...parts, hosted: life.hosted, look: (key: string) => this.#queue.add(key) };
+    this.#groups = new Groups(common);
+    if (!parts.isAlone) {
+      this.#jobs = new HeldJobs({
+        ...common,
+        takeBack: (record, attempt) => life.stop(record, attempt, "Preempted"),
+      });
+    }
     this.#queue = new WorkQueue<string>({
       process: (key) => this.#sync(key),
       concurrency,
       onError: (key, error) => log("warn", `pods of ${key}: ${(error as Error).message}`),
       signal,
     });
+  }
+
+  /** Resolves when it is known who has pods. */
+  get synced(): Promise<void> {
+    return this.#jobs?.synced ?? Promise.resolve();
   }
 
   /** To be called once what earlier leaders began is known. */
@@ -60,24 +77,32 @@ export class Hosts implements HostEvents {
       if (host !== undefined) this.#queue.add(hostKey(workload.metadata.namespace, host));
     };
     stores.workloads.addHandler({ add: ofWorkload, update: ofWorkload, delete: ofWorkload });
+    this.#jobs?.start();
   }
 
   /** With whom a pod waits for its node; undefined: by itself. */
   hostFor(pod: Pod): string | undefined {
-    return hostsOf(pod).find((host) => !host.startsWith(`${kindsOfHosts.job}/`));
+    const { namespace = "" } = pod.metadata;
+    return hostsOf(pod).find((host) => !isJob(host) || this.#jobs?.has(namespace, host) === true);
   }
 
   async #sync(key: string): Promise<number | void> {
     if (!this.#isStarted) return;
     const at = key.indexOf("|");
-    return this.#groups.sync(key.slice(0, at), key.slice(at + 1));
+    const [namespace, host] = [key.slice(0, at), key.slice(at + 1)];
+    return isJob(host) ? this.#jobs?.sync(namespace, host) : this.#groups.sync(namespace, host);
   }
 
   changed({ namespace, workload }: WorkloadRecord): void {
     this.#queue.add(hostKey(namespace, hostOf(workload)!));
   }
 
-  async hold(_record: WorkloadRecord): Promise<void> {
+  async hold(record: WorkloadRecord): Promise<void> {
     // Who makes the pods of a group is not known: what comes after its end is another gang.
+    if (isJob(hostOf(record.workload)!)) await this.#jobs?.hold(record);
   }
+}
+
+function isJob(host: string): boolean {
+  return host.startsWith(`${kindsOfHosts.job}/`);
 }

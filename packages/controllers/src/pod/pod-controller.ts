@@ -1,13 +1,21 @@
 /** Pods that ask for a node: each becomes a Workload, and tells why it waits. The start itself is scheduling's. */
-import { createHash } from "node:crypto";
-import { type AnyObject, isReason, resources, WorkQueue } from "@berth/client";
+import { isReason, resources, WorkQueue } from "@berth/client";
 import type { Pod, PodStatus, Workload } from "@berth/kinds";
 import { annotations, isFinal, labels, workloads } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
+import { tellByEvent } from "../events.ts";
 import { wrappedPodOf } from "../model/wrapped-pod.ts";
 import type { LonePods } from "../hosted/groups.ts";
 import type { Stores } from "../stores.ts";
-import { isUnscheduled, waitingReport, waitingStatus, workloadNameOf, workloadOf, WrappingError } from "./wrapping.ts";
+import {
+  type Association,
+  isUnscheduled,
+  waitingReport,
+  waitingStatus,
+  workloadNameOf,
+  workloadOf,
+  WrappingError,
+} from "./wrapping.ts";
 
 const concurrency = 8;
 
@@ -23,8 +31,8 @@ export interface PodControllerParts {
 /** Starts to follow pods until the context's signal aborts. */
 export function startPodController({ context, stores, isAlone, hasHost }: PodControllerParts): LonePods {
   const { client, log, signal } = context;
-  /** By uid: those that wait by themselves, although they belong to others. */
-  const lone = new Set<string>();
+  /** By uid: those that wait by themselves, although they belong to others, and what these ask for. */
+  const lone = new Map<string, Association>();
   /** By pod: reasons that an event was written of, and its Workload where that is deleted. */
   const told = new Map<string, Set<string>>();
   const removed = new Map<string, Workload>();
@@ -55,7 +63,7 @@ export function startPodController({ context, stores, isAlone, hasHost }: PodCon
     }
     if (pod.metadata.uid !== uid || !isUnscheduled(pod, isAlone)) return;
     try {
-      await client.create(workloads, workloadOf(pod));
+      await client.create(workloads, workloadOf(pod, lone.get(uid ?? "")));
     } catch (error) {
       if (isReason(error, "AlreadyExists")) return;
       if (!(error instanceof WrappingError) && !isReason(error, "Invalid", "BadRequest")) throw error;
@@ -87,28 +95,8 @@ export function startPodController({ context, stores, isAlone, hasHost }: PodCon
     }
   }
 
-  /** One event for each `key`, whoever leads: its name is made of the pod and the key. */
-  async function writeEvent(pod: Pod, type: string, reason: string, key: string, message: string): Promise<void> {
-    const { name, namespace, uid = "" } = pod.metadata;
-    const hash = createHash("sha256").update(`${uid} ${reason} ${key}`).digest("hex").slice(0, 16);
-    const now = timestamp(context.now());
-    const event: AnyObject & Record<string, unknown> = {
-      apiVersion: "v1",
-      kind: "Event",
-      metadata: { name: `${name.slice(0, 200)}.${hash}`, namespace },
-      involvedObject: { apiVersion: "v1", kind: "Pod", name, namespace, uid },
-      type,
-      reason,
-      message: message.slice(0, 1024),
-      source: { component: "berth" },
-      firstTimestamp: now,
-      lastTimestamp: now,
-      count: 1,
-    };
-    await client.create(resources.events, event).catch((error: unknown) => {
-      if (!isReason(error, "AlreadyExists", "NotFound", "Forbidden")) throw error;
-    });
-  }
+  const writeEvent = (pod: Pod, type: "Normal" | "Warning", reason: string, key: string, message: string) =>
+    tellByEvent(context, { apiVersion: "v1", kind: "Pod", metadata: pod.metadata }, { type, reason, key, message });
 
   /** Somebody else gave the pod a node: nothing of it waits any more. */
   async function giveUp(pod: Pod): Promise<void> {
@@ -165,8 +153,8 @@ export function startPodController({ context, stores, isAlone, hasHost }: PodCon
     },
   });
   return {
-    alone: (pod) => {
-      lone.add(pod.metadata.uid ?? "");
+    alone: (pod, association) => {
+      lone.set(pod.metadata.uid ?? "", association);
       queue.add(keyOf(pod));
     },
     tell,

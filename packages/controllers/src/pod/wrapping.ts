@@ -53,11 +53,18 @@ function labelsOf({ metadata }: Pod): { metadata?: { labels: Record<string, stri
   return metadata.labels === undefined ? {} : { metadata: { labels: metadata.labels } };
 }
 
+/** Where work waits, and on whose account. */
+export interface Association {
+  queue?: string;
+  account?: string;
+}
+
 /**
  * The Workload that stands for a pod: owned by it, of the namespace's owner, and never tried twice, because a pod is bound once.
+ * @param of what it belongs to says where it says nothing itself
  * @throws WrappingError
  */
-export function workloadOf(pod: Pod): Workload {
+export function workloadOf(pod: Pod, of: Association = {}): Workload {
   const { name, namespace, uid = "", labels: has = {} } = pod.metadata;
   const graceSeconds = pod.spec.terminationGracePeriodSeconds;
   return {
@@ -71,8 +78,8 @@ export function workloadOf(pod: Pod): Workload {
     spec: {
       type: "Batch",
       jobName: name,
-      queue: has[labels.queue],
-      account: has[labels.account],
+      queue: has[labels.queue] ?? of.queue,
+      account: has[labels.account] ?? of.account,
       wallTimeSeconds: wallTimeSecondsOf(pod),
       graceSeconds: graceSeconds === undefined ? undefined : Math.min(longestGraceSeconds, graceSeconds),
       podSets: [{ name: "main", role: "Driver", count: 1, template: { ...labelsOf(pod), spec: templateSpecOf(pod) } }],

@@ -1,7 +1,16 @@
 /** Fills in what the policies would else ask for; where the server has MutatingAdmissionPolicy. */
 import { literal, type MutatingPolicy, type Mutation, type ResourceRule } from "./admission.ts";
 import { mergesGroups, schedulerName, specVariables } from "./pod-rules.ts";
-import { cronJobResources, podResources, templateResources } from "./policies.ts";
+import { labels } from "../constants.ts";
+import {
+  cronJobResources,
+  heldJobResources,
+  isHeldJob,
+  isInQueue,
+  podResources,
+  servedResources,
+  templateResources,
+} from "./policies.ts";
 
 /** `Object.spec{template: Object.spec.template{…}}` for the path `spec.template`. */
 function nested(path: string, inner: (type: string) => string): string {
@@ -62,4 +71,26 @@ export const mutatingPolicies: readonly MutatingPolicy[] = [
   filling("berth-fill-pods", podResources, "spec"),
   filling("berth-fill-pod-templates", templateResources, "spec.template.spec"),
   filling("berth-fill-cron-jobs", cronJobResources, "spec.jobTemplate.spec.template.spec"),
+  {
+    name: "berth-hold-jobs",
+    resourceRules: heldJobResources,
+    matchConditions: [isHeldJob],
+    variables: [],
+    mutations: [{ patchType: "ApplyConfiguration", expression: "Object{spec: Object.spec{suspend: true}}" }],
+  },
+  {
+    name: "berth-queue-of-pods",
+    resourceRules: servedResources,
+    matchConditions: [isInQueue],
+    variables: [],
+    mutations: [
+      {
+        patchType: "ApplyConfiguration",
+        expression: nested(
+          "spec.template.metadata",
+          (type) => `${type}{labels: {${literal(labels.queue)}: object.metadata.labels[${literal(labels.queue)}]}}`,
+        ),
+      },
+    ],
+  },
 ];

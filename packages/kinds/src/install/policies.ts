@@ -173,28 +173,70 @@ const workloads: ValidatingPolicy = {
   ],
 };
 
-/**
- * Work of other kinds is not held and released as one yet. Who asks for that is told so: a Job that waited suspended would wait for
- * ever, and one that did not would begin at once.
- */
-const heldWork: ValidatingPolicy = {
-  name: "berth-held-work",
-  resourceRules: [
-    { apiGroups: ["batch"], apiVersions: ["v1"], operations: ["CREATE"], resources: ["jobs"] },
-    { apiGroups: ["jobset.x-k8s.io"], apiVersions: ["*"], operations: ["CREATE"], resources: ["jobsets"] },
-  ],
-  matchConditions: [
-    {
-      name: "has-a-queue",
-      expression: `${literal(labels.queue)} in object.metadata.?labels.orValue({})`,
-    },
-  ],
+export const heldJobResources: ResourceRule[] = [
+  { apiGroups: ["batch"], apiVersions: ["v1"], operations: ["CREATE"], resources: ["jobs"] },
+];
+const hasLabel = (metadata: string): string =>
+  `${metadata}.?labels.orValue({}).exists(l, l == ${literal(labels.queue)})`;
+/** Not where the label stands on its pods, which then wait one by one: a Job without labels is given those of its pods. */
+export const isHeldJob: Variable = {
+  name: "is-held-as-one",
+  expression: `${hasLabel("object.metadata")} && !${hasLabel("object.spec.template.?metadata")}`,
+};
+
+/** A Job that is held as one must not begin before it is released. */
+const heldJobs: ValidatingPolicy = {
+  name: "berth-held-jobs",
+  resourceRules: heldJobResources,
+  matchConditions: [isHeldJob],
   variables: [],
   validations: [
     {
-      // Where a Job has no labels of its own, Kubernetes gives it those of its pods.
-      expression: `object.spec.?template.?metadata.?labels.orValue({}).exists(l, l == ${literal(labels.queue)})`,
-      message: `metadata.labels: a Job is not held and released as one yet; put the label ${labels.queue} on its pods (spec.template.metadata.labels), which then wait in that queue one by one`,
+      expression: "object.spec.?suspend.orValue(false)",
+      message: `spec.suspend: a Job with the label ${labels.queue} waits in that queue as one until Berth releases it; add suspend: true to the spec of the Job`,
+      reason: "Invalid",
+    },
+  ],
+};
+
+/** JobSets are not held and released as one yet: who asks for that is told so. */
+const heldJobSets: ValidatingPolicy = {
+  name: "berth-held-jobsets",
+  resourceRules: [
+    { apiGroups: ["jobset.x-k8s.io"], apiVersions: ["*"], operations: ["CREATE"], resources: ["jobsets"] },
+  ],
+  matchConditions: [{ name: "has-a-queue", expression: hasLabel("object.metadata") }],
+  variables: [],
+  validations: [
+    {
+      expression: "false",
+      message: `metadata.labels: a JobSet is not held and released as one yet; put the label ${labels.queue} on its pods (spec.replicatedJobs[].template.spec.template.metadata.labels), which then wait in that queue one by one`,
+      reason: "Invalid",
+    },
+  ],
+};
+
+export const servedResources: ResourceRule[] = [
+  {
+    apiGroups: ["apps"],
+    apiVersions: ["v1"],
+    operations: ["CREATE", "UPDATE"],
+    resources: ["deployments", "statefulsets"],
+  },
+];
+export const isInQueue: Variable = { name: "is-in-a-queue", expression: hasLabel("object.metadata") };
+
+/** Each replica waits by itself, in the queue that its own label names. */
+const served: ValidatingPolicy = {
+  name: "berth-served",
+  resourceRules: servedResources,
+  matchConditions: [isInQueue],
+  variables: [],
+  validations: [
+    {
+      expression: `object.spec.template.?metadata.?labels[?${literal(labels.queue)}].orValue('') == object.metadata.labels[${literal(labels.queue)}]`,
+      message: `spec.template.metadata.labels: each replica waits in a queue by itself; put the label ${labels.queue} on the pods too`,
+      messageExpression: `'spec.template.metadata.labels: each replica waits in a queue by itself; add there ${labels.queue}: ' + object.metadata.labels[${literal(labels.queue)}]`,
       reason: "Invalid",
     },
   ],
@@ -208,5 +250,7 @@ export const validatingPolicies: readonly ValidatingPolicy[] = [
   ownMarks,
   bindings,
   workloads,
-  heldWork,
+  heldJobs,
+  heldJobSets,
+  served,
 ];

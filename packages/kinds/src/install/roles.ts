@@ -51,6 +51,9 @@ const controllerRules: PolicyRule[] = [
   // As whom pods of a namespace run; a policy (berth-namespaces) lets them write nothing else of it.
   { apiGroups: [""], resources: ["namespaces"], verbs: ["patch"] },
   { apiGroups: [""], resources: ["events"], verbs: ["create"] },
+  // Jobs that are held as one are suspended and released, and fail where their Workload was refused or cancelled.
+  { apiGroups: ["batch"], resources: ["jobs"], verbs: [...follow, "patch"] },
+  { apiGroups: ["batch"], resources: ["jobs/status"], verbs: ["patch"] },
   // Groups that pods name; those of Kubernetes' own Workloads have no status.
   { apiGroups: groupsOfPods, resources: ["podgroups"], verbs: follow },
   { apiGroups: groupsOfPods, resources: ["podgroups/status"], verbs: ["patch"] },
