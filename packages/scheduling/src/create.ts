@@ -1,5 +1,5 @@
 import { ClusterStore } from "./store.ts";
-import type { ClusterOptions, ClusterState } from "./types.ts";
+import type { ClusterOptions, ClusterState } from "./state-types.ts";
 
 /** An empty state: no node, no queue, no job. */
 export function createClusterState(options: ClusterOptions): ClusterState {

@@ -21,7 +21,8 @@ import { lineOf } from "./shape.ts";
 import type { Shape } from "./shape.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
-import type { ClusterState, Decisions, Start, Time, WaitReason } from "./types.ts";
+import type { ClusterState } from "./state-types.ts";
+import type { Decisions, Start, Time, WaitReason } from "./types.ts";
 import { wake } from "./wake.ts";
 
 /**

@@ -5,7 +5,8 @@ import { ageFactor, priorityNow, queueFactor, sizeFactor } from "./priority.ts";
 import type { PriorityExplanation } from "./priority-types.ts";
 import { pendingTasks } from "./records.ts";
 import { storeOf } from "./store.ts";
-import type { ClusterState, Time } from "./types.ts";
+import type { ClusterState } from "./state-types.ts";
+import type { Time } from "./types.ts";
 
 /** The factors of a waiting job, their weighted parts and the sum, as Slurm's `sprio` tells them; undefined if it does not wait. */
 export function explainPriority(state: ClusterState, id: number, now: Time): PriorityExplanation | undefined {

@@ -16,7 +16,9 @@ import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
 import { roomByDomain } from "./topology.ts";
 import type { Pick } from "./topology.ts";
-import type { ClusterState, Explanation, Time, WaitReason } from "./types.ts";
+import type { Explanation } from "./explanation-types.ts";
+import type { ClusterState } from "./state-types.ts";
+import type { Time, WaitReason } from "./types.ts";
 
 const waitsForRoom = new Set<WaitReason>([
   "None",

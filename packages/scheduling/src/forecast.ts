@@ -2,7 +2,9 @@ import { decide } from "./decide.ts";
 import { pendingTasks } from "./records.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
-import type { ClusterState, ExpectedStart, Forecast, ForecastOptions, Time } from "./types.ts";
+import type { ExpectedStart, Forecast, ForecastOptions } from "./explanation-types.ts";
+import type { ClusterState } from "./state-types.ts";
+import type { Time } from "./types.ts";
 
 const defaultStarts = 100_000;
 const defaultHorizonSeconds = 365 * 86_400;

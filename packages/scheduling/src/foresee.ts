@@ -5,7 +5,9 @@ import { reasonOfLimit } from "./limits.ts";
 import { obstacleOf } from "./obstacles.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
-import type { ClusterState, Explanation, Foresight, ForecastOptions, JobInput, Time } from "./types.ts";
+import type { Explanation, Foresight, ForecastOptions } from "./explanation-types.ts";
+import type { ClusterState } from "./state-types.ts";
+import type { JobInput, Time } from "./types.ts";
 
 const defaultStarts = 2000;
 const defaultHorizonSeconds = 365 * 86_400;

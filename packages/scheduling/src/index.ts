@@ -45,20 +45,14 @@ export type {
   SpreadInput,
   TopologyInput,
 } from "./placement-types.ts";
+export type { ExpectedStart, Explanation, Forecast, ForecastOptions, Foresight } from "./explanation-types.ts";
+export type { ClusterOptions, ClusterState, Ending } from "./state-types.ts";
 export type {
   Allocation,
   ArrayInput,
-  ClusterOptions,
-  ClusterState,
   Decisions,
   DependencyInput,
   DependencyOutcome,
-  Ending,
-  ExpectedStart,
-  Explanation,
-  Forecast,
-  ForecastOptions,
-  Foresight,
   JobInput,
   LeaseInput,
   NodeInput,

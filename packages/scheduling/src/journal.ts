@@ -1,6 +1,7 @@
 import { decide } from "./decide.ts";
 import { createClusterState } from "./create.ts";
-import type { ClusterOptions, ClusterState, Decisions, Time } from "./types.ts";
+import type { ClusterOptions, ClusterState } from "./state-types.ts";
+import type { Decisions, Time } from "./types.ts";
 
 /**
  * One line of a journal. `begin` is the first: what the state was made of. `matches` tells an answer of

@@ -2,7 +2,8 @@
 import type { Shape } from "./shape.ts";
 import type { NodeTable } from "./nodes.ts";
 import type { Charge } from "./records.ts";
-import type { Explanation, Time } from "./types.ts";
+import type { Explanation } from "./explanation-types.ts";
+import type { Time } from "./types.ts";
 
 /** What a job (task) takes of them; undefined: it asks for some that do not exist. */
 export function licenceCharge(table: NodeTable, licences: Readonly<Record<string, number>>): Charge | undefined {

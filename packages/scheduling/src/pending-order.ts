@@ -3,7 +3,8 @@ import { priorityNow, rankNow } from "./priority.ts";
 import { pendingTasks } from "./records.ts";
 import type { JobRecord } from "./records.ts";
 import { storeOf } from "./store.ts";
-import type { ClusterState, Time } from "./types.ts";
+import type { ClusterState } from "./state-types.ts";
+import type { Time } from "./types.ts";
 
 /** Ids of all that waits, in the order in which jobs are taken. Costs the priorities and the sorting of all of them. */
 export function pendingOrder(state: ClusterState, now: Time): number[] {

@@ -27,11 +27,9 @@ import type { AdvanceReservation, AdvanceReservationInput } from "./reservation-
 import { RunSet } from "./runs.ts";
 import { dense } from "./shape.ts";
 import { Topology } from "./topology.ts";
+import type { ClusterOptions, ClusterState, Ending } from "./state-types.ts";
 import type {
   Allocation,
-  ClusterOptions,
-  ClusterState,
-  Ending,
   JobInput,
   NodeInput,
   Policy,

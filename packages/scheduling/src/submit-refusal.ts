@@ -3,7 +3,8 @@ import { limitAgainstSubmission } from "./limits.ts";
 import { RunSet } from "./runs.ts";
 import { requestOf } from "./shape.ts";
 import { storeOf } from "./store.ts";
-import type { ClusterState, JobInput } from "./types.ts";
+import type { ClusterState } from "./state-types.ts";
+import type { JobInput } from "./types.ts";
 
 /**
  * The limit that speaks against the submission of a job, in each of its queues: of jobs that are pending or running, or of what one
