@@ -196,6 +196,11 @@ export class Charging {
     return limitAgainst(this.#accounts, this.partiesOf(jobClass, queue), { amounts, seconds, wallTimeSeconds }, now);
   }
 
+  /** Whether limits say anything of the class in a queue. */
+  hasLimits(jobClass: JobClass, queue: string): boolean {
+    return this.#accounts.hasLimits && this.partiesOf(jobClass, queue).some(({ limits }) => limits !== undefined);
+  }
+
   /** When usage that decays no longer speaks against the class; undefined: never, or only when something ends. */
   limitedUntil(jobClass: JobClass, { of, what, resource, limit, asked }: LimitHit, now: Time): Time | undefined {
     const { halfLifeSeconds } = this.#accounts;

@@ -13,9 +13,16 @@ interface Bar {
 }
 
 function isBarred(bar: Bar, node: number): boolean {
-  if (bar.usable[node] === 0) return true;
-  const offset = node * bar.width;
-  const { asked, request, free } = bar;
+  // What is free is the same for all shapes, and at hand.
+  return lacks(bar.free, node * bar.width, bar) || bar.usable[node] === 0;
+}
+
+/** Whether a free vector has less than one pod asks for. */
+export function lacks(
+  free: Float64Array,
+  offset: number,
+  { asked, request }: { asked: readonly number[]; request: readonly number[] },
+): boolean {
   for (let index = 0; index < asked.length; index += 1) {
     const resource = asked[index]!;
     if (free[offset + resource]! < request[resource]!) return true;
@@ -174,7 +181,8 @@ export class SoonestCache {
     // What an advance reservation leaves of a node changes with time too: it is asked each time.
     const lasting = (node: NodeRecord): Time => (node.views === undefined ? soonest(node) : NaN);
     if (this.#epoch !== changes.epoch || this.#times.length < nodes.length) {
-      this.#times = Float64Array.from(nodes, lasting);
+      if (this.#times.length < nodes.length) this.#times = new Float64Array(nodes.length);
+      for (let index = 0; index < nodes.length; index += 1) this.#times[index] = lasting(nodes[index]!);
       this.#epoch = changes.epoch;
     } else {
       for (let index = this.#read; index < changes.entries.length; index += 1) {

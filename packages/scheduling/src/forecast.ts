@@ -1,4 +1,5 @@
 import { decide } from "./decide.ts";
+import { preemptsAtAll } from "./preemption-rules.ts";
 import { pendingTasks } from "./records.ts";
 import { storeOf } from "./store.ts";
 import type { ClusterStore } from "./store.ts";
@@ -103,6 +104,8 @@ class Play implements ForecastRun {
   #playAt(copy: ClusterStore, time: Time): Time | undefined {
     // What ends within half a step is taken to have ended: on the whole no start is too late.
     if (time > this.#asOf) copy.endAllUntil(time + this.#step / 2, time);
+    // A victim would be all of them.
+    copy.startsTogether = this.#isStepping && !preemptsAtAll(copy);
     copy.mostStarts = this.#isStepping ? startsAtOnce : Math.max(1, this.#options.exactStarts - this.#played);
     const { starts, nextWake } = decide(copy, time);
     this.#played += starts.length;

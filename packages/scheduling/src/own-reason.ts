@@ -1,5 +1,5 @@
 import { overall } from "./dependencies.ts";
-import { type JobRecord, mostRunning } from "./records.ts";
+import { type JobRecord, mostRunning, runningNow } from "./records.ts";
 import type { Time, WaitReason } from "./types.ts";
 
 /**
@@ -17,7 +17,6 @@ export function ownReason(job: JobRecord, now: Time): { reason: WaitReason; unti
     return { reason: array.blocked.size > 0 ? "Dependency" : "DependencyNeverSatisfied" };
   }
   if (input.beginTime !== undefined && input.beginTime > now) return { reason: "BeginTime" };
-  const running = (job.runs?.size ?? 0) - job.sharing + (job.claims?.length ?? 0);
-  if (array !== undefined && running >= mostRunning(job)) return { reason: "ArrayTaskLimit" };
+  if (array !== undefined && runningNow(job) >= mostRunning(job)) return { reason: "ArrayTaskLimit" };
   return job.expired ? { reason: "Resources" } : undefined;
 }

@@ -1,7 +1,7 @@
 /** Which of the nodes that have room: the fullest, the emptiest, the fewest, or those that topology and rules prefer. */
 import { sharesDevice } from "./devices.ts";
 import { Heap } from "./heap.ts";
-import type { FitCache } from "./fit-cache.ts";
+import { type FitCache, lacks } from "./fit-cache.ts";
 import type { NodeRecord, NodeTable } from "./nodes.ts";
 import { pickShared } from "./pick-shared.ts";
 import { pickByRules } from "./pod-rules.ts";
@@ -111,6 +111,31 @@ export function pick(
   return pickByOrder(context, group, candidates, fitting, order, maxNodes, least, most, taken);
 }
 
+/**
+ * As many pods of a job of one pod, each a job of its own, as have room now, where they would go one after the other: on the fullest
+ * node until it has no room for more, then on the next.
+ */
+export function pickTogether(
+  context: PlacementContext,
+  shape: Shape,
+  variant: Variant,
+  group: Group,
+  most: number,
+): Pick[] | undefined {
+  const { table, now } = context;
+  const seconds = shape.slotSeconds;
+  refreshWindow(context, shape, variant, group);
+  table.freshen(now);
+  const each = { ...group, perNode: most };
+  const fitting = (node: NodeRecord): number => {
+    const isClosed = node.views !== undefined && context.advance.isClosed(node, seconds);
+    const pods = isClosed ? 0 : podsThroughout(node, each, now, seconds);
+    if (pods === 0) group.window.set(node.index, 0);
+    return pods;
+  };
+  return pickPacked(table, group, group.window, true, fitting, 1, most);
+}
+
 /** The fullest (or emptiest) node that has room for one pod, the first of equals. */
 function pickOne(
   table: NodeTable,
@@ -139,6 +164,10 @@ function pickOne(
   const consider = (index: number): void => {
     const value = sign * score[index]!;
     if (value > bestScore || (value === bestScore && index > best!.index)) return;
+    if (cache === group.window && lacks(table.freeNow, index * table.width, group)) {
+      cache.set(index, 0);
+      return;
+    }
     // A cached count may be too high, never too low.
     if (fitting(nodes[index]!) <= 0) return;
     best = nodes[index]!;

@@ -4,7 +4,7 @@ import { assignDetails } from "./devices.ts";
 import { spoilsReserved } from "./keep-rules.ts";
 import { licenceCharge } from "./licences.ts";
 import type { NodeRecord } from "./nodes.ts";
-import { pick, placementOf } from "./pick.ts";
+import { pick, pickTogether, placementOf } from "./pick.ts";
 import type { Taken, Within } from "./pick.ts";
 import type { PodGrant } from "./placement-types.ts";
 import type { Occupant } from "./pod-rules.ts";
@@ -65,6 +65,35 @@ function placeWithin(
   if (placed !== undefined || variant.groups.length === 1) return placed;
   // Pods of several shapes: where the queue's order finds no room, the fewest nodes may.
   return placeGroups(context, shape, variant, start, seconds, count, true, only, within);
+}
+
+/** Whether it is known without a look at each where equal jobs of the shape go, one after the other: where nodes are packed. */
+export function mayPlaceTogether(context: PlacementContext, shape: Shape, variant: Variant): boolean {
+  const { topology, licences } = shape.input;
+  const [group, ...others] = variant.groups;
+  if (others.length > 0 || group!.pods > 1 || group!.exclusive || group!.needs !== undefined) return false;
+  if (topology !== undefined || licences !== undefined || shape.concernsPods) return false;
+  const isPacked = placementOf(context, shape, variant) === "Pack";
+  return isPacked && context.queue(variant.queue)?.maxNodesPerJob === undefined;
+}
+
+/** Places as many equal jobs of one pod each as have room now, at most `most`, and takes them out of the timelines. */
+export function placeTogether(
+  context: PlacementContext,
+  shape: Shape,
+  variant: Variant,
+  most: number,
+): (Placement & { jobs: number }) | undefined {
+  const group = variant.groups[0]!;
+  const picks = pickTogether(context, shape, variant, group, most);
+  if (picks === undefined) return undefined;
+  const charges = picks.map(([node, pods]): Charge => ({
+    node,
+    amounts: group.request.map((amount) => amount * pods),
+  }));
+  applyCharges(context.table, charges, context.now, context.now + shape.slotSeconds, -1);
+  const jobs = picks.reduce((sum, [, pods]) => sum + pods, 0);
+  return { charges, nodes: [picks.map(([node]) => node)], queue: variant.queue, jobs };
 }
 
 /** Tries domains with room for each group, those first that hold most of the gang and have least left over. */

@@ -8,7 +8,7 @@ import type { PodGrant } from "./placement-types.ts";
 import type { RunGroup } from "./preemption-rules.ts";
 import { RunSet } from "./runs.ts";
 import type { Rate } from "./usage.ts";
-import type { Allocation, DependencyInput, JobInput, Reservation, Time, WaitReason } from "./types.ts";
+import type { Allocation, DependencyInput, JobInput, Reservation, TaskRuns, Time, WaitReason } from "./types.ts";
 
 /** What a job takes of one node; released by the same numbers, whatever became of the node meanwhile. */
 export interface Charge {
@@ -30,6 +30,8 @@ export interface Run extends Placement {
   task: number | undefined;
   /** Of a lease: its tasks that have not ended. */
   tasks?: Set<number>;
+  /** In a forecast: tasks that began together, each in a place of its own, and will end so. */
+  together?: TaskRuns;
   start: Time;
   /** End of the slot as granted, and the end that is assumed now (later once it is overdue). */
   slotEnd: Time;
@@ -90,9 +92,9 @@ export interface JobRecord {
   dependencies: DependencyRecord[];
   /** Ids of jobs with a dependency on this one. */
   dependents: Set<number> | undefined;
-  /** By task; -1 outside arrays. Those of a lease share theirs. */
+  /** By task; -1 outside arrays. Those of a lease share theirs; those that began together have one, by the first of them. */
   runs: Map<number, Run> | undefined;
-  /** How many more tasks than places `runs` has. */
+  /** How many more tasks than places `runs` has; below 0 where tasks began together. */
   sharing: number;
   lastStart: Time | undefined;
   reservation: ReservationRecord | undefined;
@@ -123,7 +125,12 @@ export function runsOf(job: JobRecord): Iterable<Run> {
   return job.sharing > 0 ? new Set(job.runs.values()) : job.runs.values();
 }
 
-/** How many starts of an array may run at once. */
+/** Starts of an array that run, or for which others make room. */
+export function runningNow({ runs, sharing, claims }: JobRecord): number {
+  return (runs?.size ?? 0) - sharing + (claims?.length ?? 0);
+}
+
+/** How many of them there may be at once. */
 export function mostRunning({ array, input }: JobRecord): number {
   return Math.min(array?.maxRunning ?? Infinity, input.lease?.atMost ?? Infinity);
 }

@@ -4,7 +4,11 @@ import fc from "fast-check";
 import { RunSet } from "./runs.ts";
 
 const runs = fc.tuple(fc.nat(40), fc.nat(8)).map(([first, more]): [number, number] => [first, first + more]);
-const acts = fc.array(fc.tuple(fc.constantFrom("add", "remove", "take"), runs), { maxLength: 30 });
+const acts = fc.array(fc.tuple(fc.constantFrom("add", "remove", "take", "takeLowest"), runs), { maxLength: 30 });
+
+function flat(all: RunSet): number[] {
+  return all.runs().flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, index) => first + index));
+}
 
 test("a set of runs is the set of its numbers", () => {
   fc.assert(
@@ -18,6 +22,12 @@ test("a set of runs is the set of its numbers", () => {
           model.delete(lowest ?? -1);
           continue;
         }
+        if (act === "takeLowest") {
+          const lowest = [...model].sort((a, b) => a - b).slice(0, last);
+          for (const task of lowest) model.delete(task);
+          assert.deepEqual(flat(new RunSet(set.takeLowest(last))), lowest);
+          continue;
+        }
         let changed = 0;
         for (let task = first; task <= last; task += 1) {
           if (model.has(task) !== (act === "add")) changed += 1;
@@ -28,8 +38,6 @@ test("a set of runs is the set of its numbers", () => {
         else assert.equal(set.remove(first, last), changed);
       }
       const sorted = [...model].sort((a, b) => a - b);
-      const flat = (all: RunSet): number[] =>
-        all.runs().flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, index) => first + index));
       assert.deepEqual(flat(set), sorted);
       assert.equal(set.size, model.size);
       for (let task = 0; task < 50; task += 1) assert.equal(set.has(task), model.has(task));

@@ -36,6 +36,25 @@ export class RunSet {
     return first;
   }
 
+  /** Removes and returns the lowest `count`. */
+  takeLowest(count: number): [number, number][] {
+    const bounds = this.#bounds;
+    const taken: [number, number][] = [];
+    let left = Math.min(count, this.#size);
+    this.#size -= left;
+    let gone = 0;
+    while (left > 0) {
+      const first = bounds[gone]!;
+      const last = Math.min(bounds[gone + 1]!, first + left - 1);
+      taken.push([first, last]);
+      left -= last - first + 1;
+      if (last === bounds[gone + 1]!) gone += 2;
+      else bounds[gone] = last + 1;
+    }
+    bounds.splice(0, gone);
+    return taken;
+  }
+
   add(first: number, last = first): void {
     if (!(Number.isSafeInteger(first) && Number.isSafeInteger(last) && first >= 0 && first <= last)) {
       throw new SchedulingError(`task run ${first}-${last}: the first must be an integer from 0, the last not smaller`);

@@ -3,9 +3,10 @@ import { placeEarliest } from "./earliest.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { rulesHold } from "./keep-rules.ts";
 import { applyCharges, longestSlot } from "./charges.ts";
-import { place } from "./place.ts";
+import { mayPlaceTogether, place, placeTogether } from "./place.ts";
 import { mayFitNow } from "./room.ts";
 import { isRuled } from "./rule-views.ts";
+import { mostRunning, runningNow } from "./records.ts";
 import type { JobRecord, Levels, Placement, ReservationRecord } from "./records.ts";
 import { mayUse } from "./shape.ts";
 import type { Shape, Variant } from "./shape.ts";
@@ -21,11 +22,17 @@ export function startNow(store: ClusterStore, job: JobRecord): Start | undefined
     const { slotSeconds, minSlotSeconds } = shape;
     let seconds = Math.min(slotSeconds, longest(store, job, variant));
     if (store.charging.limitIn(job.class, variant.queue, now) !== undefined) continue;
+    const most = mostTogether(store, job, variant);
+    if (most > 1) {
+      const placement = placeTogether(store, shape, variant, most);
+      if (placement === undefined) continue;
+      return begin(store, job, placement, now + slotSeconds, { together: placement.jobs });
+    }
     const lease = leaseOf(store, job);
     if (lease !== undefined) {
       const placement = placeNow(store, shape, variant, seconds + lease.seconds);
       if (placement !== undefined && isWithinLimits(store, job, placement, seconds + lease.seconds)) {
-        return begin(store, job, placement, store.now + seconds + lease.seconds, lease);
+        return begin(store, job, placement, store.now + seconds + lease.seconds, { lease });
       }
     }
     let placement = placeNow(store, shape, variant, seconds);
@@ -55,6 +62,16 @@ function isWithinLimits(store: ClusterStore, job: JobRecord, placement: Placemen
   if (hit === undefined) return true;
   applyCharges(store.table, placement.charges, store.now, store.now + seconds, 1);
   return false;
+}
+
+/** How many tasks of an array one start stands for, where they need not be told from each other: nothing counts or names them. */
+function mostTogether(store: ClusterStore, job: JobRecord, variant: Variant): number {
+  const { array, input, dependents } = job;
+  const { shape } = job.class;
+  if (!store.startsTogether || array === undefined || input.lease !== undefined) return 1;
+  if (input.minWallTimeSeconds !== undefined || (dependents?.size ?? 0) > 0) return 1;
+  if (!mayPlaceTogether(store, shape, variant) || store.charging.hasLimits(job.class, variant.queue)) return 1;
+  return Math.min(array.pending.size, mostRunning(job) - runningNow(job));
 }
 
 /** How many tasks one start may take, two or more, and how much longer its slot is for that; undefined: one. */
@@ -135,10 +152,16 @@ function mayStartSo(store: ClusterStore, job: JobRecord, { charges, queue, start
   return store.charging.limitIn(job.class, queue, store.now, { charges, seconds }) === undefined;
 }
 
-export function begin(store: ClusterStore, job: JobRecord, placement: Placement, end: Time, lease?: Lease): Start {
+export function begin(
+  store: ClusterStore,
+  job: JobRecord,
+  placement: Placement,
+  end: Time,
+  { lease, together }: { lease?: Lease; together?: number } = {},
+): Start {
   const task = job.array?.pending.first();
   const tasks = lease === undefined ? undefined : job.array!.pending.lowest(lease.count);
-  const { grants } = store.begin(job, task, placement, store.now, end, tasks);
+  const { grants } = store.begin(job, task, placement, store.now, end, tasks, together);
   return {
     job: job.id,
     ...(task === undefined ? {} : { task }),

@@ -106,6 +106,8 @@ export class ClusterStore implements ClusterState, PlacementContext {
   running = 0;
   /** A decision ends after so many starts, whatever else could start or be reserved: for estimates that are made in pieces. */
   mostStarts = Infinity;
+  /** Equal tasks of an array that start at the same instant are one start: for estimates, of which nobody asks where each runs. */
+  startsTogether = false;
   /** The last decision and what it said of the next, as long as nothing was told since: to decide again would be for nothing. */
   settled: { nextWake: Time | undefined } | undefined = undefined;
   readonly #matches: Map<string, Map<string, boolean>>;
@@ -428,7 +430,10 @@ export class ClusterStore implements ClusterState, PlacementContext {
     for (const { node } of placement.charges) this.plan.repair(node, this.now);
   }
 
-  /** A job begins on a placement that is taken out of the timelines already. `tasks`: all of a lease. */
+  /**
+   * A job begins on a placement that is taken out of the timelines already. `tasks`: all of a lease. `together`: so many of its tasks
+   * begin, which the placement is for.
+   */
   begin(
     job: JobRecord,
     task: number | undefined,
@@ -436,6 +441,7 @@ export class ClusterStore implements ClusterState, PlacementContext {
     start: Time,
     end: Time,
     tasks?: Iterable<number>,
+    together = 1,
   ): Run {
     const { charges, nodes, queue } = onNodes(placement);
     const { groups } = job.class.shape.variants[0]!;
@@ -466,7 +472,12 @@ export class ClusterStore implements ClusterState, PlacementContext {
       run.tasks = new Set(tasks);
       job.sharing += run.tasks.size - 1;
     }
-    for (const each of run.tasks ?? [task]) {
+    if (together > 1) {
+      run.together = job.array!.pending.takeLowest(together);
+      job.sharing -= together - 1;
+      job.runs.set(task!, run);
+    }
+    for (const each of together > 1 ? [] : (run.tasks ?? [task])) {
       job.runs.set(each ?? -1, run);
       if (each === undefined) continue;
       const { pending, blocked, never } = job.array!;
@@ -543,6 +554,23 @@ export class ClusterStore implements ClusterState, PlacementContext {
     this.#settle(job);
   }
 
+  /** Tasks that began together end well. */
+  #endTogether(run: Run, tasks: TaskRuns, now: Time): void {
+    const { job } = run;
+    this.settled = undefined;
+    this.tick(now);
+    job.runs!.delete(run.task!);
+    job.sharing -= 1;
+    this.#release(run);
+    this.touched.add(job);
+    for (const [first, last] of tasks) {
+      job.sharing += last - first + 1;
+      job.array!.ok.add(first, last);
+    }
+    this.charging.count(job, this.now);
+    this.#settle(job);
+  }
+
   /** Gives back what a run held. */
   #release(run: Run): void {
     run.alive = false;
@@ -606,6 +634,10 @@ export class ClusterStore implements ClusterState, PlacementContext {
       this.ends.pop();
       const { run } = end;
       if (!run.alive || run.end !== end.time) continue;
+      if (run.together !== undefined) {
+        this.#endTogether(run, run.together, time);
+        continue;
+      }
       const requeue = run.preempted !== undefined && run.preempted.mode !== "Cancel";
       for (const task of run.tasks ?? [run.task]) this.endJob(run.job.id, time, { task, ok: true, requeue });
     }

@@ -520,7 +520,7 @@ function jobs({ plain = false, leases = false, varied = false, arrays: hasArrays
       exclusive: safe(fc.constant(true)),
       shrinkable: safe(fc.constant(true)),
       beginDelay: rare(amount(30)),
-      array: leases || hasArrays ? maybe(arrays, 1) : rare(arrays),
+      array: leases || hasArrays ? maybe(arrays, 2) : rare(arrays),
       dependsOn: rare(
         fc.record({
           type: fc.constantFrom<DependencyInput["type"]>(
