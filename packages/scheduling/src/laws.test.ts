@@ -8,7 +8,8 @@ import type { ClusterStore } from "./store.ts";
 import { assertExpectedStarts } from "./testing-expected-starts.ts";
 import { assertCopiesDecideAlike } from "./testing-copies.ts";
 import { law } from "./testing-law.ts";
-import { neverDelayed, rebuild, scenarios, World } from "./testing.ts";
+import { scenarios } from "./testing-scenarios.ts";
+import { neverDelayed, rebuild, World } from "./testing.ts";
 
 const withPolicy = (policy: Policy): fc.Arbitrary<Policy> => fc.constant(policy);
 

@@ -7,7 +7,8 @@ import { assertExpectedStarts } from "./testing-expected-starts.ts";
 import { assertCopiesDecideAlike } from "./testing-copies.ts";
 import { law } from "./testing-law.ts";
 import { withReservations } from "./testing-reservations.ts";
-import { rebuild, scenarios, World } from "./testing.ts";
+import { scenarios } from "./testing-scenarios.ts";
+import { rebuild, World } from "./testing.ts";
 
 law(
   "nothing starts that would run in a window in which it may not, whatever is reserved, moved and removed meanwhile",

@@ -8,7 +8,8 @@ import { assertCopiesDecideAlike } from "./testing-copies.ts";
 import { law } from "./testing-law.ts";
 import { withPreemption } from "./testing-preemption.ts";
 import { withReservations } from "./testing-reservations.ts";
-import { neverDelayed, rebuild, scenarios, World } from "./testing.ts";
+import { scenarios } from "./testing-scenarios.ts";
+import { neverDelayed, rebuild, World } from "./testing.ts";
 import { checkLimits, lastingPriority, wholePriority, withSharing } from "./testing-sharing.ts";
 
 const together = withReservations(

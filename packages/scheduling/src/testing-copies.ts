@@ -4,7 +4,7 @@ import { decide, explain, explainPriority } from "./index.ts";
 import type { Decisions } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
 import { World } from "./testing.ts";
-import type { Scenario } from "./testing.ts";
+import type { Scenario } from "./testing-scenarios.ts";
 
 /**
  * The same input gives the same output; a copy that is made before a decision decides the same, and its own deciding changes nothing

@@ -1,7 +1,7 @@
 /** For the tests: scenarios in which jobs may be preempted. */
 import fc from "fast-check";
 import type { QueueInput } from "./index.ts";
-import type { Scenario } from "./testing.ts";
+import type { Scenario } from "./testing-scenarios.ts";
 
 /** Gives queues tiers and modes, and jobs queues, QOS and accounts that may preempt each other. */
 export function withPreemption(

@@ -1,7 +1,7 @@
 /** For the tests: scenarios with advance reservations. */
 import fc from "fast-check";
 import type { AdvanceReservationInput } from "./index.ts";
-import type { Scenario } from "./testing.ts";
+import type { Scenario } from "./testing-scenarios.ts";
 
 /**
  * Adds reservations to scenarios, some put later, moved or removed, and has some jobs name one. `once`: none that repeat. */

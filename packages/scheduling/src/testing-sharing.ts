@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import type { Limits, PriorityPolicy } from "./index.ts";
-import type { Scenario, World } from "./testing.ts";
+import type { Scenario } from "./testing-scenarios.ts";
+import type { World } from "./testing.ts";
 
 const maybe = <T>(value: fc.Arbitrary<T>, freq = 2): fc.Arbitrary<T | undefined> =>
   fc.option(value, { nil: undefined, freq });

@@ -1,54 +1,21 @@
 /** For the tests: a cluster in virtual time whose jobs end as a script says, and that checks the laws after every decision. */
 import assert from "node:assert/strict";
-import fc from "fast-check";
-import { createClusterState, decide, SchedulingError } from "./index.ts";
+import { decide, SchedulingError } from "./index.ts";
 import type {
-  AccountInput,
   AdvanceReservationInput,
   ClusterState,
   Decisions,
-  DependencyInput,
   DependencyOutcome,
   JobInput,
-  MembershipInput,
   NodeInput,
-  Policy,
   Preemption,
-  QualityOfServiceInput,
-  QueueInput,
   Start,
   Time,
 } from "./index.ts";
-import type { Charge } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
-import { Timeline } from "./timeline.ts";
+import type { Scenario } from "./testing-scenarios.ts";
+import { checkTimelines, emptyState, matches, resources } from "./testing-state.ts";
 import { windowAfter } from "./windows.ts";
-
-/** A job and how long each attempt of it (each task) really runs, as a share of its wall time. */
-interface ScriptedJob {
-  input: JobInput;
-  runShare: number;
-  ok: boolean;
-}
-
-export interface Scenario {
-  nodes: NodeInput[];
-  queues: QueueInput[];
-  jobs: ScriptedJob[];
-  policy: Policy;
-  /** Operator's acts: at a time, on a job or node by index. */
-  acts: { time: Time; act: Act; index: number }[];
-  /** Advance reservations that are put (again), or removed, at a time; those that are refused are left out. */
-  reservations?: { time: Time; put?: AdvanceReservationInput; remove?: string }[];
-  accounts?: AccountInput[];
-  memberships?: MembershipInput[];
-  qualities?: QualityOfServiceInput[];
-  /** After which part of their grace preempted jobs are gone. */
-  leaveShare?: number;
-}
-type Act = "Drain" | "Down" | "Up" | "Hold" | "Release" | "Remove" | "Raise" | "Lengthen";
-
-const resources = ["cpu", "memory", "pods"];
 
 interface Running {
   start: Start;
@@ -59,21 +26,6 @@ interface Running {
   lease?: { until: Time; seconds: number; rest: number[] };
   /** When it goes for another job. */
   preempted?: { at: Time; mode: Preemption["mode"] };
-}
-
-/** Node class "gpu" matches every selector, class "cpu" only "any". */
-function matches(selector: string, nodeClass: string): boolean {
-  return selector === "any" || nodeClass === "gpu";
-}
-
-function emptyState(scenario: Scenario): ClusterState {
-  const state = createClusterState({ resources, matches, policy: scenario.policy });
-  for (const queue of scenario.queues) state.putQueue(queue);
-  for (const node of scenario.nodes) state.putNode(node);
-  for (const account of scenario.accounts ?? []) state.putAccount(account);
-  for (const membership of scenario.memberships ?? []) state.putMembership(membership);
-  for (const qos of scenario.qualities ?? []) state.putQualityOfService(qos);
-  return state;
 }
 
 export class World {
@@ -435,214 +387,4 @@ export function rebuild(world: World, now: number): ClusterStore {
     state.moveEnd(state.jobs.get(start.job)!.runs!.get(start.task ?? -1)!, run.end);
   }
   return state;
-}
-
-/** The incremental timelines are those that the running and reserved jobs make anew. */
-function checkTimelines(store: ClusterStore): void {
-  store.advance.settle();
-  for (const node of store.table.nodes) {
-    if (node.reservation !== undefined && node.views === undefined) continue;
-    node.timeline.advance(store.now);
-    const fresh = new Timeline(
-      node.capacity.map((amount) => (node.reservation === undefined ? amount : 0)),
-      store.now,
-    );
-    const isHere = (charge: Charge): boolean => charge.node.name === node.name;
-    for (const { input, nodes, windows } of store.advance.entries.values()) {
-      if (!nodes.some(({ name }) => name === node.name) || node.state === "Gone") continue;
-      for (const { start, end } of windows) {
-        fresh.add(start, end, node.capacity, input.name === node.reservation ? 1 : -1);
-      }
-    }
-    for (const run of node.runs) {
-      for (const charge of run.charges) if (isHere(charge)) fresh.add(store.now, run.end, charge.amounts, -1);
-    }
-    for (const claim of store.claims) {
-      for (const charge of claim.charges) if (isHere(charge)) fresh.add(claim.start, claim.end, charge.amounts, -1);
-    }
-    for (const job of node.reserved) {
-      for (const charge of job.reservation!.charges) {
-        if (isHere(charge)) fresh.add(job.reservation!.start, job.reservation!.end, charge.amounts, -1);
-      }
-    }
-    assert.deepEqual([node.timeline.times, node.timeline.free], [fresh.times, fresh.free], `timeline of ${node.name}`);
-  }
-}
-
-const amount = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max });
-const maybe = <T>(value: fc.Arbitrary<T>, freq = 4): fc.Arbitrary<T | undefined> =>
-  fc.option(value, { nil: undefined, freq });
-
-const policies: fc.Arbitrary<Policy> = fc.record({
-  reservationDepth: fc.constantFrom(1, 0, 2, 3, -1),
-  backfill: fc.constantFrom("Arrival" as const, "Shortest" as const, "Priority" as const, "None" as const),
-  overdue: fc.constant("Extend" as const),
-});
-
-function jobs({ plain = false, leases = false, varied = false, arrays: hasArrays = false }: ScenarioOptions) {
-  const arrays = fc.record({
-    tasks: amount(leases ? 12 : 6),
-    maxRunning: maybe(amount(2)),
-    // Where reservations are watched, all tasks of a lease end in its time: what is given back comes before others again.
-    lease: hasArrays
-      ? fc.constant(undefined)
-      : maybe(
-          fc.record({
-            tasks: amount(4),
-            seconds: leases ? fc.constant(200) : amount(40),
-            places: amount(3),
-            atMost: maybe(amount(3)),
-          }),
-          leases ? 4 : 2,
-        ),
-  });
-  const rare = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
-    plain ? fc.constant(undefined) : maybe(value);
-  /** What cannot take a reservation back. */
-  const safe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => (varied ? maybe(value) : rare(value));
-  return fc
-    .record({
-      podSets: fc.array(
-        fc.record({
-          count: amount(3),
-          request: fc.tuple(amount(4), fc.integer({ min: 0, max: 3 }), fc.constant(1)),
-          selector: safe(fc.constantFrom("any", "gpu")),
-          elastic: safe(fc.constant(true)),
-        }),
-        { minLength: 1, maxLength: plain && !varied ? 1 : 2 },
-      ),
-      submitTime: fc.integer({ min: 0, max: 60 }),
-      wallTimeSeconds: amount(40),
-      overheadSeconds: maybe(fc.constant(5)),
-      queues: plain ? fc.constant(["a"]) : fc.constantFrom(["a"], ["b"], ["a", "b"]),
-      priority: rare(fc.integer({ min: 0, max: 2 })),
-      podsPerNode: safe(fc.constant(1)),
-      exclusive: safe(fc.constant(true)),
-      shrinkable: safe(fc.constant(true)),
-      beginDelay: rare(amount(30)),
-      array: leases || hasArrays ? maybe(arrays, 2) : rare(arrays),
-      dependsOn: rare(
-        fc.record({
-          type: fc.constantFrom<DependencyInput["type"]>(
-            "After",
-            "AfterAny",
-            "AfterOk",
-            "AfterNotOk",
-            "AfterCorr",
-            "Singleton",
-          ),
-          back: amount(3),
-          delaySeconds: maybe(amount(20)),
-        }),
-      ),
-      excluded: safe(fc.constant(["n0"])),
-      deadlineDelay: rare(fc.integer({ min: 40, max: 200 })),
-      runShare: plain ? fc.constantFrom(1, 0.5, 0.1) : fc.constantFrom(1, 0.5, 0.1, 2),
-      ok: fc.boolean(),
-    })
-    .map((job): ScriptedJob => ({
-      runShare: job.runShare,
-      ok: job.ok,
-      input: {
-        id: 0,
-        user: "ada",
-        name: "x",
-        queues: job.queues,
-        submitTime: job.submitTime,
-        priority: job.priority,
-        podSets: job.podSets.map(({ count, request, selector, elastic }) => ({
-          count,
-          request,
-          selector,
-          minCount: elastic === true ? 1 : undefined,
-        })),
-        podsPerNode: job.podsPerNode,
-        exclusive: job.exclusive,
-        excludedNodes: job.excluded,
-        wallTimeSeconds: job.wallTimeSeconds,
-        minWallTimeSeconds: job.shrinkable === true ? Math.ceil(job.wallTimeSeconds / 4) : undefined,
-        overheadSeconds: job.overheadSeconds,
-        beginTime: job.beginDelay === undefined ? undefined : job.submitTime + job.beginDelay,
-        deadline: job.deadlineDelay === undefined ? undefined : job.submitTime + job.deadlineDelay,
-        array:
-          job.array === undefined
-            ? undefined
-            : { pending: [[0, job.array.tasks - 1] as const], maxRunning: job.array.maxRunning },
-        lease: job.array?.lease,
-        dependencies:
-          job.dependsOn === undefined
-            ? undefined
-            : {
-                of: [
-                  {
-                    type: job.dependsOn.type,
-                    job: job.dependsOn.type === "Singleton" ? undefined : -job.dependsOn.back,
-                    delaySeconds: job.dependsOn.type === "After" ? job.dependsOn.delaySeconds : undefined,
-                  },
-                ],
-              },
-      },
-    }));
-}
-
-interface ScenarioOptions {
-  /** Only what cannot take a reservation back: no acts, priorities, overruns; one pod set that may use all nodes. */
-  plain?: boolean;
-  /** Plain, but with all that cannot take a reservation back either: gangs of several kinds or sizes, whole nodes, shorter slots. */
-  varied?: boolean;
-  /** Plain, but with arrays in which each start is of one task; or with leases. */
-  arrays?: boolean;
-  leases?: boolean;
-  policy?: fc.Arbitrary<Policy>;
-}
-
-/** Random clusters and loads. */
-export function scenarios(options: ScenarioOptions = {}): fc.Arbitrary<Scenario> {
-  const { plain = false, policy = policies } = options;
-  const acts = fc.array(
-    fc.record({
-      time: fc.integer({ min: 0, max: 120 }),
-      act: fc.constantFrom<Act>("Drain", "Down", "Up", "Hold", "Release", "Remove", "Raise", "Lengthen"),
-      index: fc.nat(20),
-    }),
-    { maxLength: 6 },
-  );
-  return fc
-    .record({
-      nodes: fc.array(
-        fc.record({
-          capacity: fc.tuple(amount(8), amount(8), fc.constant(10)),
-          nodeClass: fc.constantFrom("cpu", "gpu"),
-        }),
-        { minLength: 1, maxLength: 5 },
-      ),
-      queues: fc.record({
-        placement: fc.constantFrom("Pack" as const, "Spread" as const),
-        tier: fc.constantFrom(1, 2),
-        selector: maybe(fc.constant("gpu")),
-        maxNodesPerJob: maybe(amount(3)),
-      }),
-      jobs: fc.array(jobs(options), { minLength: 1, maxLength: 14 }),
-      policy,
-      acts: plain ? fc.constant<Scenario["acts"]>([]) : acts,
-    })
-    .map(({ nodes, queues, jobs, policy, acts }): Scenario => ({
-      nodes: nodes.map((node, index) => ({ ...node, name: `n${index}`, state: "Up" })),
-      queues: [
-        { name: "a", placement: queues.placement },
-        { name: "b", ...queues },
-      ],
-      jobs: jobs
-        .toSorted((a, b) => a.input.submitTime - b.input.submitTime)
-        .map((job, index) => {
-          const id = index + 10;
-          const of = job.input.dependencies?.of.map(({ type, job, delaySeconds }) => {
-            return { type, delaySeconds, job: job === undefined ? undefined : id + job };
-          });
-          const input: JobInput = { ...job.input, id, dependencies: of === undefined ? undefined : { of } };
-          return { runShare: job.runShare, ok: job.ok, input };
-        }),
-      policy,
-      acts,
-    }));
 }
