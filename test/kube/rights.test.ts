@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { createClient, loadKubeconfig, resources, type AnyObject, type Client } from "@berth/client";
-import { labels, systemNamespace, workloads, type Pod, type Workload } from "@berth/kinds";
+import { labels, queues, systemNamespace, workloads, type Pod, type Workload } from "@berth/kinds";
 import { controllersName, controllersUser, manifests } from "@berth/kinds/install";
 import { repository, run } from "../support/berth.ts";
 import { startControlPlane, withoutControlPlane, type ControlPlane } from "./control-plane.ts";
@@ -20,6 +20,8 @@ interface AuditEvent {
 }
 
 const namespace = "ada";
+const volumes = { group: "", version: "v1", resource: "persistentvolumes", namespaced: false };
+const claims = { ...volumes, resource: "persistentvolumeclaims", namespaced: true };
 const spec = { containers: [{ name: "main", image: "none", resources: { requests: { cpu: "1", memory: "1Gi" } } }] };
 
 describe("the controllers' rights", { skip: withoutControlPlane() }, () => {
@@ -112,6 +114,44 @@ describe("the controllers' rights", { skip: withoutControlPlane() }, () => {
     };
     await client.create(workloads, object as AnyObject);
   };
+
+  test("the trees of a queue are claims where its jobs are", async () => {
+    const tree = {
+      name: "data",
+      mountPath: "/data",
+      readOnly: true,
+      nfs: { server: "files.example.org", path: "/data" },
+    };
+    await client.patch(queues, "standard", { spec: { sharedTrees: [tree] } });
+    await submit("reads");
+    await until(async () => (await podsOf("reads")).length === 1);
+    const [pod] = await podsOf("reads");
+    const { claimName } = pod!.spec.volumes![0]!["persistentVolumeClaim"] as { claimName: string };
+    assert.deepEqual(pod!.spec.containers[0]!.volumeMounts, [
+      { name: "tree-data", mountPath: "/data", readOnly: true },
+    ]);
+    const claim = (): Promise<AnyObject & { spec: { volumeName: string } }> =>
+      client.get(claims, claimName, { namespace });
+    await until(() =>
+      claim().then(
+        () => true,
+        () => false,
+      ),
+    );
+    const volume = await client.get<AnyObject & { spec: Record<string, unknown> }>(
+      volumes,
+      (await claim()).spec.volumeName,
+    );
+    assert.deepEqual(volume.spec["nfs"], { ...tree.nfs, readOnly: true });
+    assert.equal((volume.spec["claimRef"] as { namespace: string }).namespace, namespace);
+    await ended(pod!);
+    await client.patch(queues, "standard", { spec: { sharedTrees: null } });
+    const two = { ...tree, hostPath: { path: "/" } };
+    await assert.rejects(
+      client.patch(queues, "standard", { spec: { sharedTrees: [two] } }),
+      /a shared tree comes from exactly one of nfs, csi and hostPath/,
+    );
+  });
 
   test("a job with its submission is admitted, run, accounted and tidied up", async () => {
     await client.create(resources.secrets, {
@@ -306,6 +346,8 @@ const tried = new Set(["create namespaces", "list secrets"]);
  * or where a server's watches cannot begin with a list.
  */
 const seldom = new Set([
+  // When a namespace ends.
+  "deletecollection persistentvolumes",
   ...[
     "workloads",
     "queues",

@@ -5,7 +5,7 @@ import { electLeader, resources } from "@berth/client";
 import { isReason } from "@berth/client";
 import { OidcUsers, type UserDirectory } from "@berth/identity";
 import type { Pod } from "@berth/kinds";
-import { attemptOf, isActive, isFinal, labels, systemNamespace } from "@berth/kinds";
+import { annotations, attemptOf, isActive, isFinal, labels, systemNamespace } from "@berth/kinds";
 import { watchedAccounting } from "./accounting-watch.ts";
 import type { Context } from "./context.ts";
 import type { LonePods } from "./hosted/groups.ts";
@@ -131,6 +131,14 @@ async function lead({ users, ...rest }: ControllersOptions): Promise<void> {
   nodeLifecycle.start();
   // On a real cluster Jobs are kube-controller-manager's.
   if (isAlone) startJobController(options, stores);
+  if (!isAlone) {
+    scheduling.keepTrees();
+    stores.namespaces.addHandler({
+      delete: ({ metadata: { name, annotations: stated } }) => {
+        if (stated?.[annotations.owner] !== undefined) scheduling.namespaceRemoved(name);
+      },
+    });
+  }
   // The embedded node looks users up by itself, and tokens are told of by who has them.
   if (!isAlone && users !== "Claims") new IdentityOfNamespaces(options, stores, writer).start();
   // Until an APIService serves them there, only the embedded API has questions.

@@ -100,7 +100,7 @@ export type {
   QualityOfServiceSpec,
   QualityOfServiceStatus,
 } from "./quality-of-service.ts";
-export type { Queue, QueueSpec, QueueStatus } from "./queue.ts";
+export type { Queue, QueueSpec, QueueStatus, SharedTree } from "./queue.ts";
 export { amountsOf, effectiveRequests, podRequests } from "./requests.ts";
 export type { Amounts } from "./requests.ts";
 export type { Reservation, ReservationSpec, ReservationStatus } from "./reservation.ts";

@@ -20,6 +20,18 @@ import {
   userName,
 } from "./schema.ts";
 
+/** Files of the site, not of a user; from exactly one source. */
+export interface SharedTree {
+  name: string;
+  /** Where jobs see it. */
+  mountPath: string;
+  readOnly?: boolean;
+  nfs?: { server: string; path: string };
+  csi?: { driver: string; volumeHandle: string; volumeAttributes?: Record<string, string> };
+  /** A folder that all nodes of the queue have. */
+  hostPath?: { path: string };
+}
+
 export interface QueueSpec {
   nodeSelector?: Record<string, string>;
   tolerations?: Toleration[];
@@ -42,6 +54,8 @@ export interface QueueSpec {
   services?: boolean;
   /** Laid under every pod of the queue: image, volumes, tolerations. */
   podDefaults?: Partial<PodTemplate>;
+  /** On kubelets each is a claim that Berth makes in the namespaces of jobs. */
+  sharedTrees?: SharedTree[];
   /** Off when absent. An attempt on a node unheard of for this long is taken as ended: it may then run twice. */
   assumeLostAfterSeconds?: number;
   /** Memory of a job that asks for none, per cpu. */
@@ -68,6 +82,31 @@ const toleration: Schema = object({
   effect: oneOf(["NoSchedule", "PreferNoSchedule", "NoExecute"]),
   tolerationSeconds: integer(0, Number.MAX_SAFE_INTEGER),
 });
+
+const absolutePath: Schema = { ...text(4096), pattern: "^/" };
+
+const sharedTree: Schema = {
+  ...object(
+    {
+      name: { type: "string", pattern: "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", maxLength: 40 },
+      mountPath: { ...absolutePath, pattern: "^/.", description: "Where jobs see it." },
+      readOnly: boolean,
+      nfs: object({ server: text(253), path: absolutePath }, ["server", "path"]),
+      csi: object({ driver: text(63), volumeHandle: text(1024), volumeAttributes: mapOf(text(1024), 32) }, [
+        "driver",
+        "volumeHandle",
+      ]),
+      hostPath: { ...object({ path: absolutePath }, ["path"]), description: "A folder that all its nodes have." },
+    },
+    ["name", "mountPath"],
+  ),
+  "x-kubernetes-validations": [
+    {
+      rule: "[has(self.nfs), has(self.csi), has(self.hostPath)].filter(is, is).size() == 1",
+      message: "a shared tree comes from exactly one of nfs, csi and hostPath",
+    },
+  ],
+};
 
 export const queueDefinition: KindDefinition = {
   kind: "Queue",
@@ -101,6 +140,10 @@ export const queueDefinition: KindDefinition = {
       allow: { ...list(userName, 1024), description: "Users, or groups as @group, who may use it; absent: all." },
       services: boolean,
       podDefaults: open({}),
+      sharedTrees: {
+        ...list(sharedTree, 16),
+        description: "Trees of the site; on kubelets Berth makes a claim of each in the namespaces of jobs.",
+      },
       assumeLostAfterSeconds: seconds(
         "An attempt on a node unheard of for this long is taken as ended. It may then run twice. Off when absent.",
       ),

@@ -1,5 +1,15 @@
 /** The pods of an attempt, from the Workload's templates and the scheduler's choice of nodes. Pure. */
-import type { Amounts, Container, Pod, PodSet, PodSpec, Queue, TaskVariables, Workload } from "@berth/kinds";
+import type {
+  Amounts,
+  Container,
+  Pod,
+  PodSet,
+  PodSpec,
+  Queue,
+  TaskVariables,
+  VolumeMount,
+  Workload,
+} from "@berth/kinds";
 import {
   accountingFinalizer,
   annotations,
@@ -13,6 +23,7 @@ import {
   startAllowanceSeconds,
 } from "@berth/kinds";
 import type { Grants, PodGrant } from "@berth/scheduling";
+import { treesOf } from "../namespaces/shared-trees.ts";
 import type { PlannedPlace } from "../workload/hosted-life.ts";
 import type { PlannedPod } from "../workload/pod-creation.ts";
 import { type KubeletTraits, onKubelet } from "./kubelet-pods.ts";
@@ -50,7 +61,13 @@ function quantityOf(resource: string, amount: number): string {
 }
 
 /** The first container with what the pod needs but no container asks for, and with the job's environment. */
-function firstContainer(container: Container, plan: AttemptPlan, spec: PodSpec, node: string): Container {
+function firstContainer(
+  container: Container,
+  plan: AttemptPlan,
+  spec: PodSpec,
+  node: string,
+  trees: readonly VolumeMount[],
+): Container {
   const { queue } = plan;
   const asked = podRequests(spec);
   const effective = effectiveRequests(spec, queue.spec);
@@ -69,7 +86,7 @@ function firstContainer(container: Container, plan: AttemptPlan, spec: PodSpec, 
     }
   }
   const defaults = queue.spec.podDefaults?.spec?.containers?.[0];
-  const mounts = [...(defaults?.volumeMounts ?? []), ...(container.volumeMounts ?? [])];
+  const mounts = [...(defaults?.volumeMounts ?? []), ...trees, ...(container.volumeMounts ?? [])];
   const env = [...(defaults?.env ?? []), ...(container.env ?? [])];
   return {
     ...container,
@@ -158,6 +175,7 @@ function podOf(
   const spec: PodSpec = { ...defaults?.spec, ...template.spec };
   const queueImage = defaults?.spec?.containers?.[0]?.image;
   const kubelet = plan.kubelet?.(node);
+  const trees = treesOf(queue, kubelet !== undefined);
   const devices = plan.givesDevices?.(node) === true ? deviceEnvironment(grant) : {};
   const environment = Object.entries({ ...plan.environment(podSet, index, node), ...devices });
   const containers = spec.containers.map((container, at): Container => {
@@ -166,7 +184,7 @@ function podOf(
         ? Object.assign({}, container, { image: queueImage ?? hostImage })
         : container;
     if (at > 0) return named;
-    const first = firstContainer(named, plan, spec, node);
+    const first = firstContainer(named, plan, spec, node, trees.mounts);
     const own = new Set(environment.map(([name]) => name));
     first.env = (first.env ?? [])
       .filter(({ name }) => !own.has(name))
@@ -220,7 +238,7 @@ function podOf(
         ...(defaults?.spec?.tolerations ?? []),
         ...(template.spec.tolerations ?? []),
       ],
-      volumes: [...(defaults?.spec?.volumes ?? []), ...(template.spec.volumes ?? [])],
+      volumes: [...(defaults?.spec?.volumes ?? []), ...trees.volumes, ...(template.spec.volumes ?? [])],
       ...(identity === undefined
         ? {}
         : {

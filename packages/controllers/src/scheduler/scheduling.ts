@@ -29,6 +29,7 @@ import { limitMessage } from "./limit-message.ts";
 import { Leasing } from "./leasing.ts";
 import { waitMessage, wantsNodes } from "./messages.ts";
 import { type Meter, meterOf } from "./meter.ts";
+import { SharedTrees } from "../namespaces/shared-trees.ts";
 import { type AttemptPlan, plannedPlaces, plannedPods } from "./pods.ts";
 import { Rejections } from "./rejections.ts";
 import { graceSecondsOf, jobInput } from "./snapshot.ts";
@@ -44,6 +45,7 @@ export class Scheduling implements LifeEvents {
   readonly #ledger: Ledger;
   readonly #cluster: LiveCluster;
   readonly #jobs: JobFeed;
+  readonly #trees: SharedTrees;
   readonly #leasing: Leasing;
   readonly #forecasts: Forecasts;
   readonly #reports: WaitingReports;
@@ -73,6 +75,7 @@ export class Scheduling implements LifeEvents {
       changed: () => this.wake(),
       outgrown: () => this.#rebuild(),
     });
+    this.#trees = new SharedTrees(context, writer);
     this.#jobs = new JobFeed(this.#cluster, ledger);
     this.#leasing = new Leasing({
       cluster: this.#cluster,
@@ -297,6 +300,18 @@ export class Scheduling implements LifeEvents {
   }
 
   /** Ends what has to make room, as if it had been cancelled; its end brings it back where the mode says so. */
+  /** A leader may have ended between a pod and its claims. */
+  keepTrees(): void {
+    for (const record of this.#ledger.values()) {
+      if (record.live.size > 0) this.#trees.ensure(record.namespace, this.#cluster.queueOf(record));
+    }
+  }
+
+  /** The namespace is gone. */
+  namespaceRemoved(namespace: string): void {
+    this.#trees.removed(namespace);
+  }
+
   #preempt({ job, task, by, mode, graceSeconds }: Preemption): void {
     const record = this.#ledger.byJobId(job)?.record;
     const attempt = record === undefined ? undefined : attemptOfTask(record, task ?? noTask);
@@ -338,6 +353,8 @@ export class Scheduling implements LifeEvents {
       environment: attemptEnvironment(place),
       lease: lease && { ...lease, variables: () => taskVariables(place) },
     };
+    if (start.nodes.some((set) => set.some((name) => this.#cluster.kubeletTraits(name) !== undefined)))
+      this.#trees.ensure(record.namespace, queue);
     record.eligibleTime ??= workload.status?.submitTime;
     this.#meter.started(place.nodes.length);
     if (hostOf(workload) !== undefined) {

@@ -265,6 +265,13 @@ export function admit(input: AdmissionInput): Admission | Refusal {
   const kinds = input.nodeKinds(queue);
   const image = missingImage(workload, queue, kinds);
   if (image !== undefined) return refuse("NoImage", image);
+  const owned = workload.spec.podSets.find(({ template }) => template.spec.securityContext?.["fsGroup"] !== undefined);
+  if (owned !== undefined && (queue.spec.sharedTrees ?? []).length > 0) {
+    return refuse(
+      "UnsupportedField",
+      `spec.podSets[${owned.name}].template.spec.securityContext.fsGroup: the trees of queue ${queueName} outlive the job, and would become that group's; leave it out`,
+    );
+  }
   const size = oversize(workload, queue, kinds);
   if (size !== undefined) return refuse("NodeConfigurationUnavailable", size);
   const admission: Admission = { queue: queueName, account, ...(qos === undefined ? {} : { qos }), wallTimeSeconds };

@@ -50,6 +50,9 @@ const controllerRules: PolicyRule[] = [
   { apiGroups: [""], resources: ["nodes", "namespaces"], verbs: follow },
   // As whom pods of a namespace run; a policy (berth-namespaces) lets them write nothing else of it.
   { apiGroups: [""], resources: ["namespaces"], verbs: ["patch"] },
+  // Shared trees of queues.
+  { apiGroups: [""], resources: ["persistentvolumes"], verbs: ["create", "deletecollection"] },
+  { apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: ["create"] },
   { apiGroups: [""], resources: ["events"], verbs: ["create"] },
   // Jobs that are held as one are suspended and released, and fail where their Workload was refused or cancelled.
   { apiGroups: ["batch"], resources: ["jobs"], verbs: [...follow, "patch"] },
