@@ -20,7 +20,7 @@ const sourceOf = ({ nfs, csi, hostPath }: SharedTree): Record<string, unknown> =
 });
 
 /** The name says the source: another is another claim, and what runs keeps its own. */
-export function claimName(tree: SharedTree): string {
+function claimName(tree: SharedTree): string {
   const source = JSON.stringify([sourceOf(tree), tree.readOnly === true]);
   return `tree-${tree.name}-${createHash("sha256").update(source).digest("hex").slice(0, 8)}`;
 }
@@ -38,11 +38,10 @@ export function treesOf(
       name: `tree-${tree.name}`,
       ...(isKubelet ? { persistentVolumeClaim: { claimName: claimName(tree) } } : { hostPath: tree.hostPath }),
     })),
-    mounts: trees.map(({ name, mountPath, readOnly }) => ({
-      name: `tree-${name}`,
-      mountPath,
-      ...(readOnly === true ? { readOnly } : {}),
-    })),
+    mounts: trees.map(({ name, mountPath, readOnly }) => {
+      const mount = { name: `tree-${name}`, mountPath };
+      return readOnly === true ? Object.assign(mount, { readOnly }) : mount;
+    }),
   };
 }
 
