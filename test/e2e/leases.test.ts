@@ -114,8 +114,11 @@ test("the wall time is each task's own", { timeout: 900_000 }, async () => {
   const id = await sbatch(cluster, [...small, "--hold", "--array=0-59", "-o", path("wall-%a.txt"), script]);
   // sbatch counts in minutes.
   const client = createClient(loadKubeconfig({ path: join(cluster.data, "admin.kubeconfig") }).connection);
-  const { items } = await client.listAll<Workload>(workloads, { labelSelector: `${labels.jobId}=${id}` });
-  const { name, namespace } = items[0]!.metadata;
+  // sbatch ends when the job has its id; the label comes after.
+  const { name, namespace } = await waitFor("the job by its label", async () => {
+    const { items } = await client.listAll<Workload>(workloads, { labelSelector: `${labels.jobId}=${id}` });
+    return items[0]?.metadata;
+  });
   await client.patch(workloads, name, { spec: { wallTimeSeconds: 3, hold: null } }, { namespace });
   client.close();
   await waitForEnd(id);
