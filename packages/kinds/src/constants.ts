@@ -47,6 +47,11 @@ export const annotations = {
   /** On a Workload: each new value asks that the running attempt be ended and begun again (scontrol requeue). */
   requeue: `${group}/requeue`,
   /**
+   * On a Workload: `WHO TIME [INDICES]` has what runs of it stand still (scontrol suspend), of an array these tasks or all; taken away: it
+   * goes on. Operators only. On a pod: `WHO`, for the node.
+   */
+  suspend: `${group}/suspend`,
+  /**
    * On a Workload: `TIME [INDICES]`, when it last saved its state (RFC 3339); of an array which tasks did, absent: all that run. One task
    * tells by an annotation of its own, with `.INDEX` behind the name.
    */
@@ -91,6 +96,8 @@ export const annotations = {
 
 /** Condition of a pod that carries several tasks: what became of them, see `LeaseReport`. */
 export const leaseCondition = `${group}/Tasks`;
+/** Condition of a pod that was suspended since it began: whether it is, and for how long it was, see `SuspensionReport`. */
+export const suspensionCondition = `${group}/Suspended`;
 /** Reason of a pod that found its only task taken by another pod: it did nothing, and tells nothing of the task. */
 export const takenReason = "TaskTaken";
 /** Most tasks that one pod carries in turn. */

@@ -26,6 +26,7 @@ export {
   maximumLeaseTasks,
   siteName,
   startAllowanceSeconds,
+  suspensionCondition,
   systemNamespace,
   takenReason,
   version,
@@ -157,3 +158,11 @@ export {
   wrapperScript,
 } from "./wrapper.ts";
 export { isTimeZone } from "./time-zone.ts";
+export {
+  formatSuspendRequest,
+  suspendedSeconds,
+  suspendRequestOf,
+  suspensionConditionOf,
+  suspensionReportOf,
+} from "./suspension.ts";
+export type { SuspendRequest, SuspensionReport } from "./suspension.ts";

@@ -29,6 +29,8 @@ export interface LeasedEnd {
   milliseconds: number;
   cpuMilliseconds?: number;
   peakMemoryKibibytes?: number;
+  /** Of `milliseconds`: for how long it stood still. */
+  suspendedSeconds?: number;
 }
 
 export interface LeaseReport {
@@ -103,6 +105,7 @@ export function formatLeaseReport(report: LeaseReport): string {
       end.peakMemoryKibibytes ?? "",
       end.signal ?? "",
       end.ending ?? "",
+      end.suspendedSeconds ?? "",
     ]
       .join(",")
       .replace(/,+$/, ""),
@@ -142,7 +145,8 @@ export function leaseReportOf(status: PodStatus | undefined): LeaseReport | unde
       ended === ""
         ? []
         : ended.split(" ").map((entry): LeasedEnd => {
-            const [task, code, start, milliseconds, cpu, peak, signal, ending] = entry.split(",");
+            const [task, code, start, milliseconds, cpu, peak, signal, ending, suspended] = entry.split(",");
+            const stood = number(suspended);
             return {
               task: Number(task),
               exitCode: Number(code),
@@ -152,6 +156,7 @@ export function leaseReportOf(status: PodStatus | undefined): LeaseReport | unde
               peakMemoryKibibytes: number(peak),
               signal: number(signal),
               ending: ending === "" ? undefined : ending,
+              ...(stood === undefined ? {} : { suspendedSeconds: stood }),
             };
           }),
   };

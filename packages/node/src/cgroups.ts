@@ -18,6 +18,8 @@ export interface Cgroup {
   readonly join: string[];
   /** Of memory, and of cpu. */
   readonly folders: string[];
+  /** File by which all in it stand still (`freezer.state`, `cgroup.freeze`), where there is one. */
+  readonly freezer?: string;
   /** False where the peak of memory cannot be set back: then a group serves one task. */
   readonly reusable: boolean;
   /** Prepares the group for the next task and says what its counters show before it. Bytes; no limit where undefined. */
@@ -99,7 +101,8 @@ function legacy(name: string, cores: number[], mountPoint: string): Cgroups | un
   }
   const writable = memory !== undefined && probe(join(memory, "probe"));
   if (!writable) return undefined;
-  const roots = [memory, cpu, set].filter((directory) => directory !== undefined);
+  const freezer = own("freezer");
+  const roots = [memory, cpu, set, freezer].filter((directory) => directory !== undefined);
   return {
     version: 1,
     limitsMemory: true,
@@ -115,6 +118,7 @@ function legacy(name: string, cores: number[], mountPoint: string): Cgroups | un
       const memoryGroup = join(memory, child);
       const cpuGroup = cpu === undefined ? undefined : join(cpu, child);
       const setGroup = set === undefined ? undefined : join(set, child);
+      const freezerState = freezer === undefined ? undefined : join(freezer, child, "freezer.state");
       if (setGroup !== undefined && read(join(setGroup, "cpuset.cpus"))?.trim() === "") {
         write(join(setGroup, "cpuset.mems"), read(join(set!, "cpuset.mems"))!.trim());
         write(join(setGroup, "cpuset.cpus"), cores.join(","));
@@ -125,6 +129,7 @@ function legacy(name: string, cores: number[], mountPoint: string): Cgroups | un
         reusable: true,
         join: directories.map((directory) => join(directory, "cgroup.procs")),
         folders: [memoryGroup, ...(cpuGroup === undefined ? [] : [cpuGroup])],
+        ...(freezerState !== undefined && existsSync(freezerState) ? { freezer: freezerState } : {}),
         prepare({ memoryBytes, cores: wanted }) {
           const next = memoryBytes === undefined ? "-1" : String(memoryBytes);
           if (next !== limit) {
@@ -212,6 +217,7 @@ export function unifiedGroup(
     reusable: !limitsMemory || peakFile !== undefined,
     join: [join(directory, "cgroup.procs")],
     folders: [directory, directory],
+    ...(existsSync(join(directory, "cgroup.freeze")) ? { freezer: join(directory, "cgroup.freeze") } : {}),
     prepare({ memoryBytes, cores }) {
       if (limitsMemory) {
         write(join(directory, "memory.max"), memoryBytes === undefined ? "max" : String(memoryBytes));

@@ -23,8 +23,18 @@ export class LeaseRun {
   #isOver = false;
   #state: LeaseState | undefined;
 
-  constructor(tasks: Tasks, run: string, lease: Lease, own: readonly number[]) {
+  readonly #stoodStill: ((fromUptime: number, toUptime: number) => number) | undefined;
+
+  /** `stoodStill`: seconds that its pod did from one uptime to another. */
+  constructor(
+    tasks: Tasks,
+    run: string,
+    lease: Lease,
+    own: readonly number[],
+    stoodStill?: (fromUptime: number, toUptime: number) => number,
+  ) {
     this.#tasks = tasks;
+    this.#stoodStill = stoodStill;
     this.run = run;
     this.#lease = lease;
     this.#own = own;
@@ -32,7 +42,7 @@ export class LeaseRun {
 
   /** It was handed to a launcher, by this agent or another. */
   begun(): void {
-    this.#state = this.#tasks.follow(this.run);
+    this.#state = this.#tasks.follow(this.run, this.#stoodStill);
     this.#press();
   }
 

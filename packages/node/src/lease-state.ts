@@ -8,6 +8,7 @@ import { childMilliseconds, parseState } from "./state-file.ts";
 interface Segment {
   task: number;
   begunAt: number;
+  begunUptime: number;
   lines: string[];
   group?: string[];
 }
@@ -31,9 +32,17 @@ export class LeaseState {
   #cpu = 0;
   #kills: number;
 
-  constructor(path: string, baseline: CgroupBaseline | undefined) {
+  /** Seconds that its pod stood still from one uptime to another. */
+  readonly #stoodStill: (fromUptime: number, toUptime: number) => number;
+
+  constructor(
+    path: string,
+    baseline: CgroupBaseline | undefined,
+    stoodStill: (fromUptime: number, toUptime: number) => number = () => 0,
+  ) {
     this.#path = path;
     this.#baseline = baseline;
+    this.#stoodStill = stoodStill;
     this.#cpu = baseline === undefined ? 0 : baseline.cpuMicroseconds / 1000;
     this.#kills = baseline?.outOfMemoryKills ?? 0;
   }
@@ -78,7 +87,7 @@ export class LeaseState {
       case "begin": {
         const begunAt = Math.round(this.#bootMs + Number(words[2]) * 1000);
         this.startedAt ??= begunAt;
-        this.#segment = { task: Number(words[1]), begunAt, lines: [] };
+        this.#segment = { task: Number(words[1]), begunAt, begunUptime: Number(words[2]), lines: [] };
         return;
       }
       case "ending":
@@ -98,7 +107,7 @@ export class LeaseState {
     }
   }
 
-  #end({ task, begunAt, lines, group }: Segment, code: string, uptime: string): void {
+  #end({ task, begunAt, begunUptime, lines, group }: Segment, code: string, uptime: string): void {
     const state = parseState([...lines, `ended ${code} ${uptime}`, ""].join("\n"));
     const end: LeasedEnd = {
       task,
@@ -107,6 +116,8 @@ export class LeaseState {
       milliseconds: Math.max(0, Math.round(this.#bootMs + Number(uptime) * 1000) - begunAt),
     };
     if (state.signal !== undefined) end.signal = state.signal;
+    const stood = this.#stoodStill(begunUptime, Number(uptime));
+    if (stood > 0) end.suspendedSeconds = Math.round(stood);
     let killed = false;
     if (group !== undefined) killed = this.#measured(end, group);
     else {

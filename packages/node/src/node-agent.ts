@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { Informer, isReason, resources, type Client } from "@berth/client";
-import { annotations as named, type Pod } from "@berth/kinds";
+import { annotations as named, suspensionCondition, type Pod } from "@berth/kinds";
 import { createHash } from "node:crypto";
 import { findCgroups } from "./cgroups.ts";
 import { Claims } from "./claims.ts";
@@ -20,6 +20,7 @@ import { PodWorker } from "./pod-worker.ts";
 import { References } from "./references.ts";
 import { SimulatedPod } from "./simulated.ts";
 import { StatusWriter, type Told } from "./status-writer.ts";
+import { Suspensions } from "./suspensions.ts";
 import { type Identity, nobody } from "./task.ts";
 import { Tasks } from "./tasks.ts";
 import { Volumes } from "./volumes.ts";
@@ -88,7 +89,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
   }
 
   function context(nodeName: string): NodeContext {
-    const { node, tasks, volumes, claims, driver, cgroups, references } = local!;
+    const { node, tasks, volumes, claims, suspensions, driver, cgroups, references } = local!;
     return {
       nodeName,
       driver: node.get(nodeName)!.driver ?? driver,
@@ -96,6 +97,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
       tasks,
       volumes,
       claims,
+      suspensions,
       dataDirectory: options.dataDirectory,
       podsDirectory: join(options.dataDirectory, "nodes", "pods"),
       limitsMemory: cgroups?.limitsMemory === true,
@@ -144,6 +146,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
       one.end("deleted", 0);
       void one.done.then(() => {
         local!.claims.release(uid);
+        local!.suspensions.forget(uid);
         local!.tasks.forget(uid);
       });
     } else if (one === undefined) local?.tasks.forget(uid);
@@ -222,6 +225,7 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
   const asRoot = process.getuid?.() === 0;
   const watchdog = new Watchdog(directory);
   const tasks = new Tasks({ directory, cgroups, watchdog, log });
+  const suspensions = new Suspensions(directory, watchdog);
   const claims = new Claims();
   claims.restore(join(directory, "pods"));
   const references = new References(options.client);
@@ -251,6 +255,7 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
     tasks,
     volumes,
     claims,
+    suspensions,
     references,
     leftovers,
     node,
@@ -269,7 +274,7 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
 
 /** Runs whose pod was deleted while no agent was there: they are ended, and their folders removed. */
 function endOrphans(
-  { tasks, claims }: { tasks: Tasks; claims: Claims },
+  { tasks, claims, suspensions }: { tasks: Tasks; claims: Claims; suspensions: Suspensions },
   directory: string,
   held: Map<string, Held>,
   informer: Informer<Pod>,
@@ -292,8 +297,11 @@ function endOrphans(
       else lease.end("deleted", 0);
       return promise;
     });
+    // What stands still cannot end.
+    suspensions.of(uid, () => {}).set(false);
     void Promise.all(ends).then(() => {
       claims.release(uid);
+      suspensions.forget(uid);
       tasks.forget(uid);
     });
   }
@@ -309,6 +317,7 @@ function simulatedPart({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
   const { name, namespace, uid, resourceVersion, labels, annotations, finalizers } = metadata;
   const { deletionTimestamp, deletionGracePeriodSeconds } = metadata;
   const { phase, startTime } = status ?? {};
+  const stood = status?.conditions?.find(({ type }) => type === suspensionCondition);
   return {
     apiVersion,
     kind,
@@ -328,7 +337,7 @@ function simulatedPart({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
       restartPolicy: spec.restartPolicy,
       containers: spec.containers.map((container) => ({ name: container.name, image: container.image })),
     },
-    status: { phase, startTime },
+    status: { phase, startTime, conditions: stood === undefined ? undefined : [stood] },
   };
 }
 

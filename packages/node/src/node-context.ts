@@ -5,6 +5,7 @@ import type { Driver } from "./driver.ts";
 import type { ReferencedData } from "./environment.ts";
 import type { PodWorker } from "./pod-worker.ts";
 import type { Identity } from "./task.ts";
+import type { Suspensions } from "./suspensions.ts";
 import type { Tasks } from "./tasks.ts";
 import type { Volumes } from "./volumes.ts";
 
@@ -15,6 +16,7 @@ export interface NodeContext {
   readonly tasks: Tasks;
   readonly volumes: Volumes;
   readonly claims: Claims;
+  readonly suspensions: Suspensions;
   readonly cores: CoreBinding;
   readonly dataDirectory: string;
   readonly podsDirectory: string;

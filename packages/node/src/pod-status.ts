@@ -1,5 +1,13 @@
-import type { Container, ContainerStatus, ContainerTerminated, LeaseReport, Pod, PodStatus } from "@berth/kinds";
-import { formatLeaseReport, leaseCondition } from "@berth/kinds";
+import type {
+  Container,
+  ContainerStatus,
+  ContainerTerminated,
+  LeaseReport,
+  Pod,
+  PodStatus,
+  SuspensionReport,
+} from "@berth/kinds";
+import { formatLeaseReport, leaseCondition, suspensionConditionOf } from "@berth/kinds";
 
 /** What is known of one container of a pod. */
 export interface ContainerState {
@@ -22,6 +30,8 @@ export interface PodFacts {
   gateOpen?: boolean;
   /** Of a pod that carries several tasks of an array: what became of them so far. */
   lease?: () => LeaseReport;
+  /** Of a pod that stands still, or did. */
+  suspension?: () => SuspensionReport | undefined;
   /** Set when the pod ended as a whole and not by its containers. */
   ended?: { reason: string; message: string };
 }
@@ -66,6 +76,7 @@ export function podStatus(facts: PodFacts): PodStatus {
   const initialized = facts.init.every((state) => state.terminated?.exitCode === 0);
   const finished = phase === "Succeeded" || phase === "Failed";
   const readyReason = phase === "Succeeded" ? "PodCompleted" : phase === "Failed" ? "PodFailed" : "ContainersNotReady";
+  const suspension = facts.suspension?.();
   const condition = (type: string, holds: boolean, reason?: string) => ({
     type,
     status: holds ? "True" : "False",
@@ -89,6 +100,7 @@ export function podStatus(facts: PodFacts): PodStatus {
       ...(facts.lease === undefined
         ? []
         : [{ ...condition(leaseCondition, finished, "UnderWay"), message: formatLeaseReport(facts.lease()) }]),
+      ...(suspension === undefined ? [] : [suspensionConditionOf(suspension)]),
     ],
     containerStatuses: facts.main.map((state) => containerStatus(state, facts)),
     ...(facts.init.length === 0

@@ -12,6 +12,7 @@ import { LeaseRun } from "./lease-run.ts";
 import type { NodeContext } from "./node-context.ts";
 import { identityOf } from "./pod-identity.ts";
 import { isFinished, timestamp, type ContainerState, type PodFacts } from "./pod-status.ts";
+import type { Suspension } from "./suspensions.ts";
 import type { Identity } from "./task.ts";
 import { isFull, type TaskEnd } from "./tasks.ts";
 import { VolumeError } from "./volumes.ts";
@@ -32,6 +33,7 @@ export class PodWorker {
   #lease: LeaseRun | undefined;
   #runsAs: Identity | undefined;
   #killed: { stage: string; graceSeconds: number } | undefined;
+  readonly #suspension: Suspension;
   /** Resolves when nothing of the pod runs any more and its facts are final. */
   readonly done: Promise<void>;
 
@@ -47,7 +49,11 @@ export class PodWorker {
       init: (pod.spec.initContainers ?? []).map(state),
       main: pod.spec.containers.map(state),
       gateOpen: gate === undefined ? undefined : gate !== "closed",
+      suspension: () => this.#suspension.report,
     };
+    this.#suspension = context.suspensions.of(pod.metadata.uid!, () =>
+      queueMicrotask(() => context.changed(this, "now")),
+    );
     this.#gate.promise.catch(() => {});
     this.done = this.#run();
   }
@@ -80,6 +86,27 @@ export class PodWorker {
     if (pod.metadata.deletionTimestamp !== undefined) {
       this.end("deleted", pod.metadata.deletionGracePeriodSeconds ?? graceOf(this.#pod));
     }
+    this.#suspendOrResume();
+  }
+
+  /** What runs of it stands still as its annotation says. Who is being ended goes on, so that it can end. */
+  #suspendOrResume(): void {
+    const isWanted = this.#pod.metadata.annotations?.[annotations.suspend] !== undefined && this.#killed === undefined;
+    const runs = [...this.#active].sort().flatMap((run) => {
+      const record = this.#context.tasks.record(run);
+      return record === undefined ? [] : [{ run, ...record }];
+    });
+    this.#suspension.set(isWanted && runs.length > 0, runs);
+  }
+
+  #activate(run: string): void {
+    this.#active.add(run);
+    this.#suspendOrResume();
+  }
+
+  #deactivate(run: string): void {
+    this.#active.delete(run);
+    this.#suspendOrResume();
   }
 
   /** Ends all containers: TERM, after the grace KILL. A shorter grace than before counts. */
@@ -90,6 +117,7 @@ export class PodWorker {
     this.#gate.reject(new Error(stage));
     if (this.#lease !== undefined) this.#lease.end(stage, graceSeconds);
     else for (const run of this.#active) this.#context.tasks.end(run, graceSeconds, stage);
+    this.#suspendOrResume();
   }
 
   async #run(): Promise<void> {
@@ -116,6 +144,7 @@ export class PodWorker {
     if (this.#killed !== undefined && facts.ended === undefined && !isFinished(facts)) {
       facts.ended = { reason: "Deleted", message: "the pod was deleted before it had ended" };
     }
+    this.#suspension.finish();
     this.#context.cores.release(this.#pod.metadata.uid!);
     this.#context.volumes.release(this.#pod.metadata.uid!);
     this.#context.changed(this, "now");
@@ -185,8 +214,9 @@ export class PodWorker {
         state.terminated = undefined;
         this.#context.changed(this, "now");
         // A pause does not outlast the wall time.
-        const leftMs =
-          (deadlineOf(this.#pod, this.facts.startedAt)?.uptimeSeconds ?? Infinity) * 1000 - uptimeSeconds() * 1000;
+        const uptime = uptimeSeconds();
+        const deadline = deadlineOf(this.#pod, this.facts.startedAt)?.uptimeSeconds ?? Infinity;
+        const leftMs = (deadline + this.#suspension.between(0, uptime) - uptime) * 1000;
         const pause = Math.max(0, Math.min(pauseMs, leftMs));
         await delay(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
         state.waiting = undefined;
@@ -222,7 +252,7 @@ export class PodWorker {
       return;
     }
     const claim = claims.take(this.#pod, lease.tasks) ?? { of: uid, tasks: lease.tasks };
-    const leaseRun = new LeaseRun(tasks, run, lease, claim.tasks);
+    const leaseRun = new LeaseRun(tasks, run, lease, claim.tasks, (from, to) => this.#suspension.between(from, to));
     this.#lease = leaseRun;
     this.facts.lease = () => leaseRun.report();
     const wasRestarted = known !== undefined && tasks.record(run)?.bootId !== bootId();
@@ -247,7 +277,7 @@ export class PodWorker {
         this.#stop.signal.throwIfAborted();
         ending = tasks.run({ ...request, claim, lease: { tasks: claim.tasks, seconds: lease.seconds } });
       }
-      this.#active.add(run);
+      this.#activate(run);
       const cores = tasks.record(run)?.cores;
       if (cores !== undefined) this.#context.cores.keep(uid, cores);
       state.running = { startedAt: this.#startOf(known?.startedAt) };
@@ -260,7 +290,7 @@ export class PodWorker {
       }, leaseReportMs);
       const end = await ending.finally(() => {
         clearInterval(timer);
-        this.#active.delete(run);
+        this.#deactivate(run);
       });
       close();
       state.terminated = this.#leaseTerminated(state, leaseRun, end);
@@ -327,7 +357,7 @@ export class PodWorker {
     ending: Promise<TaskEnd>,
   ): Promise<ContainerTerminated> {
     const { tasks } = this.#context;
-    this.#active.add(run);
+    this.#activate(run);
     const record = tasks.record(run);
     if (record?.cores !== undefined) this.#context.cores.keep(this.#pod.metadata.uid!, record.cores);
     state.running = { startedAt: this.#startOf(startedAt) };
@@ -335,7 +365,7 @@ export class PodWorker {
     if (startedAt !== undefined) this.#moveDeadline();
     if (this.#killed !== undefined) tasks.end(run, this.#killed.graceSeconds, this.#killed.stage);
     this.#context.changed(this, "soon");
-    const end = await ending.finally(() => this.#active.delete(run));
+    const end = await ending.finally(() => this.#deactivate(run));
     return this.#terminated(state, run, end);
   }
 

@@ -115,12 +115,17 @@ exit $berth_code
  *
  * Of a lease DEADLINE is `+SECONDS`, the wall time of each of its tasks; the task that has used it up gets a file of its own, named with
  * `@TASK`, whose line ends with that TASK and counts only while it is the one that runs.
+ *
+ * A file in \`suspended\` is named by a pod. Its first line begins with what is wanted, \`stop\` or \`go\`; each \`run DEPTH MARK FREEZER RUN\`
+ * is one to be stopped, by the control group's file FREEZER or (\`-\`) by STOP; each \`span FROM TO\` (uptime) has been stood still. That file is
+ * the decision, and what is done here about it may be repeated; what was done is told by the first line, copied to \`stands\` in the pod's folder.
+ * Deadlines wait for as long as a pod stands still. Who is ended is let go first.
  */
 export const watchdogText = `
 berth_data=$1 berth_agent=$2 berth_shell=$3
 berth_pods=$berth_data/pods
-berth_unheard=' '
-trap : USR1
+berth_unheard=' ' berth_woken=
+trap berth_woken=1 USR1
 trap '' HUP INT
 
 berth_start_time() {
@@ -182,6 +187,7 @@ berth_ask() {
   if [ -z "$berth_tree" ]; then berth_unheard="$berth_unheard$4@$5 "
   else berth_signal CONT "$@"
   fi
+  berth_thaw "$4"
 }
 
 # Says in the job's error file why it is ended.
@@ -189,7 +195,104 @@ berth_tell() {
   berth_task=$berth_task BERTH_NOTICE=1 "$berth_shell" "$berth_pods/$berth_run/task" "$berth_stage" "$(date +%Y-%m-%dT%H:%M:%S)" 2>/dev/null
 }
 
+# berth_stood RUN SINCE: sets berth_wanted (\`stop\` while its pod is to stand still) and berth_still, for how many seconds it has since then.
+berth_stood() {
+  berth_wanted=go berth_still=0
+  [ -e "$berth_data/suspended/\${1%%/*}" ] || return 0
+  while read -r berth_word berth_from berth_to berth_rest; do
+    case $berth_word in
+      stop) berth_wanted=stop ;;
+      span)
+        [ "$berth_from" -ge "$2" ] || berth_from=$2
+        [ "$berth_to" -le "$berth_from" ] || berth_still=$((berth_still + berth_to - berth_from))
+        ;;
+    esac
+  done <"$berth_data/suspended/\${1%%/*}"
+}
+
+# berth_freeze stop|go FREEZER: whether it is as wanted.
+berth_freeze() {
+  berth_frozen=
+  case $2 in
+    */freezer.state)
+      if [ "$1" = go ]; then echo THAWED >"$2"; return; fi
+      # To ask again wakes them for a moment.
+      read -r berth_frozen <"$2"
+      [ "$berth_frozen" != FROZEN ] || return 0
+      echo FROZEN >"$2"
+      read -r berth_frozen <"$2"
+      [ "$berth_frozen" = FROZEN ]
+      ;;
+    */cgroup.freeze)
+      if [ "$1" = go ]; then echo 0 >"$2"; return; fi
+      echo 1 >"$2"
+      while read -r berth_word berth_value; do [ "$berth_word" != frozen ] || berth_frozen=$berth_value; done <"\${2%freeze}events"
+      [ "$berth_frozen" = 1 ]
+      ;;
+  esac
+} 2>/dev/null
+
+# berth_thaw RUN: a frozen one hears no signal.
+berth_thaw() {
+  [ -e "$berth_data/suspended/\${1%%/*}" ] || return 0
+  while read -r berth_word berth_rest berth_rest berth_value berth_rest; do
+    [ "$berth_word" != run ] || [ "$berth_rest" != "$1" ] || berth_freeze go "$berth_value"
+  done <"$berth_data/suspended/\${1%%/*}"
+}
+
+# Whether all of berth_tree are stopped, or dead.
+berth_stopped() {
+  for berth_pid in $berth_tree; do
+    { read -r berth_line </proc/$berth_pid/stat; } 2>/dev/null || continue
+    berth_line=\${berth_line##*) }
+    case $berth_line in [TtZXx]*) ;; *) return 1 ;; esac
+  done
+}
+
+# Sets berth_launcher to that of the run; false where it is over. Empty: it has not begun.
+berth_lives() {
+  berth_launcher= berth_ended= berth_born= berth_started=
+  while read -r berth_word berth_pid berth_rest; do
+    case $berth_word in
+      stat) berth_launcher=$berth_pid; berth_born=\${berth_rest##*) } ;;
+      ended) berth_ended=1 ;;
+    esac
+  done 2>/dev/null <"$berth_pods/$1/state"
+  [ -z "$berth_ended" ] || return 1
+  [ -n "$berth_launcher" ] || return 0
+  berth_start_time "$berth_launcher" || return 1
+  set -- $berth_born
+  [ "\${20}" = "$berth_started" ]
+}
+
+# berth_stand stop|go DEPTH MARK FREEZER RUN: whether the run is as wanted now, or over.
+berth_stand() {
+  berth_lives "$5" || return 0
+  [ -n "$berth_launcher" ] || return 1
+  if [ "$1" = go ]; then
+    berth_freeze go "$4"
+    berth_signal CONT "$berth_launcher" "$2" "$3" "$5"
+    return 0
+  fi
+  if [ "$4" != - ]; then
+    berth_freeze stop "$4"
+    berth_done=$?
+    # It ended just before that: who comes after it in this group must not be frozen for it.
+    berth_lives "$5" && return "$berth_done"
+    berth_freeze go "$4"
+    return 0
+  fi
+  for berth_try in 1 2 3; do
+    berth_signal STOP "$berth_launcher" "$2" "$3" "$5"
+    # Those that were begun meanwhile are seen now.
+    berth_tree_of "$berth_launcher" "$2"
+    [ -z "$berth_tree" ] || ! berth_stopped || return 0
+  done
+  return 1
+}
+
 while :; do
+  berth_woken=
   read -r berth_now berth_rest </proc/uptime
   berth_now=\${berth_now%%.*}
   berth_any=
@@ -201,6 +304,8 @@ while :; do
       +*)
         { read -r berth_current berth_begun berth_rest <"$berth_pods/$berth_run/current"; } 2>/dev/null || continue
         [ -n "$berth_begun" ] && [ "$berth_now" -ge "$((\${berth_begun%%.*} + \${berth_deadline#+}))" ] || continue
+        berth_stood "$berth_run" "\${berth_begun%%.*}"
+        [ "$berth_wanted" = go ] && [ "$berth_now" -ge "$((\${berth_begun%%.*} + \${berth_deadline#+} + berth_still))" ] || continue
         [ -e "$berth_watch@$berth_current" ] ||
           echo "0 $berth_grace $berth_stage $berth_skip $berth_mark $berth_run $berth_current" >"$berth_watch@$berth_current"
         continue
@@ -210,6 +315,9 @@ while :; do
     berth_due=1
     if [ "$berth_now" -lt "$berth_deadline" ]; then
       case "$berth_unheard" in *" $berth_run@$berth_task "*) berth_due= ;; *) continue ;; esac
+    elif [ "$berth_stage" != kill ] && [ "$berth_deadline" -gt 0 ]; then
+      berth_stood "$berth_run" 0
+      [ "$berth_wanted" = go ] && [ "$berth_now" -ge "$((berth_deadline + berth_still))" ] || continue
     fi
     berth_launcher= berth_ended= berth_born= berth_current=
     while read -r berth_word berth_pid berth_rest; do
@@ -255,12 +363,38 @@ while :; do
     esac
     # Of a pid namespace the first process is enough; it is asked for again until the launcher has told the end.
     berth_signal KILL "$berth_launcher" "$((berth_skip > 0 ? berth_skip - 1 : 0))" "$berth_mark" "$berth_run" "$berth_task"
+    berth_thaw "$berth_run"
   done
+  for berth_path in "$berth_data"/suspended/*; do
+    [ -e "$berth_path" ] || continue
+    berth_pod=$berth_pods/\${berth_path##*/}
+    if [ ! -d "$berth_pod" ]; then rm -f "$berth_path"; continue; fi
+    berth_told= berth_first= berth_all=1
+    { read -r berth_told <"$berth_pod/stands"; } 2>/dev/null
+    while read -r berth_word berth_skip berth_mark berth_freezer berth_run; do
+      if [ -z "$berth_first" ]; then
+        berth_first="$berth_word $berth_skip $berth_mark $berth_freezer"
+        berth_wanted=$berth_word
+        if [ "$berth_first" = "$berth_told" ]; then
+          [ "$berth_wanted" = stop ] || break
+        fi
+        berth_any=1
+        continue
+      fi
+      [ "$berth_word" = run ] || continue
+      # Stopped processes make no others; somebody else may have woken them, which is looked for now and then.
+      [ "$berth_freezer" != - ] || [ "$berth_first" != "$berth_told" ] || [ "$((berth_now % 16))" = 0 ] || continue
+      berth_stand "$berth_wanted" "$berth_skip" "$berth_mark" "$berth_freezer" "$berth_run" || berth_all=
+    done <"$berth_path"
+    [ -z "$berth_all" ] || [ "$berth_first" = "$berth_told" ] || echo "$berth_first" >"$berth_pod/stands"
+  done 2>/dev/null
   if [ -z "$berth_any" ]; then
     kill -0 "$berth_agent" 2>/dev/null || exit 0
     berth_unheard=' '
+    [ -z "$berth_woken" ] || continue
     sleep 10 &
   else
+    [ -z "$berth_woken" ] || continue
     sleep 1 &
   fi
   berth_sleep=$!

@@ -1,5 +1,14 @@
 import { createHash } from "node:crypto";
-import { annotations, attemptOf, attemptPodName, leaseOf, parseIndexList } from "@berth/kinds";
+import {
+  annotations,
+  attemptOf,
+  attemptPodName,
+  leaseOf,
+  parseIndexList,
+  suspendedSeconds,
+  type SuspensionReport,
+  suspensionReportOf,
+} from "@berth/kinds";
 import type { ContainerTerminated, Lease, LeasedEnd, Pod } from "@berth/kinds";
 import { isFinished, timestamp, type PodFacts } from "./pod-status.ts";
 
@@ -17,6 +26,7 @@ export class SimulatedPod {
   /** Tasks of the lease that are run, in this order; the others are left. */
   #taken: number[] = [];
   #ended: LeasedEnd[] = [];
+  #suspension: SuspensionReport | undefined;
 
   constructor(pod: Pod, changed: (urgency: "soon" | "now") => void) {
     this.#pod = pod;
@@ -30,11 +40,32 @@ export class SimulatedPod {
       init: [],
       main: pod.spec.containers.map((container) => ({ container, restartCount: 0, running: { startedAt } })),
       gateOpen: gate === undefined ? undefined : gate !== "closed",
+      suspension: () => this.#suspension,
     };
+    this.#suspension = suspensionReportOf(pod.status);
     this.#lease = leaseOf(pod);
     if (this.#lease !== undefined) this.#takeTasks(this.#lease);
     if (this.facts.gateOpen === false) changed("soon");
     else this.#start();
+    this.#suspendOrResume();
+  }
+
+  /** This moment, less for how long it stood still. */
+  get #clock(): number {
+    const now = Date.now();
+    return now - suspendedSeconds(this.#suspension, now) * 1000;
+  }
+
+  #suspendOrResume(): void {
+    if (this.finished || this.#stopped || this.facts.gateOpen === false) return;
+    const isWanted = this.#pod.metadata.annotations?.[annotations.suspend] !== undefined;
+    const before = this.#suspension;
+    if (isWanted === (before?.isSuspended ?? false)) return;
+    const now = Date.now();
+    this.#suspension = { isSuspended: isWanted, since: timestamp(now), seconds: suspendedSeconds(before, now) };
+    clearTimeout(this.#timer);
+    if (!isWanted) this.#start();
+    this.#changed("now");
   }
 
   get #taskMs(): number {
@@ -47,7 +78,7 @@ export class SimulatedPod {
   #takeTasks({ tasks, seconds }: Lease): void {
     const asked = this.#pod.metadata.annotations?.[annotations.cancelTasks];
     const cancelled = asked === undefined ? undefined : parseIndexList(asked);
-    const begun = this.#taken.slice(0, Math.floor((Date.now() - this.facts.startedAt) / this.#taskMs) + 1);
+    const begun = this.#taken.slice(0, Math.floor((this.#clock - this.facts.startedAt) / this.#taskMs) + 1);
     const most = Math.floor((seconds * 1000) / this.#taskMs) + 1;
     const rest = tasks.filter((task) => !begun.includes(task) && cancelled?.has(task) !== true);
     this.#taken = [...begun, ...rest.slice(0, Math.max(0, most - begun.length))];
@@ -86,6 +117,7 @@ export class SimulatedPod {
     }
     if (pod.metadata.deletionTimestamp !== undefined) this.end("deleted");
     else if (before !== pod.metadata.annotations?.[annotations.wallTimeSeconds]) this.#wallTimeChanged();
+    this.#suspendOrResume();
   }
 
   #wallTimeChanged(): void {
@@ -109,13 +141,14 @@ export class SimulatedPod {
   }
 
   #start(): void {
+    if (this.#suspension?.isSuspended === true) return;
     const stated = this.#pod.metadata.annotations ?? {};
     const runMs = Number(stated[annotations.simulatedRunSeconds] ?? 0) * 1000;
     const wallMs = Number(stated[annotations.wallTimeSeconds] ?? Infinity) * 1000;
     const opened = stated[annotations.gateOpenedAt];
     const since = opened === undefined ? this.facts.startedAt : Date.parse(opened);
     const lastsMs = this.#lease === undefined ? Math.min(runMs, wallMs) : this.#taskMs * this.#taken.length;
-    const leftMs = Math.max(0, since + lastsMs - Date.now());
+    const leftMs = Math.max(0, since + lastsMs - this.#clock);
     if (leftMs > coalesceMs) this.#changed("soon");
     // Longer times than a timer can hold (24 days) are waited for in parts.
     const wait = (milliseconds: number): void => {
@@ -135,7 +168,7 @@ export class SimulatedPod {
     const name = attemptOf(this.#pod);
     const { startedAt } = this.facts;
     const taskMs = this.#taskMs;
-    const now = Date.now();
+    const now = this.#clock;
     for (const [at, task] of this.#taken.entries()) {
       const begunAt = startedAt + at * taskMs;
       const isCut = ending !== undefined && (ending !== "deleted" || begunAt + taskMs > now);
@@ -161,7 +194,7 @@ export class SimulatedPod {
   #finish(exitCode: number, signal?: number): void {
     const now = timestamp(Date.now());
     // What it would have taken: this process may be late.
-    const message = JSON.stringify({ runMilliseconds: Math.min(this.#taskMs, Date.now() - this.facts.startedAt) });
+    const message = JSON.stringify({ runMilliseconds: Math.min(this.#taskMs, this.#clock - this.facts.startedAt) });
     for (const state of this.facts.main) {
       const startedAt = timestamp(state.running?.startedAt ?? this.facts.startedAt);
       const terminated: ContainerTerminated = {

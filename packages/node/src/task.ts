@@ -23,6 +23,8 @@ export interface TaskRecord {
   /** How processes that left the tree are found: by a mark in their environment, or (in a pid namespace) `-`. */
   mark: "environ" | "-";
   baseline?: CgroupBaseline;
+  /** File of its control group by which it stands still; absent: STOP and CONT do that. */
+  freezer?: string;
   /** Cores that only this pod uses. */
   cores?: number[];
   /** Of a pod of an array: `WORKLOAD-UID ATTEMPT`, and the tasks that it took. */

@@ -142,6 +142,7 @@ export class Tasks {
     const record: TaskRecord = {
       launcherId: launcher.id,
       baseline,
+      ...(launcher.cgroup?.freezer === undefined ? {} : { freezer: launcher.cgroup.freezer }),
       cores: request.cores,
       bootId: this.#boot,
       cpuBeforeMilliseconds: this.#launcherCpu.get(launcher.id) ?? 0,
@@ -208,8 +209,8 @@ export class Tasks {
   }
 
   /** Follows what the launcher tells of the tasks of a lease. */
-  follow(run: string): LeaseState {
-    return new LeaseState(join(this.#pods, run, "state"), this.#readRecord(run)?.baseline);
+  follow(run: string, stoodStill?: (fromUptime: number, toUptime: number) => number): LeaseState {
+    return new LeaseState(join(this.#pods, run, "state"), this.#readRecord(run)?.baseline, stoodStill);
   }
 
   /** Asks for the end of a run: TERM, after the grace KILL. */
