@@ -56,6 +56,7 @@ function row(of: Partial<AttemptRow> = {}): AttemptRow {
     cancelledBy: null,
     billing: 4.5,
     allocated: { cpu: 4000, memory: 2 ** 34, "nvidia.com/gpu": 1 },
+    suspendedSeconds: 60,
     ...of,
   };
 }

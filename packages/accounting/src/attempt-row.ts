@@ -52,6 +52,8 @@ export interface AttemptRow {
   billing: number | null;
   /** What it held, by resource: milli-cpu, bytes, devices; null in rows of older formats, and of what never started. */
   allocated: Record<string, number> | null;
+  /** For how long between start and end it stood still; null: not at all. */
+  suspendedSeconds: number | null;
 }
 
 export interface AttemptFilter {

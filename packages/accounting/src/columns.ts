@@ -42,6 +42,7 @@ const fields: readonly [keyof AttemptRow, Conversion][] = [
   ["cancelledBy", "plain"],
   ["billing", "plain"],
   ["allocated", "json"],
+  ["suspendedSeconds", "plain"],
 ];
 
 const names = fields.map(([field]) => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));

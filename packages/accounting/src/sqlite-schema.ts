@@ -32,6 +32,7 @@ const migrations: readonly string[] = [
    CREATE UNIQUE INDEX attempts_by_sequence ON attempts (sequence);`,
   // What a user asks for is the newest of their own.
   `CREATE INDEX attempts_by_user ON attempts (user, end_time);`,
+  `ALTER TABLE attempts ADD COLUMN suspended_seconds INTEGER;`,
 ];
 
 const schemaVersion = migrations.length;

@@ -134,7 +134,7 @@ export function beganWords(startTime: string | null | undefined, told: string | 
 
 /** What runs: where, since when, until when. */
 export function runningLines({ spec, status = {} }: Explanation, now = Date.now()): string[] {
-  const { startTime, endTime, nodes = [], firstExpectedStart: told } = status;
+  const { startTime, endTime, nodes = [], suspended, firstExpectedStart: told } = status;
   const lines: string[] = [];
   if (nodes.length > 0) lines.push(...labelled("on", compressHostlist(nodes)));
   if (startTime !== undefined)
@@ -144,12 +144,17 @@ export function runningLines({ spec, status = {} }: Explanation, now = Date.now(
         `${formatTime(startTime)} (${formatDuration((now - Date.parse(startTime)) / 1000)})${beganWords(startTime, told)}`,
       ),
     );
+  if (suspended !== undefined) {
+    const { by = "an operator", since } = suspended;
+    const words = `by ${by} at ${formatTime(since)} (${formatDuration((now - Date.parse(since)) / 1000)} ago); it keeps its place, and waits for an operator: scontrol resume ${spec.jobId ?? ""}`;
+    lines.push(...labelled("suspended", words.trimEnd()));
+  }
   if (endTime !== undefined) {
     const limit = spec.wallTimeSeconds === undefined ? "" : ` of ${formatDuration(spec.wallTimeSeconds)}`;
     lines.push(
       ...labelled(
         "ends by",
-        `${formatTime(endTime)} (${formatWait(endTime, now)}), when its wall time${limit} is over`,
+        `${formatTime(endTime)} (${formatWait(endTime, now)}), when its wall time${limit} is over${suspended === undefined ? "" : ", if it went on now"}`,
       ),
     );
   }

@@ -197,6 +197,16 @@ function berthProgram(done: (exitCode: number) => void): Command {
   command("release", "let jobs start that are held (also those of sbatch --hold)", "  berth release 42 43")
     .argument("<jobs...>", "ids")
     .action(async (jobs: string[]) => done(await (await import("./commands/hold.ts")).release(jobs)));
+  command(
+    "suspend",
+    "have running jobs stand still on their nodes, their wall time too (operators)",
+    "  berth suspend 42\n  berth suspend 42_7 43",
+  )
+    .argument("<jobs...>", "ids, ID_TASK or ID_[TASKS]")
+    .action(async (jobs: string[]) => done(await (await import("./commands/suspend.ts")).suspend(jobs)));
+  command("resume", "let suspended jobs go on (operators)", "  berth resume 42 43")
+    .argument("<jobs...>", "ids, ID_TASK or ID_[TASKS]")
+    .action(async (jobs: string[]) => done(await (await import("./commands/suspend.ts")).resume(jobs)));
   command("cancel", "end jobs, running or waiting", "  berth cancel 42\n  berth cancel 42_7 43_[1-5]")
     .argument("<jobs...>", "ids, ID_TASK or ID_[TASKS]")
     .action(async (jobs: string[]) => done(await (await import("./commands/cancel.ts")).cancel(jobs)));
@@ -273,7 +283,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
 
   program.addHelpText(
     "after",
-    "\nSlurm's commands, also under their own names (symbolic links to berth):\n  sbatch, squeue, scancel, sinfo, sacct, sprio, sshare\n\nExamples:\n  berth run examples/pi/pi.sbatch    the first job: starts a cluster, follows the job, prints its output\n  berth up --detach                  start a cluster on this machine\n  berth sbatch --wrap 'hostname'     queue a command",
+    "\nSlurm's commands, also under their own names (symbolic links to berth):\n  sbatch, squeue, scancel, scontrol, sinfo, sacct, sprio, sshare\n\nExamples:\n  berth run examples/pi/pi.sbatch    the first job: starts a cluster, follows the job, prints its output\n  berth up --detach                  start a cluster on this machine\n  berth sbatch --wrap 'hostname'     queue a command",
   );
   return program;
 }

@@ -17,9 +17,9 @@ export const operateVerb = "operate";
 
 const isOperator = `authorizer.group('${group}').resource('workloads').namespace(request.namespace).check('${operateVerb}').allowed()`;
 const heldByAdmin = (object: string): string => `(has(${object}.spec.hold) && ${object}.spec.hold == 'Admin')`;
-const wallTimeOf = (object: string): string => {
+const annotationOf = (object: string, name: string): string => {
   const stated = `${object}.metadata.annotations`;
-  return `(has(${stated}) && '${annotations.wallTimeSeconds}' in ${stated} ? ${stated}['${annotations.wallTimeSeconds}'] : '')`;
+  return `(has(${stated}) && '${name}' in ${stated} ? ${stated}['${name}'] : '')`;
 };
 
 const ofWorkloads: Validation[] = [
@@ -38,18 +38,30 @@ const ofWorkloads: Validation[] = [
       "spec.wallTimeSeconds is made shorter by whose job it is, and longer by operators only: others are planned behind it",
     reason: "Forbidden",
   },
-];
-
-const ofPods: Validation[] = [
   {
     expression:
-      `!has(oldObject.metadata.labels) || !('${labels.workload}' in oldObject.metadata.labels) || ` +
-      `${wallTimeOf("object")} == ${wallTimeOf("oldObject")} || ${isOperator}`,
-    message: `the wall time of a pod is its Workload's: change spec.wallTimeSeconds there`,
+      `${annotationOf("object", annotations.suspend)} == (request.operation == 'UPDATE' ? ${annotationOf("oldObject", annotations.suspend)} : '') || ` +
+      isOperator,
+    message: "only an operator suspends a job, or resumes one",
     reason: "Forbidden",
   },
 ];
 
+const ofPods: Validation[] = [
+  ...[
+    {
+      name: annotations.wallTimeSeconds,
+      message: "the wall time of a pod is its Workload's: change spec.wallTimeSeconds there",
+    },
+    { name: annotations.suspend, message: "a pod is suspended with its Workload, by an operator: scontrol suspend" },
+  ].map(({ name, message }): Validation => ({
+    expression:
+      `!has(oldObject.metadata.labels) || !('${labels.workload}' in oldObject.metadata.labels) || ` +
+      `${annotationOf("object", name)} == ${annotationOf("oldObject", name)} || ${isOperator}`,
+    message,
+    reason: "Forbidden",
+  })),
+];
 function policy(
   name: string,
   rule: { apiGroups: string[]; apiVersions: string[]; resources: string[]; operations: string[] },

@@ -48,7 +48,7 @@ export const annotations = {
   requeue: `${group}/requeue`,
   /**
    * On a Workload: `WHO TIME [INDICES]` has what runs of it stand still (scontrol suspend), of an array these tasks or all; taken away: it
-   * goes on. Operators only. On a pod: `WHO`, for the node.
+   * goes on. Operators only. On a pod, for the node: `WHO`, and empty once it is to go on.
    */
   suspend: `${group}/suspend`,
   /**

@@ -103,6 +103,8 @@ export interface ExplanationStatus {
   startTime?: string;
   endTime?: string;
   nodes?: string[];
+  /** Of a job that stands still: who asked for it, since when, and for how long before that. */
+  suspended?: { by?: string; since: string; seconds: number };
   array?: { pending: number; running: number; ended: number; maxRunning?: number };
   exitCode?: number;
   signal?: number;
@@ -187,6 +189,7 @@ export const explanationDefinition: KindDefinition = {
     startTime: time,
     endTime: time,
     nodes: list(name, 100_000),
+    suspended: object({ by: text(256), since: time, seconds: whole }),
     array: object({ pending: whole, running: whole, ended: whole, maxRunning: whole }),
     exitCode: whole,
     signal: whole,

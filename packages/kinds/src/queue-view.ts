@@ -87,6 +87,9 @@ export interface QueueViewStatus {
   nodes?: string[];
   plannedNodes?: string[];
   restarts?: number;
+  /** For how long it stood still, up to `suspendedSince` where it does so now. */
+  suspendedSeconds?: number;
+  suspendedSince?: string;
   /** Of a row that only counts: how many jobs of others wait and run in the queue. */
   hidden?: { pending: number; running: number };
 }
@@ -150,6 +153,8 @@ export const queueViewDefinition: KindDefinition = {
     nodes: list(name, 100_000),
     plannedNodes: list(name, 100_000),
     restarts: whole,
+    suspendedSeconds: whole,
+    suspendedSince: time,
     hidden: mapOf(whole, 2),
   }),
   selectable: [

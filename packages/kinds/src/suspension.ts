@@ -20,7 +20,9 @@ export function suspendRequestOf({ metadata }: Pick<Workload, "metadata">): Susp
   if (value === undefined) return undefined;
   const [by = "", time = "", indices] = value.trim().split(/\s+/);
   if (by === "" || Number.isNaN(Date.parse(time))) {
-    throw new Error(`annotation ${annotations.suspend}: "${value}" is not like "ada 2026-11-22T14:05:00Z" or "ada 2026-11-22T14:05:00Z 3-5"`);
+    throw new Error(
+      `annotation ${annotations.suspend}: "${value}" is not like "ada 2026-11-22T14:05:00Z" or "ada 2026-11-22T14:05:00Z 3-5"`,
+    );
   }
   return { by, time, ...(indices === undefined ? {} : { tasks: parseIndexList(indices) }) };
 }

@@ -268,6 +268,8 @@ const status: Schema = object({
   eligibleTime: time,
   startTime: time,
   endTime: time,
+  suspendedSeconds: integer(0, Number.MAX_SAFE_INTEGER),
+  suspendedSince: time,
   exitCode: integer(0, 255),
   signal: integer(0, 255),
   nodes: list(name, 100_000),

@@ -219,6 +219,9 @@ export interface WorkloadStatus {
   eligibleTime?: string;
   startTime?: string;
   endTime?: string;
+  /** For how long its current or last attempt stood still, up to `suspendedSince` where it does so now (not for arrays). */
+  suspendedSeconds?: number;
+  suspendedSince?: string;
   /** Exit code and signal of the driver; of an array the largest. */
   exitCode?: number;
   signal?: number;

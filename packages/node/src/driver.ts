@@ -26,6 +26,8 @@ export interface Capabilities {
   memoryLimit: Capability;
   memoryAccounting: Capability;
   cpuBinding: Capability;
+  /** Whether what runs can stand still for a time. */
+  suspension: Capability;
 }
 
 const isRoot = (): boolean => process.getuid?.() === 0;
@@ -141,5 +143,7 @@ export function capabilitiesOf(
       cgroups?.bindsCores === true || tools.taskset !== undefined
         ? true
         : "neither a cpuset group nor taskset is there",
+    // Where no control group can be frozen, processes are stopped one by one.
+    suspension: true,
   };
 }

@@ -91,7 +91,7 @@ export class PodWorker {
 
   /** What runs of it stands still as its annotation says. Who is being ended goes on, so that it can end. */
   #suspendOrResume(): void {
-    const isWanted = this.#pod.metadata.annotations?.[annotations.suspend] !== undefined && this.#killed === undefined;
+    const isWanted = (this.#pod.metadata.annotations?.[annotations.suspend] ?? "") !== "" && this.#killed === undefined;
     const runs = [...this.#active].sort().flatMap((run) => {
       const record = this.#context.tasks.record(run);
       return record === undefined ? [] : [{ run, ...record }];

@@ -58,7 +58,7 @@ export class SimulatedPod {
 
   #suspendOrResume(): void {
     if (this.finished || this.#stopped || this.facts.gateOpen === false) return;
-    const isWanted = this.#pod.metadata.annotations?.[annotations.suspend] !== undefined;
+    const isWanted = (this.#pod.metadata.annotations?.[annotations.suspend] ?? "") !== "";
     const before = this.#suspension;
     if (isWanted === (before?.isSuspended ?? false)) return;
     const now = Date.now();

@@ -1,7 +1,16 @@
 import assert from "node:assert/strict";
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { after, describe, test } from "node:test";
 import { findCgroups, type Cgroups } from "./cgroups.ts";
 import { chooseDriver, type Driver } from "./driver.ts";
@@ -75,7 +84,8 @@ function suite(driver: Driver, cgroups: Cgroups | undefined): void {
      while [ $(wc -c < ${file}) -lt ${bytes} ]; do printf x >> ${file}; sleep 0.1; done; exit 6`;
 
   function start(script: (file: string) => string, more: Partial<TaskRequest> = {}): Job {
-    const pod = `pod-${count++}`;
+    // Those of other suites are not to be taken for it by the mark in their environment.
+    const pod = `${basename(directory)}-${count++}`;
     const file = join(outside, pod);
     writeFileSync(file, "x");
     chmodSync(file, 0o666);
@@ -205,7 +215,14 @@ function suite(driver: Driver, cgroups: Cgroups | undefined): void {
     await job.end;
     lease.look();
     assert.deepEqual(
-      lease.report().ended.map(({ task, exitCode, ending, suspendedSeconds = 0 }) => [task, exitCode, ending, suspendedSeconds > 3]),
+      lease
+        .report()
+        .ended.map(({ task, exitCode, ending, suspendedSeconds = 0 }) => [
+          task,
+          exitCode,
+          ending,
+          suspendedSeconds > 3,
+        ]),
       [
         [3, 0, undefined, true],
         [4, 0, undefined, false],

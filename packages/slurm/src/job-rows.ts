@@ -6,6 +6,9 @@ import {
   isFinal,
   parseIndexList,
   type Pod,
+  suspendedSeconds,
+  type SuspensionReport,
+  suspensionReportOf,
   type Workload,
 } from "@berth/kinds";
 import { elementId, podSetCpus } from "./environment.ts";
@@ -24,6 +27,7 @@ export interface RunningElement {
   startSeconds?: number;
   state?: JobState;
   attempt?: number;
+  suspension?: SuspensionReport;
 }
 
 const seconds = (time: string | undefined): number | undefined =>
@@ -74,6 +78,11 @@ export function jobRow(workload: Workload, nowSeconds: number): JobRow {
   const state = jobStateOf(status?.phase ?? "Pending");
   const start = state === "PENDING" ? seconds(status?.estimatedStart) : seconds(status?.startTime);
   const row: JobRow = { ...baseRow(workload), state, nodes: state === "PENDING" ? [] : (status?.nodes ?? []) };
+  const stood = status?.suspendedSeconds;
+  if (stood !== undefined && state !== "PENDING") {
+    const since = status?.suspendedSince;
+    row.suspension = { isSuspended: since !== undefined, since: since ?? "", seconds: stood };
+  }
   setTimes(row, start, seconds(status?.endTime), nowSeconds);
   if (status?.exitCode !== undefined) row.exitCode = status.exitCode;
   if (status?.signal !== undefined) row.signal = status.signal;
@@ -112,6 +121,7 @@ export function elementRow(workload: Workload, element: RunningElement, nowSecon
     restarts: Math.max(0, (element.attempt ?? 1) - 1),
   };
   delete row.message;
+  if (element.suspension !== undefined) row.suspension = element.suspension;
   setTimes(row, element.startSeconds, undefined, nowSeconds);
   setFiles(row, workload, element.task);
   return row;
@@ -164,6 +174,9 @@ export function runningElements(
     if (node !== undefined) element.order.set(pod.metadata.name, node);
     if (phase !== "Running") element.state = "CONFIGURING";
     if (pod.metadata.deletionTimestamp !== undefined) element.state = "COMPLETING";
+    const suspension = suspensionReportOf(pod.status);
+    if (suspension !== undefined) element.suspension = suspension;
+    if (suspension?.isSuspended === true && pod.metadata.deletionTimestamp === undefined) element.state = "SUSPENDED";
     const start = seconds(pod.status?.startTime);
     if (start !== undefined) element.startSeconds = Math.max(element.startSeconds ?? 0, start);
   }
@@ -251,12 +264,14 @@ function dependencyText({ spec, status }: Workload): string | undefined {
 }
 
 function setTimes(row: JobRow, start: number | undefined, end: number | undefined, nowSeconds: number): void {
+  const stood = suspendedSeconds(row.suspension, (end ?? nowSeconds) * 1000);
   if (start !== undefined) {
     row.startTime = start;
-    if (row.timeLimitSeconds !== undefined) row.endTime = start + row.timeLimitSeconds;
+    if (row.timeLimitSeconds !== undefined) row.endTime = start + row.timeLimitSeconds + stood;
   }
   if (end !== undefined) row.endTime = end;
-  if (row.state !== "PENDING" && start !== undefined) row.elapsedSeconds = Math.max(0, (end ?? nowSeconds) - start);
+  if (row.state !== "PENDING" && start !== undefined)
+    row.elapsedSeconds = Math.max(0, (end ?? nowSeconds) - start - stood);
 }
 
 function setFiles(row: JobRow, workload: Workload, task: number | undefined): void {

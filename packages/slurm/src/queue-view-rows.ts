@@ -1,6 +1,13 @@
 /** Between a QueueView and a line of squeue. */
-import type { PendingReason, QueueView, QueueViewSpec, QueueViewStatus, WorkloadPhase } from "@berth/kinds";
-import { apiVersion } from "@berth/kinds";
+import type {
+  PendingReason,
+  QueueView,
+  QueueViewSpec,
+  QueueViewStatus,
+  SuspensionReport,
+  WorkloadPhase,
+} from "@berth/kinds";
+import { apiVersion, suspendedSeconds } from "@berth/kinds";
 import { slurmReason } from "./reasons.ts";
 import type { JobRow } from "./rows.ts";
 import { jobStateOf, phaseOf } from "./states.ts";
@@ -82,6 +89,8 @@ export function viewOfRow(row: JobRow, facts: ViewFacts): QueueView {
     nodes: row.nodes.length === 0 ? undefined : row.nodes,
     plannedNodes: row.plannedNodes,
     restarts: row.restarts === 0 ? undefined : row.restarts,
+    suspendedSeconds: isPending ? undefined : row.suspension?.seconds,
+    suspendedSince: row.suspension?.isSuspended === true ? row.suspension.since : undefined,
   };
   return {
     apiVersion,
@@ -115,6 +124,10 @@ export function rowOfView({ spec, status = {} }: QueueView, nowSeconds: number):
   const state = jobStateOf((status.phase ?? "Pending") as WorkloadPhase);
   const isPending = state === "PENDING";
   const start = seconds(isPending ? status.estimatedStart : status.startTime);
+  const { suspendedSeconds: before, suspendedSince: since } = status;
+  const suspension: SuspensionReport | undefined =
+    before === undefined ? undefined : { isSuspended: since !== undefined, since: since ?? "", seconds: before };
+  const stood = suspendedSeconds(suspension, nowSeconds * 1000);
   const limit = spec.wallTimeSeconds;
   const end =
     seconds(status.endTime) ?? (isPending && start !== undefined && limit !== undefined ? start + limit : undefined);
@@ -127,7 +140,7 @@ export function rowOfView({ spec, status = {} }: QueueView, nowSeconds: number):
     qos: spec.qos ?? "normal",
     state,
     reason: isPending ? slurmReason(status.reason, submission?.requiredNodes?.join(",")) : "None",
-    elapsedSeconds: isPending || start === undefined ? 0 : Math.max(0, nowSeconds - start),
+    elapsedSeconds: isPending || start === undefined ? 0 : Math.max(0, nowSeconds - start - stood),
     nodes: status.nodes ?? [],
     nodeCount: spec.nodes ?? 0,
     cpus: spec.cpus ?? 0,
@@ -161,6 +174,7 @@ export function rowOfView({ spec, status = {} }: QueueView, nowSeconds: number):
     startTime: start,
     endTime: end,
     plannedNodes: status.plannedNodes,
+    suspension,
     position: status.position,
     priority: status.priority,
     priorityFactors: status.priorityFactors,

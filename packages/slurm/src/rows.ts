@@ -2,7 +2,7 @@
  * Plain rows that squeue, sinfo and sacct print. Times are whole seconds since 1970 (UTC),
  * durations whole seconds, memory bytes; an absent time is `N/A` or `Unknown`.
  */
-import type { PriorityFactor } from "@berth/kinds";
+import type { PriorityFactor, SuspensionReport } from "@berth/kinds";
 import type { JobState } from "./states.ts";
 
 /** One line of squeue: a job, an array element, or the packed rest of a pending array. */
@@ -31,8 +31,10 @@ export interface JobRow {
   /** Of a pending job the expected start. */
   startTime?: number;
   endTime?: number;
-  /** Seconds run so far. */
+  /** Seconds run so far, without those that it stood still. */
   elapsedSeconds: number;
+  /** How it stands still, or did since it began. */
+  suspension?: SuspensionReport;
   /** Absent: unlimited. */
   timeLimitSeconds?: number;
   minimumTimeLimitSeconds?: number;
@@ -158,7 +160,9 @@ export interface AccountingRow {
   eligibleTime?: number;
   startTime?: number;
   endTime?: number;
+  /** Without those that it stood still. */
   elapsedSeconds: number;
+  suspendedSeconds?: number;
   timeLimitSeconds?: number;
   allocatedCpus: number;
   requestedCpus: number;

@@ -149,7 +149,7 @@ const fields: SacctField[] = [
   ofJob("StdOut", 20, (row) => row.standardOutput ?? ""),
   field("Submit", 19, ({ row }, layout) => moment(row.submitTime, layout)),
   ofJob("SubmitLine", 20, (row) => row.submitLine ?? ""),
-  ofJob("Suspended", 10, () => "00:00:00"),
+  ofJob("Suspended", 10, (row) => formatFullDuration(row.suspendedSeconds ?? 0)),
   ofJob("Timelimit", 10, (row) => formatLimit(row.timeLimitSeconds, formatFullDuration)),
   ofJob("TimelimitRaw", 10, (row) => formatLimit(row.timeLimitSeconds, (seconds) => String(Math.ceil(seconds / 60)))),
   field("TotalCPU", 10, ({ row }) => formatCpuTime(row.cpuMilliseconds ?? 0)),

@@ -55,6 +55,7 @@ export function completion(shell: string, program: Command): number {
       words: isSbatch ? "files" : undefined,
     };
   });
+  slurm.push({ name: "scontrol", description: "Slurm's scontrol", options: [], words: ["suspend", "resume"] });
   const sbatch = slurm.find(({ name }) => name === "sbatch")!;
   const own = program.commands.map((command): Entry => {
     const name = command.name();

@@ -115,7 +115,7 @@ function jobLines(found: FoundJob, explanation: Explanation | undefined): string
   const { array } = explanation.status ?? {};
   const lines: string[] = [];
   if (isRunning(found, explanation)) {
-    lines.push(title(`runs in ${where}`));
+    lines.push(title(`${explanation.status?.phase === "Suspended" ? "is suspended" : "runs"} in ${where}`));
     lines.push(...(found.task === undefined ? runningLines(explanation) : []));
   } else {
     lines.push(title(`waits in ${where}`), ...waitingLines(explanation));
@@ -155,10 +155,11 @@ function attemptLines(row: AttemptRow, withTitle: boolean): string[] {
         `${paint("bold", `Job ${attemptName(row)} (${row.name})`)} of ${row.user}, queue ${row.queue}, account ${row.account}`,
       ]
     : [];
+  const stood = row.suspendedSeconds ?? 0;
   const ran =
     row.startTime === null
       ? "never started"
-      : `ran ${formatDuration((Date.parse(row.endTime) - Date.parse(row.startTime)) / 1000)}${row.nodes.length > 0 ? ` on ${row.nodes.join(", ")}` : ""}`;
+      : `ran ${formatDuration((Date.parse(row.endTime) - Date.parse(row.startTime)) / 1000 - stood)}${stood === 0 ? "" : ` (and stood still for ${formatDuration(stood)})`}${row.nodes.length > 0 ? ` on ${row.nodes.join(", ")}` : ""}`;
   const how = row.signal > 0 ? `signal ${row.signal}` : `exit code ${row.exitCode}`;
   const waits = Object.entries(row.waitSecondsByReason).filter(([, seconds]) => seconds > 0);
   const waited =

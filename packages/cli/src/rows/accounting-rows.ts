@@ -1,6 +1,6 @@
 /** Ended attempts, and jobs that live, as the rows of sacct. */
 import type { AttemptRow } from "@berth/accounting";
-import { finalPhases, type FinalPhase } from "@berth/kinds";
+import { finalPhases, suspendedSeconds, type FinalPhase } from "@berth/kinds";
 import { jobStateOf, slurmReason, type AccountingRow, type JobRow } from "@berth/slurm";
 import { seconds } from "../times.ts";
 
@@ -30,7 +30,11 @@ export function endedRow(row: AttemptRow): AccountingRow {
     eligibleTime: seconds(row.eligibleTime),
     startTime,
     endTime,
-    elapsedSeconds: startTime === undefined || endTime === undefined ? 0 : endTime - startTime,
+    elapsedSeconds:
+      startTime === undefined || endTime === undefined
+        ? 0
+        : Math.max(0, endTime - startTime - (row.suspendedSeconds ?? 0)),
+    suspendedSeconds: row.suspendedSeconds ?? undefined,
     timeLimitSeconds: row.wallTimeSeconds,
     allocatedCpus: startTime === undefined ? 0 : Math.ceil(row.requestedMilliCpus / 1000),
     requestedCpus: Math.ceil(row.requestedMilliCpus / 1000),
@@ -73,6 +77,7 @@ export function livingRow(row: JobRow): AccountingRow {
     eligibleTime: row.eligibleTime,
     startTime: waits ? undefined : row.startTime,
     elapsedSeconds: row.elapsedSeconds,
+    suspendedSeconds: suspendedSeconds(row.suspension, Date.now()) || undefined,
     timeLimitSeconds: row.timeLimitSeconds,
     allocatedCpus: waits ? 0 : row.cpus,
     requestedCpus: row.cpus,

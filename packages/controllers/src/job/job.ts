@@ -112,7 +112,7 @@ function countsOf(workload: Workload): Counts {
     const hasEnded = isFinal(status.phase);
     const ok = status.phase === "Succeeded";
     return {
-      active: status.phase === "Running" || status.phase === "Starting" ? 1 : 0,
+      active: ["Running", "Starting", "Suspended"].includes(status.phase ?? "") ? 1 : 0,
       succeeded: ok ? 1 : 0,
       failed: hasEnded && !ok ? 1 : 0,
       unsuccessful: ok ? "" : (workload.spec.array?.indices ?? "0"),

@@ -1,6 +1,6 @@
 /** What the end of a pod means for its attempt. Pure. */
 import type { ContainerTerminated, FinalPhase, LeasedEnd, Pod, PodStatus, TerminationReport } from "@berth/kinds";
-import { annotations, openFailureExitCode } from "@berth/kinds";
+import { annotations, openFailureExitCode, suspendedSeconds, suspensionReportOf } from "@berth/kinds";
 import { timestamp } from "../context.ts";
 
 export interface AttemptEnd {
@@ -13,6 +13,8 @@ export interface AttemptEnd {
   endTime?: string;
   /** How long it ran, where the node told. */
   runMilliseconds?: number;
+  /** For how long it stood still between start and end. */
+  suspendedSeconds?: number;
   /** In words, where there is more to say than the phase does. */
   message?: string;
 }
@@ -97,6 +99,11 @@ export function endOfPod(pod: Pod, stopped?: FinalPhase): AttemptEnd {
     endTime: terminated?.finishedAt,
     message: report.message ?? pod.status?.message,
   };
+  const suspension = suspensionReportOf(pod.status);
+  const endedAt = terminated?.finishedAt;
+  if (suspension !== undefined) {
+    end.suspendedSeconds = suspendedSeconds(suspension, Date.parse(endedAt ?? suspension.since));
+  }
   if (stopped !== undefined && (pod.metadata.deletionTimestamp !== undefined || !isTerminal(pod))) {
     return { ...end, phase: stopped };
   }
@@ -145,7 +152,8 @@ export function endOfTask(told: LeasedEnd, stopped?: FinalPhase): AttemptEnd {
     cpuMilliseconds: told.cpuMilliseconds,
     startTime: timestamp(startedAt),
     endTime: timestamp(startedAt + milliseconds),
-    runMilliseconds: milliseconds,
+    runMilliseconds: milliseconds - 1000 * (told.suspendedSeconds ?? 0),
+    ...(told.suspendedSeconds === undefined ? {} : { suspendedSeconds: told.suspendedSeconds }),
   };
   if (told.peakMemoryKibibytes !== undefined) end.peakMemoryBytes = told.peakMemoryKibibytes * 1024;
   switch (ending) {

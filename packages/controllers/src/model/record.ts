@@ -1,5 +1,13 @@
 /** What the controllers remember of one Workload. All of it can be made again from the Workload and its pods. */
-import type { FinalPhase, PendingReason, PreemptionMode, Pod, Workload, WorkloadPhase } from "@berth/kinds";
+import type {
+  FinalPhase,
+  PendingReason,
+  PreemptionMode,
+  Pod,
+  SuspensionReport,
+  Workload,
+  WorkloadPhase,
+} from "@berth/kinds";
 import { isFinal, parseIndexList } from "@berth/kinds";
 import type { DependencyOutcome, PodGrant } from "@berth/scheduling";
 import { ArrayBook } from "./array-book.ts";
@@ -114,6 +122,8 @@ export interface Attempt {
   isSpent?: boolean;
   /** When it last told that its state was saved (seconds), and which task did. */
   checkpoint?: { task: number; time: number };
+  /** Of one that stood still since it began; as its pods told last. */
+  suspension?: SuspensionReport;
   /** It makes room for another job; told by its pods, so that a new leader goes on with it. */
   preemption?: Preempted;
   /** What it held, by resource, and what each second of that counts in usage; known at its end. */
@@ -163,6 +173,8 @@ export interface WorkloadRecord {
     seconds: Partial<Record<PendingReason, number>>;
   };
   startTime: string | undefined;
+  /** Of what is no array: how its current or last attempt stands still, or did. */
+  suspension: SuspensionReport | undefined;
   /** When nothing but the scheduler kept it waiting any more. */
   eligibleTime: string | undefined;
   /** Outcomes of jobs that it depends on and that only accounting knows. */
@@ -239,6 +251,14 @@ export function recordOf(workload: Workload, nowTimestamp: string): WorkloadReco
       seconds: { ...status.waits?.seconds },
     },
     startTime: status.startTime,
+    suspension:
+      status.suspendedSeconds === undefined
+        ? undefined
+        : {
+            isSuspended: status.suspendedSince !== undefined,
+            since: status.suspendedSince ?? "",
+            seconds: status.suspendedSeconds,
+          },
     eligibleTime: status.eligibleTime,
     history: undefined,
     toAccount: [],

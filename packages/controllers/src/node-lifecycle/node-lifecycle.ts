@@ -4,7 +4,7 @@
  * its Node is gone or tainted out-of-service, its latest possible end has passed, or the queue allows to assume so.
  */
 import { type AnyObject, Informer, isReason, type Lease, resources } from "@berth/client";
-import { isReady, type Node } from "@berth/kinds";
+import { annotations, isReady, type Node } from "@berth/kinds";
 import type { Context } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
 import type { Attempt, AttemptPod, WorkloadRecord } from "../model/record.ts";
@@ -182,7 +182,10 @@ export class NodeLifecycle {
   #latestEnd(record: WorkloadRecord, attempt: Attempt): number {
     const slot = attempt.wallTimeSeconds + (attempt.lease?.seconds ?? 0);
     const deadline = (slot + graceAndAllowanceSeconds(record) + marginSeconds) * 1000;
-    const start = attempt.startTime === undefined ? attempt.createdAt : Date.parse(attempt.startTime);
+    // Whoever was ever asked to stand still may do so there yet, and its time with it.
+    const hasStood = attempt.pods.some(({ pod }) => pod?.metadata.annotations?.[annotations.suspend] !== undefined);
+    const begun = attempt.startTime === undefined ? attempt.createdAt : Date.parse(attempt.startTime);
+    const start = hasStood ? Infinity : begun;
     const assumed = this.#assumeLostAfter(record);
     const heard = this.#heard.get(attempt.pods[0]?.node ?? "");
     if (assumed === undefined || heard === undefined) return start + deadline;

@@ -1,6 +1,13 @@
 /** Answers Explanations: why a Workload waits, who holds it back, when it is expected to start. */
 import type { Blocker, ExpectedStart, ExplanationStatus, InquirySpec } from "@berth/kinds";
-import { amountOfParts, apiVersion, type Explanation as ExplanationObject, isFinal } from "@berth/kinds";
+import {
+  amountOfParts,
+  annotations,
+  apiVersion,
+  type Explanation as ExplanationObject,
+  isFinal,
+  suspendedSeconds,
+} from "@berth/kinds";
 import { type ClusterState, explain, type Explanation, forecast } from "@berth/scheduling";
 import { adviceFor, slurmReason } from "@berth/slurm";
 import { timestamp } from "../context.ts";
@@ -113,7 +120,7 @@ export class Explanations {
       return { ...common, startTime, endTime, nodes, exitCode, signal, message };
     }
     const isHeld = record.book === undefined ? record.live.size === 0 : record.book.pending.size > 0;
-    const running = record.book === undefined && record.live.size > 0 ? runningOf(record) : {};
+    const running = record.book === undefined && record.live.size > 0 ? runningOf(record, this.#parts.now()) : {};
     if (!isHeld || record.jobId === undefined) {
       const condition = status.conditions?.find(({ type, status }) => type === "Admitted" && status === "False");
       return { ...common, ...running, message: condition?.message };
@@ -180,11 +187,22 @@ function arrayOf({ book, workload }: WorkloadRecord): ExplanationStatus["array"]
 
 function runningOf(
   record: WorkloadRecord,
-): Pick<ExplanationStatus, "startTime" | "endTime" | "nodes" | "firstExpectedStart"> {
+  nowMs: number,
+): Pick<ExplanationStatus, "startTime" | "endTime" | "nodes" | "suspended" | "firstExpectedStart"> {
   const attempt = record.live.get(noTask)!;
-  const { startTime, wallTimeSeconds } = attempt;
-  const end = startTime === undefined ? undefined : timestamp(Date.parse(startTime) + wallTimeSeconds * 1000);
-  return { startTime, endTime: end, nodes: record.nodes, firstExpectedStart: record.waiting.firstEstimatedStart };
+  const { startTime, wallTimeSeconds, suspension } = attempt;
+  const stood = suspendedSeconds(suspension, nowMs);
+  const end = startTime === undefined ? undefined : timestamp(Date.parse(startTime) + (wallTimeSeconds + stood) * 1000);
+  const by = attempt.pods[0]?.pod?.metadata.annotations?.[annotations.suspend];
+  const { since = "", seconds = 0 } = suspension ?? {};
+  const suspended = suspension?.isSuspended === true ? { by, since, seconds } : undefined;
+  return {
+    startTime,
+    endTime: end,
+    suspended: suspended && present(suspended),
+    nodes: record.nodes,
+    firstExpectedStart: record.waiting.firstEstimatedStart,
+  };
 }
 
 function expectedStartOf(

@@ -175,17 +175,21 @@ function phaseOfRecord({ phase = "Pending" }: WorkloadRecord): WorkloadPhase {
   return isFinal(phase) ? "Completing" : phase;
 }
 
-function phaseOfAttempt({ state }: Attempt): "Starting" | "Running" | "Completing" {
-  if (state === "Running") return "Running";
+function phaseOfAttempt({ state, stopped, suspension }: Attempt): "Starting" | "Running" | "Suspended" | "Completing" {
+  if (state === "Running") return suspension?.isSuspended === true && stopped === undefined ? "Suspended" : "Running";
   return state === "Starting" || state === "TakingBack" ? "Starting" : "Completing";
 }
 
 /** The Workload with what the controllers know by now. */
 function currentWorkload(record: WorkloadRecord): Workload {
-  const { workload, waiting, startTime, nodes, eligibleTime } = record;
+  const { workload, waiting, startTime, nodes, eligibleTime, suspension } = record;
   const status = { ...workload.status, phase: phaseOfRecord(record), reason: waiting.reason };
+  const suspended = {
+    suspendedSeconds: suspension?.seconds,
+    suspendedSince: suspension?.isSuspended === true ? suspension.since : undefined,
+  };
   const known = { message: waiting.message, estimatedStart: waiting.estimatedStart, startTime, nodes, eligibleTime };
-  return { ...workload, status: { ...status, ...known } };
+  return { ...workload, status: { ...status, ...known, ...suspended } };
 }
 
 function rowOf(entry: QueueEntry, nowSeconds: number): JobRow {
@@ -205,6 +209,7 @@ function rowOf(entry: QueueEntry, nowSeconds: number): JobRow {
     nodes: [...new Set(attempt.pods.map(({ node }) => node))],
     attempt: attempt.number,
     state,
+    ...(attempt.suspension === undefined ? {} : { suspension: attempt.suspension }),
   };
   return elementRow(workload, start === undefined ? element : { ...element, startSeconds: start }, nowSeconds);
 }

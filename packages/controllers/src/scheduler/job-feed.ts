@@ -1,6 +1,6 @@
 /** Tells the core of jobs: those that wait, from Workloads, and those that run, from what attempts tell. */
 import type { Amounts, Checkpoint, Pod, Workload } from "@berth/kinds";
-import { annotations, billingOf, checkpointsOf, effectiveRequests, labels } from "@berth/kinds";
+import { annotations, billingOf, checkpointsOf, effectiveRequests, labels, suspendedSeconds } from "@berth/kinds";
 import type { Allocation, PodGrant } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -75,7 +75,9 @@ export class JobFeed {
     const start = seconds(attempt.startTime) ?? Math.floor(attempt.createdAt / 1000);
     const allowance = attempt.startTime === undefined ? allowanceSecondsOf(record.workload) : 0;
     const leased = attempt.lease?.seconds ?? 0;
-    return start + allowance + leased + attempt.wallTimeSeconds + graceSecondsOf(record.workload, this.#cluster.site);
+    const stood = suspendedSeconds(attempt.suspension, this.#cluster.now() * 1000);
+    const grace = graceSecondsOf(record.workload, this.#cluster.site);
+    return start + allowance + leased + attempt.wallTimeSeconds + stood + grace;
   }
 
   /** `tasks`: those of the attempt that are not known to run already, one at least. */

@@ -33,6 +33,7 @@ import { SharedTrees } from "../namespaces/shared-trees.ts";
 import { type AttemptPlan, plannedPlaces, plannedPods } from "./pods.ts";
 import { Rejections } from "./rejections.ts";
 import { graceSecondsOf, jobInput } from "./snapshot.ts";
+import { StandingEnds } from "./standing-ends.ts";
 import { UsageBook } from "./usage-book.ts";
 import { WaitingReports } from "./waiting.ts";
 import { WallTimes } from "./wall-times.ts";
@@ -53,6 +54,7 @@ export class Scheduling implements LifeEvents {
   readonly #meter: Meter;
   readonly #wallTimes: WallTimes;
   readonly #rejections: Rejections;
+  readonly #standing: StandingEnds;
   #life!: AttemptLife;
   #isRunning = false;
   #isScheduled = false;
@@ -94,6 +96,9 @@ export class Scheduling implements LifeEvents {
       context,
       isEmbedded: (node) => this.#cluster.isEmbedded(node),
       end: (record, attempt) => this.#life.stop(record, attempt, "TimedOut"),
+    });
+    this.#standing = new StandingEnds(context, (record, attempt) => {
+      if (this.#jobs.started(record, attempt)) this.wake();
     });
     this.#rejections = new Rejections(context, (record) => this.update(record));
     this.#reports = new WaitingReports(context, writer, (record) => this.#messageOf(record));
@@ -235,10 +240,20 @@ export class Scheduling implements LifeEvents {
     this.#usage.changed();
     this.#meter.ended(ended.end.phase);
     this.#wallTimes.ended(attempt);
+    this.#standing.ended(attempt);
     if (ended.requeue && record.book === undefined) this.#reports.again(record, ended.end.startTime ?? ended.startTime);
     if (!this.#jobs.ended(record, ended, attempt)) return;
     this.#leasing.ended(record, ended);
     this.wake();
+  }
+
+  suspended(record: WorkloadRecord, attempt: Attempt): void {
+    this.#standing.changed(record, attempt);
+    if (this.#jobs.started(record, attempt)) this.wake();
+  }
+
+  isEmbedded(node: string): boolean {
+    return this.#cluster.isEmbedded(node);
   }
 
   takenBack(record: WorkloadRecord, tasks: readonly number[], why: string | undefined): void {

@@ -62,6 +62,7 @@ function row(at: number): AttemptRow {
     cancelledBy: null,
     billing: 2 + (at % 4),
     allocated: { cpu: 1000 * (1 + (at % 4)) },
+    suspendedSeconds: null,
   };
 }
 

@@ -98,6 +98,8 @@ export class Admissions {
       life.flushSoon(record);
     }
     this.#checkpoints.updated(record, before);
+    const { suspend } = annotations;
+    if (workload.metadata.annotations?.[suspend] !== before.metadata.annotations?.[suspend]) life.suspend(record);
     this.#cancelAsAsked(record);
   }
 

@@ -1,6 +1,6 @@
 /** What the pods of attempts say of them, and what that does to the record of their Workload. */
-import type { FinalPhase, Lease, Pod, WorkloadPhase } from "@berth/kinds";
-import { annotations, attemptOf, isFinal, leaseOf, preemptionModes, takenReason } from "@berth/kinds";
+import type { FinalPhase, Lease, Pod, SuspensionReport, WorkloadPhase } from "@berth/kinds";
+import { annotations, attemptOf, isFinal, leaseOf, preemptionModes, suspensionReportOf, takenReason } from "@berth/kinds";
 import {
   type Attempt,
   type AttemptPod,
@@ -36,8 +36,10 @@ export function plannedAttempt(
     lease: lease && { seconds: lease.seconds, open: new Set(lease.tasks) },
   });
   record.live.set(task, attempt);
-  if (record.book === undefined) record.phase = "Starting";
-  else for (const each of openTasks(attempt)) record.book.start(each);
+  if (record.book === undefined) {
+    record.phase = "Starting";
+    record.suspension = undefined;
+  } else for (const each of openTasks(attempt)) record.book.start(each);
   record.nodes = attempt.pods.map(({ node }) => node);
   return attempt;
 }
@@ -64,6 +66,7 @@ export function attemptOfPods(
     // A pod that was bound may have been there long before.
     createdAt: (isWrapped(pods[0]!) ? NaN : Date.parse(pods[0]!.metadata.creationTimestamp ?? "")) || now,
   });
+  attempt.suspension = suspensionOfPods(attempt);
   const stopped = pods.map(stoppedOf).find((told) => told !== undefined);
   attempt.stopped = stopped?.phase;
   attempt.preemption = stopped?.preemption;
@@ -102,6 +105,20 @@ export function markRunning(record: WorkloadRecord, attempt: Attempt): void {
   }
   if (attempt.lease === undefined) record.book.created(attempt.task);
   record.startTime ??= attempt.startTime;
+}
+
+/** How the pods of an attempt stand still: only together, since the last of them; undefined where none ever did. */
+export function suspensionOfPods({ pods }: Attempt): SuspensionReport | undefined {
+  const open = pods.filter(({ state }) => state !== "Terminal" && state !== "Gone");
+  const told = (open.length === 0 ? pods : open).map(({ pod }) => suspensionReportOf(pod?.status));
+  const reports = told.filter((report) => report !== undefined);
+  if (reports.length === 0) return undefined;
+  const isSuspended = open.length > 0 && told.every((report) => report?.isSuspended === true);
+  const since = reports
+    .map((report) => report.since)
+    .toSorted()
+    .at(-1)!;
+  return { isSuspended, since, seconds: Math.max(...reports.map(({ seconds }) => seconds)) };
 }
 
 /** Deleting a pod is how its user ends it. */

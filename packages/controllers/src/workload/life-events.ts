@@ -7,6 +7,10 @@ export interface LifeEvents extends EndingEvents {
   adopted(record: WorkloadRecord, attempt: Attempt, tasks: readonly number[]): void;
   /** Its script began: the wall time counts from here. */
   started(record: WorkloadRecord, attempt: Attempt): void;
+  /** It stands still from now on, or goes on: its wall time is over so much later. */
+  suspended(record: WorkloadRecord, attempt: Attempt): void;
+  /** Whether a node is one of Berth's own. */
+  isEmbedded(node: string): boolean;
   /** A node did not take one of its pods: nothing of the attempt has begun. */
   rejected(record: WorkloadRecord, node: string, why: string): void;
   /** The pod that it stands for cannot be had any more: nothing of it is to wait. */

@@ -45,6 +45,7 @@ import { Leftovers } from "./leftovers.ts";
 import type { LifeEvents } from "./life-events.ts";
 import { makePod, type PlannedPod } from "./pod-creation.ts";
 import { PodRemoval } from "./pod-removal.ts";
+import { Suspending } from "./suspending.ts";
 import { WallTimes } from "./wall-time.ts";
 
 export class AttemptLife {
@@ -60,6 +61,7 @@ export class AttemptLife {
   readonly #wallTimes: WallTimes;
   /** Of attempts whose pods somebody else makes. */
   readonly hosted: HostedLife;
+  readonly #suspending: Suspending;
 
   constructor(context: Context, ledger: Ledger, writer: Writer, events: LifeEvents) {
     this.#context = context;
@@ -70,6 +72,15 @@ export class AttemptLife {
     this.#gates = new Gates(context, writer);
     this.#wallTimes = new WallTimes(context, writer);
     this.#leftovers = new Leftovers(context, this.#removal);
+    this.#suspending = new Suspending({
+      context,
+      writer,
+      isEmbedded: (node) => events.isEmbedded(node),
+      changed: (record, attempt) => {
+        events.suspended(record, attempt);
+        this.flushSoon(record);
+      },
+    });
     this.#leases = new LeaseLife(context, writer, events);
     this.#flushes = new Flushes({
       context,
@@ -272,6 +283,7 @@ export class AttemptLife {
     if (wasCreating) this.#wallTimes.tell(record, attempt, pod);
     if (wasCreating && attempt.lease !== undefined) this.#leases.tellCancelled(record, attempt.lease, entry);
     this.#evaluate(record, attempt, entry);
+    this.#suspending.look(record, attempt);
   }
 
   #applyGone(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod): void {
@@ -357,6 +369,7 @@ export class AttemptLife {
     attempt.startTime = startOf(pod) ?? this.#timestamp();
     markRunning(record, attempt);
     this.#events.started(record, attempt);
+    this.#suspending.begun(record, attempt);
     if (!isTerminal(pod)) this.flushSoon(record);
   }
 
@@ -365,6 +378,7 @@ export class AttemptLife {
     attempt.startTime = this.#gates.open(record, attempt);
     markRunning(record, attempt);
     this.#events.started(record, attempt);
+    this.#suspending.begun(record, attempt);
     this.flushSoon(record);
   }
 
@@ -392,6 +406,11 @@ export class AttemptLife {
   /** The wall time of what runs, or is about to, is another: the node is told. */
   setWallTime(record: WorkloadRecord, attempt: Attempt, seconds: number): void {
     this.#wallTimes.set(record, attempt, seconds);
+  }
+
+  /** Has what runs stand still, or go on, as the Workload asks. */
+  suspend(record: WorkloadRecord): void {
+    this.#suspending.apply(record);
   }
 
   /** Ends those of these tasks that the attempt carries, as {@link stop} does: the others of a lease go on. */

@@ -85,6 +85,7 @@ function base(record: WorkloadRecord, endTime: string): Omit<AttemptRow, "task" 
     cancelledBy: record.cancelledBy ?? null,
     billing: null,
     allocated: null,
+    suspendedSeconds: null,
   };
 }
 
@@ -105,6 +106,7 @@ export function attemptRow(record: WorkloadRecord, attempt: EndedAttempt, nowTim
     cancelledBy: end.phase === "Cancelled" ? (record.cancelledBy ?? null) : null,
     billing: attempt.charge?.billing ?? null,
     allocated: attempt.charge?.allocated ?? null,
+    suspendedSeconds: end.suspendedSeconds || null,
   });
 }
 

@@ -60,7 +60,20 @@ function conditionsOf(record: WorkloadRecord, phase: WorkloadPhase, now: string)
   } else if (before.has("Started")) {
     set(condition("Started", "False", "Requeued", "waits for another attempt", now, generation));
   }
-  const { preempted } = record;
+  const { preempted, suspension } = record;
+  if (suspension !== undefined) {
+    const { isSuspended } = suspension;
+    const words = isSuspended ? "stands still on its nodes, which it keeps" : "goes on";
+    const wanted = condition(
+      "Suspended",
+      isSuspended ? "True" : "False",
+      isSuspended ? "ByOperator" : "Resumed",
+      words,
+      suspension.since === "" ? now : suspension.since,
+      generation,
+    );
+    set(wanted);
+  }
   if (preempted !== undefined) {
     const { by, mode, time } = preempted;
     // Each time anew: it tells of the last.
@@ -99,6 +112,8 @@ export function lifePatch(record: WorkloadRecord, now: string, message?: string)
     patch.attempts = record.endedAttempts + (isActive(phase) ? 1 : 0);
     patch.restarts = record.restarts === 0 ? null : record.restarts;
     patch.nodeFailures = record.nodeFailures === 0 ? null : record.nodeFailures;
+    patch.suspendedSeconds = record.suspension?.seconds ?? null;
+    patch.suspendedSince = phase === "Suspended" ? record.suspension!.since : null;
   } else {
     patch.array = record.book.toStatus() as WorkloadStatus["array"];
   }
