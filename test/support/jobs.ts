@@ -85,7 +85,7 @@ export async function ended<Name extends string>(
       const states = await sacct(cluster, jobs, ["State"]);
       if (
         states.length < jobs.length ||
-        states.some(({ State }) => /^(PENDING|RUNNING|CONFIGURING|COMPLETING)/.test(State))
+        states.some(({ State }) => /^(PENDING|RUNNING|SUSPENDED|CONFIGURING|COMPLETING)/.test(State))
       )
         return undefined;
       return await sacct(cluster, jobs, names);

@@ -26,6 +26,7 @@ export const migrations: readonly string[] = [
    CREATE UNIQUE INDEX attempts_by_sequence ON attempts (sequence);`,
   // What a user asks for is the newest of their own.
   `CREATE INDEX attempts_by_user ON attempts ("user", end_time);`,
+  `ALTER TABLE attempts ADD COLUMN suspended_seconds bigint;`,
 ];
 
 /** Held to the end of a transaction by whoever writes rows or the schema: numbers become visible in their order. */

@@ -16,6 +16,7 @@ import {
   annotations,
   labels,
   leaseCondition,
+  suspensionCondition,
   memberships,
   qualitiesOfService,
   queues,
@@ -74,7 +75,7 @@ function slimOwnPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
   return slim;
 }
 
-const keptConditions = new Set([leaseCondition, "DisruptionTarget"]);
+const keptConditions = new Set([leaseCondition, suspensionCondition, "DisruptionTarget"]);
 const keptAnnotations = [
   annotations.gate,
   annotations.gateOpenedAt,
@@ -84,6 +85,7 @@ const keptAnnotations = [
   annotations.tasks,
   annotations.leaseSeconds,
   annotations.grant,
+  annotations.suspend,
   ...volcanoAnnotations,
 ];
 const keptLabels = [labels.workload, labels.task, labels.podSet, labels.podIndex, labels.attempt, coschedulingLabel];

@@ -48,20 +48,16 @@ const ofWorkloads: Validation[] = [
 ];
 
 const ofPods: Validation[] = [
-  ...[
-    {
-      name: annotations.wallTimeSeconds,
-      message: "the wall time of a pod is its Workload's: change spec.wallTimeSeconds there",
-    },
-    { name: annotations.suspend, message: "a pod is suspended with its Workload, by an operator: scontrol suspend" },
-  ].map(({ name, message }): Validation => ({
-    expression:
-      `!has(oldObject.metadata.labels) || !('${labels.workload}' in oldObject.metadata.labels) || ` +
-      `${annotationOf("object", name)} == ${annotationOf("oldObject", name)} || ${isOperator}`,
-    message,
-    reason: "Forbidden",
-  })),
-];
+  [annotations.wallTimeSeconds, "the wall time of a pod is its Workload's: change spec.wallTimeSeconds there"] as const,
+  [annotations.suspend, "a pod is suspended with its Workload, by an operator: scontrol suspend"] as const,
+].map(([name, message]) => ({
+  expression:
+    `!has(oldObject.metadata.labels) || !('${labels.workload}' in oldObject.metadata.labels) || ` +
+    `${annotationOf("object", name)} == ${annotationOf("oldObject", name)} || ${isOperator}`,
+  message,
+  reason: "Forbidden",
+}));
+
 function policy(
   name: string,
   rule: { apiGroups: string[]; apiVersions: string[]; resources: string[]; operations: string[] },

@@ -147,7 +147,7 @@ export function leaseReportOf(status: PodStatus | undefined): LeaseReport | unde
         : ended.split(" ").map((entry): LeasedEnd => {
             const [task, code, start, milliseconds, cpu, peak, signal, ending, suspended] = entry.split(",");
             const stood = number(suspended);
-            return {
+            const end: LeasedEnd = {
               task: Number(task),
               exitCode: Number(code),
               startedAt: base + Number(start),
@@ -156,8 +156,9 @@ export function leaseReportOf(status: PodStatus | undefined): LeaseReport | unde
               peakMemoryKibibytes: number(peak),
               signal: number(signal),
               ending: ending === "" ? undefined : ending,
-              ...(stood === undefined ? {} : { suspendedSeconds: stood }),
             };
+            if (stood !== undefined) end.suspendedSeconds = stood;
+            return end;
           }),
   };
 }
