@@ -29,7 +29,8 @@ export const preemption: Schema = object({
     "x-kubernetes-validations": [
       {
         rule: "self != 'Suspend'",
-        message: "no node can suspend pods yet; use Requeue, Checkpoint or Cancel",
+        message:
+          "jobs are not suspended to make room yet, only by operators (scontrol suspend); use Requeue, Checkpoint or Cancel",
       },
     ],
   },

@@ -396,6 +396,42 @@ describe("an agent that is killed", () => {
     await until(() => (pods.get("default", "going") === undefined ? true : undefined));
   });
 
+  test("what stands still does so without it, and ends where it was deleted meanwhile", async () => {
+    for (const name of ["frozen", "freed"]) await create(name, `while sleep 0.1; do echo x >> ${work}/${name}; done`);
+    const suspend = (name: string, by: string): Promise<unknown> =>
+      client.patch(resources.pods, name, { metadata: { annotations: { "berth.dev/suspend": by } } }, inDefault);
+    const stands = (name: string, status: string): Promise<Pod> =>
+      until(() => {
+        const pod = pods.get("default", name);
+        const told = pod?.status?.conditions?.find(({ type }) => type === "berth.dev/Suspended");
+        return told?.status === status ? pod : undefined;
+      });
+    const size = (name: string): number => readFileSync(join(work, name), "utf8").length;
+    for (const name of ["frozen", "freed"]) {
+      while (!existsSync(join(work, name))) await pause(50);
+      await suspend(name, "root");
+      await stands(name, "True");
+    }
+    const { uid } = pods.get("default", "frozen")!.metadata;
+    await killAgent();
+    const before = ["frozen", "freed"].map(size);
+    await suspend("freed", "");
+    await client.delete(resources.pods, "frozen", { ...inDefault, gracePeriodSeconds: 0 });
+    await pause(1500);
+    assert.deepEqual(["frozen", "freed"].map(size), before);
+    await startAgent();
+    await stands("freed", "False");
+    while (size("freed") === before[1]) await pause(50);
+    while (readdirSync(join(data, "nodes", "pods")).includes(uid!)) await pause(50);
+    assert.equal(size("frozen"), before[0]);
+    // And one that is deleted while it stands.
+    await suspend("freed", "root");
+    await stands("freed", "True");
+    await client.delete(resources.pods, "freed", { ...inDefault, gracePeriodSeconds: 5 });
+    await until(() => (pods.get("default", "freed") === undefined ? true : undefined));
+    while (readdirSync(join(data, "nodes", "suspended")).length > 0) await pause(50);
+  });
+
   test("what runs goes on where a volume cannot be had again", async () => {
     const settings = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "passing", namespace: "default" } };
     await client.create(resources.configMaps, { ...settings, data: { a: "b" } } as KubernetesObject);
@@ -436,6 +472,8 @@ describe("an agent that is killed", () => {
     assert.ok(!processes().some((line) => line.includes("sleep\u00004243")));
   });
 });
+
+const inDefault = { namespace: "default" };
 
 class Collected extends Writable {
   text = "";

@@ -143,7 +143,7 @@ export abstract class SiteStore implements PlacementContext {
     checkQueue(queue, this.resources);
     if (queue.preemptMode === "Suspend") {
       throw new SchedulingError(
-        `queue ${queue.name}: jobs cannot be suspended; preemptMode may be Requeue, Cancel or Checkpoint`,
+        `queue ${queue.name}: jobs cannot be suspended to make room; preemptMode may be Requeue, Cancel or Checkpoint`,
       );
     }
     const before = this.queues.get(queue.name);
@@ -195,7 +195,7 @@ export abstract class SiteStore implements PlacementContext {
     this.settled = undefined;
     if (qos.preemptMode === "Suspend") {
       throw new SchedulingError(
-        `QOS ${qos.name}: jobs cannot be suspended; preemptMode may be Requeue, Cancel or Checkpoint`,
+        `QOS ${qos.name}: jobs cannot be suspended to make room; preemptMode may be Requeue, Cancel or Checkpoint`,
       );
     }
     this.accounts.putQualityOfService(qos);

@@ -46,6 +46,22 @@ const sent = (row: JobRow, isOwn: boolean, reason?: "Resources"): JobRow => {
   return rowOfView(JSON.parse(JSON.stringify(viewOfRow(row, facts))), now)!;
 };
 
+test("the time used is without that which a job stood still, and it ends so much later", () => {
+  const status: Workload["status"] = {
+    phase: "Suspended",
+    startTime: "2027-01-15T07:55:00Z",
+    nodes: ["n1"],
+    suspendedSeconds: 100,
+  };
+  const row = jobRow(workload({ ...status, suspendedSince: "2027-01-15T07:59:30Z" }), now);
+  assert.deepEqual([row.state, row.elapsedSeconds], ["SUSPENDED", 300 - 100 - 30]);
+  assert.equal(row.endTime, row.startTime! + 600 + 130);
+  assert.deepEqual(sent(row, true), row);
+  const resumed = jobRow(workload({ ...status, phase: "Running" }), now);
+  assert.deepEqual([resumed.elapsedSeconds, resumed.endTime], [200, resumed.startTime! + 700]);
+  assert.deepEqual(sent(resumed, true), resumed);
+});
+
 test("a line of squeue is the same from the queue's view as from the Workload", () => {
   const pending = jobRow(
     workload(

@@ -135,7 +135,7 @@ export function sbatchDocument(): string {
 /** The reference page of the other commands' options; docs/reference/slurm-commands.md is its output. */
 export function commandsDocument(): string {
   const lines = [
-    "# squeue, scancel, sinfo, sacct, sprio, sshare",
+    "# squeue, scancel, scontrol, sinfo, sacct, sprio, sshare",
     "",
     "They take Slurm's options and print in Slurm's layouts. An option that Slurm knows and Berth does not honour yet is an error that",
     "says so. (This page is made from the tables in `packages/slurm`.)",
@@ -160,6 +160,17 @@ export function commandsDocument(): string {
       lines.push(`${title}: ${names.join(", ")}.`, "");
     }
   }
+  lines.push(
+    "## scontrol",
+    "",
+    "Honoured: `suspend JOB…`, `resume JOB…`, for operators. A job is `42`, `42_7` or `42_[1-5]`; several stand with commas or spaces between them.",
+    "All else that Slurm's scontrol does is refused with the command of Berth that there is for it.",
+    "",
+    "A suspended job stands still where it is and keeps its place: unlike Slurm, Berth does not give its processors to others. Its wall time stands",
+    "still with it, and `Elapsed` and `CPUTime` of sacct are without the time in `Suspended`. Of an array that which runs is meant; what",
+    "begins later is not suspended. Elements that share a pod stand still together. See [what a job sees](../runtime.md).",
+    "",
+  );
   return lines.join("\n");
 }
 
