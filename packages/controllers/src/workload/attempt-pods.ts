@@ -1,6 +1,14 @@
 /** What the pods of attempts say of them, and what that does to the record of their Workload. */
 import type { FinalPhase, Lease, Pod, SuspensionReport, WorkloadPhase } from "@berth/kinds";
-import { annotations, attemptOf, isFinal, leaseOf, preemptionModes, suspensionReportOf, takenReason } from "@berth/kinds";
+import {
+  annotations,
+  attemptOf,
+  isFinal,
+  leaseOf,
+  preemptionModes,
+  suspensionReportOf,
+  takenReason,
+} from "@berth/kinds";
 import {
   type Attempt,
   type AttemptPod,
