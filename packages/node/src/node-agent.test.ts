@@ -381,7 +381,7 @@ describe("an agent that is killed", () => {
     const script = `trap 'echo asked >> ${work}/saved; sleep 2 && echo saved >> ${work}/saved; exit 3' TERM
 : > ${work}/ready; while :; do sleep 0.1; done`;
     await create("going", script, {}, { finalizers: ["berth.dev/accounting"] });
-    await until(() => (existsSync(join(work, "ready")) ? true : undefined));
+    while (!existsSync(join(work, "ready"))) await pause(50);
     // The agent dies before it hears of the deletion, or in the middle of it.
     await killAgent();
     await client.delete(resources.pods, "going", { namespace: "default", gracePeriodSeconds: 20 });
@@ -438,7 +438,7 @@ describe("an agent that is killed", () => {
     await create("mounted", `: > ${work}/mounted; while [ ! -e ${work}/on ]; do sleep 0.1; done; exit 9`, {
       volumes: [{ name: "settings", configMap: { name: "passing" } }],
     });
-    await until(() => (existsSync(join(work, "mounted")) ? true : undefined));
+    while (!existsSync(join(work, "mounted"))) await pause(50);
     await killAgent();
     await client.delete(resources.configMaps, "passing", { namespace: "default" });
     await startAgent();
