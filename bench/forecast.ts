@@ -1,5 +1,5 @@
 /**
- * Benchmark of the live loop's forecasts, one thread, with real timers: `node bench/forecast.ts [--pending N,N…] [--seconds S]` prints
+ * Benchmark of the live loop's forecasts, one thread, with real timers: `node bench/forecast.ts [--pending N,N… | --tasks N,N…] [--seconds S]` prints
  * JSON. The core is the live loop's, fed as it feeds it, with jobs that end at random; what is not here is the API. First one change, and
  * how long until every waiting job has been told its expected start; then a change every 50 ms for S seconds without forecasts and for S
  * seconds with them: how long a decision takes, and how long after its change it is there.
@@ -10,11 +10,12 @@ import { parseArgs } from "node:util";
 import { ForecastLoop } from "../packages/controllers/src/scheduler/forecasts.ts";
 import { decide } from "../packages/scheduling/src/index.ts";
 import type { ClusterState, Decisions, Start } from "../packages/scheduling/src/index.ts";
-import { backlog, generator, quantile, round } from "./support/backlog.ts";
+import { arrayBacklog, backlog, generator, quantile, round } from "./support/backlog.ts";
 
 const { values } = parseArgs({
   options: {
     pending: { type: "string", default: "6250,12500,25000,50000" },
+    tasks: { type: "string" },
     seconds: { type: "string", default: "20" },
   },
 });
@@ -47,7 +48,7 @@ async function changes(
     clock.now += 1;
     const from = process.cpuUsage();
     const [gone] = running.splice(random(running.length), 1);
-    core.endJob(gone!.job, clock.now, { ok: true });
+    core.endJob(gone!.job, clock.now, { task: gone!.task, ok: true });
     const decisions = decide(core, clock.now);
     decided(decisions);
     running.push(...decisions.starts);
@@ -66,9 +67,9 @@ async function changes(
   };
 }
 
-async function measure(pending: number): Promise<object> {
-  const core = backlog(pending, 500, pending / 10, { reservationDepth: 100 });
-  const clock = { now: pending };
+async function measure(core: ClusterState, now: number): Promise<object> {
+  const { nodes, pendingJobs, pendingTasks } = core.counts();
+  const clock = { now };
   const running = decide(core, clock.now).starts.slice();
   const told = new Set<number>();
   const aborted = new AbortController();
@@ -104,9 +105,21 @@ async function measure(pending: number): Promise<object> {
     under.decided(decisions);
   });
   other.abort();
-  return { pending, nodes: pending / 10, oneChange: alone, without, during: { ...during, forecasts, told: told.size } };
+  return {
+    pendingJobs,
+    pendingTasks,
+    nodes,
+    oneChange: alone,
+    without,
+    during: { ...during, forecasts, told: told.size },
+  };
 }
 
 const results: object[] = [];
-for (const pending of values.pending.split(",")) results.push(await measure(Number(pending)));
+for (const size of (values.tasks ?? values.pending).split(",").map(Number)) {
+  const policy = { reservationDepth: 100 };
+  const core =
+    values.tasks === undefined ? backlog(size, 500, size / 10, policy) : arrayBacklog(size, size / 100, policy);
+  results.push(await measure(core, size));
+}
 console.log(JSON.stringify(results, undefined, 2));

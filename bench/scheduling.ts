@@ -8,7 +8,7 @@ import { beginForecast, decide, forecast } from "../packages/scheduling/src/inde
 import type { Start } from "../packages/scheduling/src/index.ts";
 import { parseTrace, simulate } from "../packages/simulator/src/index.ts";
 import type { PolicyName } from "../packages/simulator/src/index.ts";
-import { cluster, generator, gigabyte, median, round, shapes } from "./support/backlog.ts";
+import { arrayBacklog, cluster, generator, gigabyte, median, round, shapes } from "./support/backlog.ts";
 
 /** In CPU time of this process, for the machine is shared. */
 function timed<T>(work: () => T): [milliseconds: number, result: T] {
@@ -89,7 +89,7 @@ function live(
     afterEndMedianMilliseconds: round(median(ended)),
     afterEndMaxMilliseconds: round(Math.max(...ended)),
     afterSubmitMedianMilliseconds: round(median(submitted)),
-    copyMilliseconds: round(copying),
+    beginForecastMilliseconds: round(copying),
     forecastMilliseconds: round(forecasting),
     forecastStarts: expected.starts.length,
     steppedForecastMilliseconds: round(stepping),
@@ -97,14 +97,8 @@ function live(
   };
 }
 
-function arrays(tasks: number, perArray: number, nodes: number): object {
-  const state = cluster(nodes, { reservationDepth: 100 });
-  const kinds = shapes(500).filter(({ podSets }) => podSets[0]!.count === 1);
-  const [adding] = timed(() => {
-    for (let id = 0; id * perArray < tasks; id += 1) {
-      state.addJob({ ...kinds[id % kinds.length]!, id, submitTime: id, array: { pending: [[0, perArray - 1]] } });
-    }
-  });
+function arrays(tasks: number, nodes: number): object {
+  const [adding, state] = timed(() => arrayBacklog(tasks, nodes, { reservationDepth: 100 }));
   const began = tasks;
   const [first, decisions] = timed(() => decide(state, began));
   const random = generator(7);
@@ -119,14 +113,20 @@ function arrays(tasks: number, perArray: number, nodes: number): object {
     ended.push(milliseconds);
     running.push(...after.starts);
   }
+  const now = began + 200;
+  const [copying] = timed(() => beginForecast(state, now));
+  const [stepping, estimated] = timed(() => forecast(state, now, { maxStarts: 200_000, exactStarts: 2000 }));
   return {
     tasks,
-    perArray,
     nodes,
     addMilliseconds: round(adding),
     firstDecideMilliseconds: round(first),
     started: decisions.starts.length,
     afterEndMedianMilliseconds: round(median(ended)),
+    beginForecastMilliseconds: round(copying),
+    steppedForecastMilliseconds: round(stepping),
+    pendingArrays: state.counts().pendingJobs,
+    forecastArrays: estimated.starts.length,
   };
 }
 
@@ -287,7 +287,7 @@ const sections: Record<string, () => unknown> = {
   traces,
   live: () => [6250, 12_500, 25_000, 50_000].map((pending) => live(pending, 500, pending / 10, 100)),
   shared: () => [12_500, 50_000].map((pending) => live(pending, 500, pending / 10, 100, { shared: true })),
-  arrays: () => [125_000, 250_000, 500_000, 1_000_000].map((tasks) => arrays(tasks, 10_000, tasks / 100)),
+  arrays: () => [125_000, 250_000, 500_000, 1_000_000].map((tasks) => arrays(tasks, tasks / 100)),
   tasks: () => [
     taskLoop(30_000, 300, 1),
     taskLoop(30_000, 300, 50),

@@ -63,3 +63,14 @@ export function backlog(pending: number, classes: number, nodes: number, policy:
   for (let id = 0; id < pending; id += 1) state.addJob({ ...kinds[id % classes]!, id, submitTime: id >> 6 });
   return state;
 }
+
+/** As many tasks, in arrays of 10,000 of one pod each, none of them decided of. */
+export function arrayBacklog(tasks: number, nodes: number, policy: Partial<Policy>): ClusterState {
+  const perArray = 10_000;
+  const state = cluster(nodes, policy);
+  const kinds = shapes(500).filter(({ podSets }) => podSets[0]!.count === 1);
+  for (let id = 0; id * perArray < tasks; id += 1) {
+    state.addJob({ ...kinds[id % kinds.length]!, id, submitTime: id, array: { pending: [[0, perArray - 1]] } });
+  }
+  return state;
+}

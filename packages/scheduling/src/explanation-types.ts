@@ -53,7 +53,8 @@ export interface ForecastOptions {
   maxStarts?: number;
   /**
    * After so many starts time goes on in steps of a twentieth of the time ahead or of the mean slot, with one reservation a queue, which
-   * costs less; what starts then has the basis `Estimate`. Default: never.
+   * costs less; what starts then has the basis `Estimate`. Equal tasks of an array that start at once are then one start, where no
+   * limit counts them and nobody is preempted. Default: never.
    */
   exactStarts?: number;
   /** Not farther than this many seconds ahead; default one year. */
