@@ -2,13 +2,21 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { isReason, resources, type AnyObject } from "@berth/client";
-import { annotations, isFinal, labels, type Pod, type Workload, workloads } from "@berth/kinds";
+import { annotations, apiVersion, isFinal, labels, type Pod, queues, type Workload, workloads } from "@berth/kinds";
 import type { ResourceKey } from "@berth/machinery";
 import { coschedulingGroups, volcanoGroups } from "../support/group-kinds.ts";
 import { waitFor } from "../support/waiting.ts";
 import { person, startBerth, type BerthOnKube } from "./berth.ts";
 import { startControlPlane, type ControlPlane } from "./control-plane.ts";
 import { startKwok, withoutKwok } from "./kwok.ts";
+
+const deployments: ResourceKey = {
+  group: "apps",
+  version: "v1",
+  resource: "deployments",
+  kind: "Deployment",
+  namespaced: true,
+};
 
 interface JobObject extends AnyObject {
   spec: { suspend?: boolean; parallelism?: number };
@@ -225,6 +233,61 @@ describe("foreign work on a real control plane", { skip: withoutKwok(), timeout:
       });
     });
   }
+
+  test("replicas of a Deployment each wait in its queue, and run on for as long as they may", async () => {
+    await cluster.client.create(queues, {
+      apiVersion,
+      kind: "Queue",
+      metadata: { name: "brief" },
+      spec: { defaultWallTimeSeconds: 6 },
+    });
+    const deploy = (name: string, queue: string): Promise<AnyObject> => {
+      const pod = template(1_000_000, { labels: { app: name, [labels.queue]: queue } });
+      return cluster.client.create(deployments, {
+        apiVersion: "apps/v1",
+        kind: "Deployment",
+        metadata: { name, namespace, labels: { [labels.queue]: queue } },
+        spec: {
+          replicas: 2,
+          selector: { matchLabels: { app: name } },
+          template: { ...pod, spec: { ...pod.spec, restartPolicy: "Always" } },
+        },
+      } as AnyObject);
+    };
+    const replicasOf = async (name: string): Promise<Pod[]> =>
+      (await cluster.client.listAll<Pod>(resources.pods, { namespace, labelSelector: `app=${name}` })).items;
+    await deploy("web", "brief");
+    const running = await waitFor("its replicas to run", async () => {
+      const pods = await replicasOf("web");
+      return pods.length === 2 && pods.every(({ status }) => status?.phase === "Running") ? pods : undefined;
+    });
+    const isRenewed = ({ metadata, spec, status }: Workload): boolean =>
+      metadata.name.startsWith("web-") &&
+      spec.type === "Service" &&
+      status?.phase === "Running" &&
+      (spec.wallTimeSeconds ?? 0) > 12;
+    await waitFor("both to be renewed more than once", async () => {
+      const { items } = await cluster.client.listAll<Workload>(workloads, { namespace });
+      return items.filter(isRenewed).length === 2 || undefined;
+    });
+    const uids = (pods: Pod[]): string[] => pods.map(({ metadata }) => metadata.uid ?? "").sort();
+    assert.deepEqual(uids(await replicasOf("web")), uids(running));
+    await cluster.client.delete(deployments, "web", { namespace, propagationPolicy: "Background" });
+    // What can never run waits and says so; it is not made again and again.
+    await deploy("nowhere", "nowhere");
+    await waitFor("word of the queue", async () => {
+      const pods = await replicasOf("nowhere");
+      const words = pods.map(
+        ({ status }) => status?.conditions?.find(({ type }) => type === "PodScheduled")?.message ?? "",
+      );
+      return (words.length === 2 && words.every((text) => /there is no queue nowhere/.test(text))) || undefined;
+    });
+    assert.deepEqual(
+      (await replicasOf("nowhere")).map(({ status }) => status?.phase),
+      ["Pending", "Pending"],
+    );
+    await cluster.client.delete(deployments, "nowhere", { namespace, propagationPolicy: "Background" });
+  });
 
   test("another process of controllers goes on with a Job that runs", async () => {
     await makeJob("long", { parallelism: 2, completions: 4 }, template(4));

@@ -16,6 +16,7 @@ import { Ledger } from "./model/ledger.ts";
 import { byJobId, currentAttempt, noTask, type WorkloadRecord } from "./model/record.ts";
 import { hostOf, isPodOf } from "./model/wrapped-pod.ts";
 import { NodeLifecycle } from "./node-lifecycle/node-lifecycle.ts";
+import { renewServices } from "./pod/services.ts";
 import { startPodController } from "./pod/pod-controller.ts";
 import { Retention } from "./retention.ts";
 import { Scheduling } from "./scheduler/scheduling.ts";
@@ -127,6 +128,8 @@ async function lead({ users, ...rest }: ControllersOptions): Promise<void> {
     hasHost: (pod) => hosts.hostFor(pod) !== undefined,
   });
   hosts.start();
+  const judge = async (record: WorkloadRecord) => (await admissions.judge(record, true)).verdict;
+  renewServices({ context: options, stores, ledger, judge });
   scheduling.start();
   nodeLifecycle.start();
   // On a real cluster Jobs are kube-controller-manager's.

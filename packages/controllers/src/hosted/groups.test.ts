@@ -45,12 +45,16 @@ const group = (of: typeof coscheduling, name: string, spec: object, metadata: ob
 const groupOf = (of: typeof coscheduling, name: string): Promise<GroupObject> =>
   client.get<GroupObject>(of, name, { namespace: "ada" });
 
-function pod(name: string, metadata: object, cpu = "1"): Promise<Pod> {
+function pod(name: string, metadata: object, cpu = "1", schedulerName?: string): Promise<Pod> {
   return client.create<Pod>(resources.pods, {
     apiVersion: "v1",
     kind: "Pod",
     metadata: { name, namespace: "ada", ...metadata },
-    spec: { restartPolicy: "Never", containers: [{ name: "main", image: "host", resources: { requests: { cpu } } }] },
+    spec: {
+      ...(schedulerName === undefined ? {} : { schedulerName }),
+      restartPolicy: "Never",
+      containers: [{ name: "main", image: "host", resources: { requests: { cpu } } }],
+    },
   });
 }
 const inCoscheduling = (name: string) => ({ labels: { "scheduling.x-k8s.io/pod-group": name } });
@@ -201,11 +205,22 @@ test("pods of a group that is not there, or asks for what is not done, are told 
     () => words("lost"),
     (text) => text === "waits for PodGroup nowhere of scheduling.x-k8s.io, which is not there in namespace ada",
   );
+  // Where Volcano runs, its pods and their groups are Volcano's.
+  await group(volcano, "theirs", { minMember: 1 });
+  await pod("theirs-0", inVolcano("theirs"), "1", "volcano");
   await group(volcano, "wide", { minMember: 1, networkTopology: { mode: "hard" } });
   await pod("wide-0", inVolcano("wide"));
   await waitUntil(
     () => words("wide-0"),
     (text) => text === "PodGroup wide: spec.networkTopology is not supported; leave it out",
+  );
+  assert.deepEqual(
+    [
+      (await groupOf(volcano, "theirs")).status,
+      await words("theirs-0"),
+      (await workloadsOf("PodGroup.scheduling.volcano.sh/theirs")).length,
+    ],
+    [undefined, "", 0],
   );
   await group(coscheduling, "nowhere", { minMember: 1 });
   await waitUntil(

@@ -7,6 +7,7 @@ import type { Ledger } from "../model/ledger.ts";
 import { noTask } from "../model/record.ts";
 import {
   type Association,
+  isOurs,
   isUnscheduled,
   waitingReport,
   type WaitingReport,
@@ -75,7 +76,7 @@ export class Groups {
     const { stores, isAlone, pods: lone } = this.#parts;
     const reference = groupReference(host);
     if (reference === undefined) return;
-    const pods = stores.pods.byIndex("host", hostKey(namespace, host));
+    const pods = stores.pods.byIndex("host", hostKey(namespace, host)).filter((pod) => isOurs(pod, isAlone));
     const waiting = pods
       .filter(
         (pod) => isUnscheduled(pod, isAlone) && stores.workloads.get(namespace, workloadNameOf(pod)) === undefined,
@@ -85,7 +86,7 @@ export class Groups {
     const tellAll = async (reason: string, message: string): Promise<void> => {
       for (const pod of waiting) await lone.tell(pod, { reason, message, isOver: false });
     };
-    if (pods.length === 0 && this.#informers.get(form) === undefined) return;
+    if (pods.length === 0 && this.#ofHost(namespace, host).length === 0) return;
     const informer = await this.#informer(form);
     const { kind, group: of, version } = form.resource;
     const group = informer?.get(namespace, name);

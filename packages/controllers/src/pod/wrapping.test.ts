@@ -122,3 +122,22 @@ test("what waits says why, once; what was refused or cancelled fails with those 
   assert.deepEqual([phase, reason, message], ["Failed", "UnknownQueue", "there is no queue nope"]);
   assert.equal(waitingReport(workload({ phase: "Cancelled" }))!.reason, "Cancelled");
 });
+
+test("a replica runs on without an end, unless it names one; it is not failed for what would fail its successor too", () => {
+  const ownerReferences = [{ apiVersion: "apps/v1", kind: "ReplicaSet", name: "web", uid: "u", controller: true }];
+  const replica = pod({ ownerReferences });
+  assert.equal(workloadOf(replica).spec.type, "Service");
+  const brief = pod({ ownerReferences, annotations: { [annotations.wallTimeSeconds]: "60" } });
+  assert.deepEqual([workloadOf(brief).spec.type, workloadOf(brief).spec.wallTimeSeconds], ["Batch", 60]);
+  assert.equal(workloadOf(pod()).spec.type, "Batch");
+  const report = { reason: "UnknownQueue", message: "there is no queue x", isOver: true };
+  assert.equal(waitingStatus(pod(), report, now)?.phase, "Failed");
+  const status = waitingStatus(replica, report, now);
+  assert.equal(status?.phase, undefined);
+  assert.equal(waitingStatus({ ...replica, status }, report, now), undefined);
+});
+
+test("what a pod belongs to says where it waits, where it says nothing itself", () => {
+  const own = workloadOf(pod({ labels: { [labels.queue]: "long" } }), { queue: "short", account: "bio" }).spec;
+  assert.deepEqual([own.queue, own.account], ["long", "bio"]);
+});

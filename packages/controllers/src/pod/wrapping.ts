@@ -26,9 +26,24 @@ export function isUnscheduled(pod: Pod, isAlone: boolean): boolean {
   return schedulerName === ownScheduler || (isAlone && schedulerName === defaultScheduler);
 }
 
+/** Whether Berth finds the pod its node, or found it: others' pods, and what they belong to, are theirs. */
+export function isOurs({ metadata, spec }: Pod, isAlone: boolean): boolean {
+  const { schedulerName = defaultScheduler } = spec;
+  if (metadata.labels?.[labels.workload] !== undefined || schedulerName === ownScheduler) return true;
+  return isAlone && schedulerName === defaultScheduler;
+}
+
 /** Name of the Workload of a pod: the same for the same pod, another for a later pod of that name. */
 export function workloadNameOf({ metadata }: Pod): string {
   return `${metadata.name.slice(0, 54).replaceAll(".", "-")}-${(metadata.uid ?? "").slice(0, 8)}`;
+}
+
+/** Whoever makes these makes another when one ends. */
+const makersOfReplicas = new Set(["ReplicaSet", "ReplicationController", "StatefulSet"]);
+
+/** Whether the pod is one of several that are to run for as long as somebody wants them. */
+export function isReplica({ metadata }: Pod): boolean {
+  return metadata.ownerReferences?.some(({ kind, controller }) => controller && makersOfReplicas.has(kind)) === true;
 }
 
 function wallTimeSecondsOf(pod: Pod): number | undefined {
@@ -67,6 +82,7 @@ export interface Association {
 export function workloadOf(pod: Pod, of: Association = {}): Workload {
   const { name, namespace, uid = "", labels: has = {} } = pod.metadata;
   const graceSeconds = pod.spec.terminationGracePeriodSeconds;
+  const wallTimeSeconds = wallTimeSecondsOf(pod);
   return {
     apiVersion,
     kind: "Workload",
@@ -76,11 +92,12 @@ export function workloadOf(pod: Pod, of: Association = {}): Workload {
       ownerReferences: [{ apiVersion: "v1", kind: "Pod", name, uid, controller: true }],
     },
     spec: {
-      type: "Batch",
+      // One that names its wall time has that, and no lease that is renewed.
+      type: isReplica(pod) && wallTimeSeconds === undefined ? "Service" : "Batch",
       jobName: name,
       queue: has[labels.queue] ?? of.queue,
       account: has[labels.account] ?? of.account,
-      wallTimeSeconds: wallTimeSecondsOf(pod),
+      wallTimeSeconds,
       graceSeconds: graceSeconds === undefined ? undefined : Math.min(longestGraceSeconds, graceSeconds),
       podSets: [{ name: "main", role: "Driver", count: 1, template: { ...labelsOf(pod), spec: templateSpecOf(pod) } }],
       requeue: { onNodeFailure: false, onPreemption: false, limit: 0 },
@@ -117,7 +134,7 @@ export function waitingStatus(pod: Pod, report: WaitingReport, now: string): Pod
   const conditions = pod.status?.conditions ?? [];
   const known = conditions.find(({ type }) => type === "PodScheduled");
   const isSame = known?.status === "False" && known.reason === "Unschedulable" && known.message === message;
-  if (isSame && !isOver) return undefined;
+  if (isSame && (!isOver || isReplica(pod))) return undefined;
   const condition = {
     type: "PodScheduled",
     status: "False",
@@ -127,6 +144,7 @@ export function waitingStatus(pod: Pod, report: WaitingReport, now: string): Pod
   };
   return {
     conditions: [...conditions.filter(({ type }) => type !== "PodScheduled"), condition],
-    ...(isOver ? { phase: "Failed", reason, message } : {}),
+    // A replica that failed would at once be followed by another, which failed the same.
+    ...(isOver && !isReplica(pod) ? { phase: "Failed", reason, message } : {}),
   };
 }

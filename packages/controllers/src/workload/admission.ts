@@ -24,6 +24,7 @@ import {
 } from "@berth/kinds";
 import type { Identity } from "../context.ts";
 import { rulesProblem } from "../scheduler/pod-rules.ts";
+import { wrappedPodOf } from "../model/wrapped-pod.ts";
 import { associationsOf, type NamedObjects } from "./associations.ts";
 import { oversize } from "./oversize.ts";
 import { listOf, type Refusal, refuse } from "./refusal.ts";
@@ -152,7 +153,7 @@ function forbiddenRight(spec: PodSpec, identity: Identity | undefined): string |
 
 function unsupported(input: AdmissionInput): Refusal | undefined {
   const { spec } = input.workload;
-  if (spec.type === "Service") {
+  if (spec.type === "Service" && wrappedPodOf(input.workload) === undefined) {
     return refuse("UnsupportedField", "spec.type Service is not supported yet; use Batch");
   }
   if (spec.placement?.requiredTopology !== undefined && spec.placement.preferredTopology !== undefined) {
@@ -231,6 +232,12 @@ export function admit(input: AdmissionInput): Admission | Refusal {
   const problem = input.accountProblem(account);
   if (problem !== undefined) return refuse("InvalidAccount", `account ${account} ${problem}`);
   const queueName = queue.metadata.name;
+  if (workload.spec.type === "Service" && queue.spec.services === false) {
+    return refuse(
+      "QueueNotAllowed",
+      `queue ${queueName} takes no services, which run without an end (services: false)`,
+    );
+  }
   const longest = queue.spec.maxWallTimeSeconds ?? defaultMaxWallTimeSeconds;
   const wallTimeSeconds =
     workload.spec.wallTimeSeconds ?? Math.min(queue.spec.defaultWallTimeSeconds ?? defaultWallTimeSeconds, longest);

@@ -176,8 +176,8 @@ export class Admissions {
   }
 
   /** See {@link Judge.judge}. */
-  judge(record: WorkloadRecord): ReturnType<Judge["judge"]> {
-    return this.#judge.judge(record);
+  judge(...of: Parameters<Judge["judge"]>): ReturnType<Judge["judge"]> {
+    return this.#judge.judge(...of);
   }
 
   /** Its owner put it into another queue or account while it waits: what holds for it is found out anew. */
