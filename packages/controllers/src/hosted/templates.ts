@@ -18,7 +18,7 @@ function picked(from: Record<string, unknown>, fields: readonly string[]): Recor
 }
 
 /** What of a pod decides where it may be, and whether it may be at all. */
-export function placedSpec(spec: PodSpec): PodSpec {
+function placedSpec(spec: PodSpec): PodSpec {
   const slim = ({ name, image, ...container }: Container): Container => ({
     name,
     ...(image === undefined ? {} : { image }),

@@ -7,7 +7,7 @@ export const coschedulingLabel = "scheduling.x-k8s.io/pod-group";
 export const volcanoAnnotations = ["scheduling.k8s.io/group-name", "scheduling.volcano.sh/group-name"] as const;
 
 /** What a pod says of its group in Kubernetes 1.35 (KEP-4671): a Workload of scheduling.k8s.io, and one of its groups. */
-export interface WorkloadReference {
+interface WorkloadReference {
   name: string;
   podGroup: string;
   podGroupReplicaKey?: string;

@@ -43,7 +43,7 @@ export interface AttemptPod {
 }
 
 /** Where one pod of such an attempt may be; when it has ended another may take its place. */
-export interface Place {
+interface Place {
   podSet: string;
   index: number;
   grant?: PodGrant | null;

@@ -42,7 +42,7 @@ export function workloadNameOf({ metadata }: Pod): string {
 const makersOfReplicas = new Set(["ReplicaSet", "ReplicationController", "StatefulSet"]);
 
 /** Whether the pod is one of several that are to run for as long as somebody wants them. */
-export function isReplica({ metadata }: Pod): boolean {
+function isReplica({ metadata }: Pod): boolean {
   return metadata.ownerReferences?.some(({ kind, controller }) => controller && makersOfReplicas.has(kind)) === true;
 }
 
