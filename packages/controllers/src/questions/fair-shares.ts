@@ -1,5 +1,5 @@
 /** Answers lists of FairShares: the fair tree, as far as who asks may know it. */
-import { apiVersion, type FairShare, type InquirySpec, resourceMinutesOf } from "@berth/kinds";
+import { apiVersion, type FairShare, type InquirySpec, resourceMinutesOf, suspendedSeconds } from "@berth/kinds";
 import { type FairShareRow, fairShares } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -47,8 +47,9 @@ export class FairShares {
     const rows = fairShares(core, now, (job, task = noTask) => {
       const attempt = ledger.byJobId(job)?.record.live.get(task);
       if (attempt === undefined) return undefined;
-      const { startTime, wallTimeSeconds, lease } = attempt;
-      return Math.max(0, (seconds(startTime) ?? now) + wallTimeSeconds + (lease?.seconds ?? 0) - now);
+      const { startTime, wallTimeSeconds, lease, suspension } = attempt;
+      const stood = suspendedSeconds(suspension, now * 1000);
+      return Math.max(0, (seconds(startTime) ?? now) + stood + wallTimeSeconds + (lease?.seconds ?? 0) - now);
     });
     return fairShareViews(rows, resources, minutesOf).filter(({ spec }) => {
       const isWanted = fields.every(({ field, operator, value }) => {
