@@ -28,6 +28,8 @@ export interface Controllers {
 export interface BerthOnKube extends AsyncDisposable {
   /** A folder of the person, which the nodes of this machine see under the same name. */
   readonly home: string;
+  /** The database that all controllers write to. */
+  readonly accounting: string;
   readonly first: Controllers;
   startControllers(): Promise<Controllers>;
   /** Runs `berth WORDS…`, `sbatch …` as the person, in their folder. */
@@ -58,6 +60,7 @@ export async function startBerth(plane: ControlPlane, options: BerthOptions = {}
   copyFileSync(plane.kubeconfig, kubeconfig);
   chownSync(kubeconfig, person.uid, person.gid);
   const state = join(home, "state");
+  const accounting = join(folder, "accounting.db");
   const running: Controllers[] = [];
   const installed = await run(join(repository, "berth"), ["install", "--passwd", passwd, "--group", group], {
     env: { BERTH_CONTEXT: plane.kubeconfig, XDG_STATE_HOME: join(folder, "state") },
@@ -78,7 +81,7 @@ export async function startBerth(plane: ControlPlane, options: BerthOptions = {}
         `--kubeconfig=${account}`,
         `--passwd=${passwd}`,
         `--group=${group}`,
-        `--accounting=${join(folder, "accounting.db")}`,
+        `--accounting=${accounting}`,
         "--listen=127.0.0.1:0",
         ...(options.controllers ?? []),
       ],
@@ -94,6 +97,7 @@ export async function startBerth(plane: ControlPlane, options: BerthOptions = {}
     });
     return {
       home,
+      accounting,
       first,
       startControllers,
       berth: (words, more = {}) =>

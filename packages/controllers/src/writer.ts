@@ -43,15 +43,23 @@ export async function persist<T>(
   }
 }
 
+/**
+ * When a write's turn comes. `Urgent` goes before all others: what makes room, and tells what happened, is not to wait for what begins.
+ * `Idle` goes after them, but for every eighth turn: what nobody waits for.
+ */
+export type Turn = "Urgent" | "Usual" | "Idle";
+
+/** So many turns may pass before one that is idle has its own. */
+const idleEvery = 8;
+
 export class Writer {
   readonly #options: WriterOptions;
   readonly #concurrency: number;
   #underWay = 0;
-  /** A ring would be faster than shifting; the head index is one. */
-  #waiting: (() => void)[] = [];
-  /** Those that go before all others. */
-  #urgent: (() => void)[] = [];
-  #head = 0;
+  readonly #urgent = new Line();
+  readonly #usual = new Line();
+  readonly #idle = new Line();
+  #sinceIdle = 0;
 
   constructor(options: WriterOptions) {
     this.#options = options;
@@ -60,22 +68,22 @@ export class Writer {
 
   /** Nothing waits for a slot: there is room for writes that are not urgent. */
   get isQuiet(): boolean {
-    return this.#head === this.#waiting.length && this.#underWay < this.#concurrency / 2;
+    return this.queued === 0 && this.#underWay < this.#concurrency / 2;
   }
 
   get queued(): number {
-    return this.#waiting.length - this.#head;
+    return this.#usual.length + this.#idle.length;
   }
 
   /**
    * Runs one write when its turn comes, and again after growing pauses for as long as there is no connection.
-   * @param isUrgent before what waits already: what makes room, and tells what happened, is not to wait for what begins
    * @param write makes the request; asked anew for each try, so that it can send what is then true
    * @throws what the API answered otherwise; the signal's reason when that aborts
    */
-  async run<T>(write: () => Promise<T>, isUrgent = false): Promise<T> {
+  async run<T>(write: () => Promise<T>, turn: Turn = "Usual"): Promise<T> {
     if (this.#underWay >= this.#concurrency) {
-      await new Promise<void>((resolve) => (isUrgent ? this.#urgent : this.#waiting).push(resolve));
+      const line = turn === "Urgent" ? this.#urgent : turn === "Usual" ? this.#usual : this.#idle;
+      await new Promise<void>((resolve) => line.push(resolve));
     } else this.#underWay++;
     try {
       return await persist(write, this.#options);
@@ -85,22 +93,44 @@ export class Writer {
   }
 
   #release(): void {
-    const urgent = this.#urgent.shift();
-    if (urgent !== undefined) {
-      urgent();
-      return;
+    const next = this.#next();
+    if (next === undefined) this.#underWay--;
+    else next();
+  }
+
+  #next(): (() => void) | undefined {
+    if (this.#idle.length > 0 && ++this.#sinceIdle >= idleEvery) {
+      this.#sinceIdle = 0;
+      return this.#idle.shift();
     }
-    const next = this.#waiting[this.#head];
-    if (next === undefined) {
-      this.#underWay--;
-      return;
-    }
-    this.#head++;
-    if (this.#head > 1024 && this.#head * 2 > this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#head);
+    return this.#urgent.shift() ?? this.#usual.shift() ?? this.#idle.shift();
+  }
+}
+
+/** First come, first served, for tens of thousands: an array is shifted seldom, and its head moves. */
+class Line {
+  #members: (() => void)[] = [];
+  #head = 0;
+
+  get length(): number {
+    return this.#members.length - this.#head;
+  }
+
+  push(member: () => void): void {
+    this.#members.push(member);
+  }
+
+  shift(): (() => void) | undefined {
+    if (this.length === 0) return undefined;
+    const first = this.#members[this.#head++];
+    if (this.#head > 1024 && this.#head * 2 > this.#members.length) {
+      this.#members = this.#members.slice(this.#head);
+      this.#head = 0;
+    } else if (this.length === 0) {
+      this.#members = [];
       this.#head = 0;
     }
-    next();
+    return first;
   }
 }
 

@@ -16,7 +16,7 @@ interface NodeSpec {
 interface NodeStatus {
   allocatable?: Record<string, string>;
   capacity?: Record<string, string>;
-  conditions?: { type: string; status: string; reason?: string; message?: string }[];
+  conditions?: { type: string; status: string; reason?: string; message?: string; lastTransitionTime?: string }[];
   features?: { supplementalGroupsPolicy?: boolean };
 }
 export type Node = KubernetesObject<NodeSpec, NodeStatus>;

@@ -51,6 +51,11 @@ export function rejectionOf(pod: Pod): string | undefined {
 /** Of kubelets that have no words before these, and of what they say while they end. */
 const rejections = new Set(["NodeAffinity", "NodeShutdown", "TopologyAffinityError", "UnexpectedAdmissionError"]);
 
+/** An eviction for what the pod itself did: it wrote more than its own limits of storage allow, and would again. */
+function isOverItsLimit({ status }: Pod): boolean {
+  return status?.reason === "Evicted" && /\bexceed(s|ed) (the|its)\b/.test(status.message ?? "");
+}
+
 export function isTerminal(pod: Pod): boolean {
   return pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
 }
@@ -112,11 +117,12 @@ export function endOfPod(pod: Pod, stopped?: FinalPhase): AttemptEnd {
     reason === word || statuses.some((status) => status.state?.terminated?.reason === word);
   if (isReason("DeadlineExceeded")) return { ...end, phase: "TimedOut" };
   if (isReason("OOMKilled")) return { ...end, phase: "OutOfMemory" };
-  if (reason !== undefined && (nodeReasons.has(reason) || reason.startsWith("OutOf"))) {
+  if (reason !== undefined && (nodeReasons.has(reason) || reason.startsWith("OutOf")) && !isOverItsLimit(pod)) {
     return { ...end, phase: "NodeFailed" };
   }
   if (pod.status?.phase === "Succeeded") return end;
   const disruption = pod.status?.conditions?.find(({ type, status }) => type === disrupted && status === "True");
+  if (isOverItsLimit(pod)) return { ...end, phase: "Failed", exitCode: end.exitCode || 1 };
   if (disruption !== undefined) return { ...end, phase: "NodeFailed", message: disruption.message ?? end.message };
   // Its files could not be opened, and its script never began: Slurm's 0:53.
   if (report.failure === "output" || report.failure === "input") {

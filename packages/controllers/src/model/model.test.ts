@@ -4,7 +4,7 @@ import type { Pod, PodSpec } from "@berth/kinds";
 import { annotations, effectiveRequests, parseIndexList } from "@berth/kinds";
 import fc from "fast-check";
 import { ArrayBook, runsOf } from "./array-book.ts";
-import { endOfPod, worseEnd } from "./ends.ts";
+import { endOfPod, rejectionOf, worseEnd } from "./ends.ts";
 
 type Step = { kind: "start" | "created" | "takeBack" | "requeue" | "end" | "cancel"; task: number };
 const step: fc.Arbitrary<Step> = fc.record({
@@ -114,6 +114,25 @@ test("the end of a pod as the end of its attempt", () => {
   assert.equal(phaseOf(deleted, "Cancelled"), "Cancelled");
   const gated = pod({ phase: "Running" }, { annotations: { [annotations.gateOpenedAt]: "2026-11-22T01:00:00Z" } });
   assert.equal(endOfPod(gated).startTime, "2026-11-22T01:00:00Z");
+});
+
+test("a kubelet's rejection is no end, and an eviction is the node's doing unless the pod wrote too much", () => {
+  const failed = (reason: string, message: string, containerStatuses = ended(137, "Error", 9)): Pod =>
+    pod({ phase: "Failed", reason, message, containerStatuses });
+  for (const reason of ["OutOfcpu", "TopologyAffinityError", "UnexpectedAdmissionError", "NodeAffinity"])
+    assert.equal(rejectionOf(failed(reason, "Pod was rejected: no", [])), `${reason}: no`);
+  assert.match(
+    rejectionOf(failed("Evicted", "Pod was rejected: The node had condition: [DiskPressure]", [])) ?? "",
+    /^Evicted: The node/,
+  );
+  assert.equal(rejectionOf(failed("Evicted", "The node was low on resource: memory.")), undefined);
+  assert.equal(endOfPod(failed("Evicted", "The node was low on resource: memory.")).phase, "NodeFailed");
+  for (const message of [
+    'Usage of EmptyDir volume "scratch" exceeds the limit "1Mi". ',
+    'Container main exceeded its local ephemeral storage limit "1Mi". ',
+    "Pod ephemeral local storage usage exceeds the total limit of containers 1Mi. ",
+  ])
+    assert.equal(endOfPod(failed("Evicted", message)).phase, "Failed");
 });
 
 test("of several drivers the worst end and the largest exit code count", () => {

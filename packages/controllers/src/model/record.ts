@@ -34,6 +34,8 @@ export interface AttemptPod {
   isDriver: boolean;
   /** Its end is in {@link Attempt.worst}. */
   isCounted?: boolean;
+  /** `Gone` with its node, although the API may still have its object. */
+  isLost?: boolean;
   /** `Creating` until the API has it; `Gone` when it has it no more. */
   state: "Creating" | "Created" | "Running" | "Terminal" | "Gone";
   /** Last seen; absent while creating. */

@@ -20,6 +20,8 @@ const unknownReason = "NodeStatusUnknown";
 const unreachable = "node.kubernetes.io/unreachable";
 /** After the latest possible end, for clocks that differ. */
 const marginSeconds = 30;
+/** A silent node is looked at again after this, whatever ran there when its silence was told. */
+const lookAgainMs = 60_000;
 
 export interface NodeLifecycleParts {
   context: Context;
@@ -36,6 +38,10 @@ export class NodeLifecycle {
   /** Milliseconds of this process's clock at which each node's Lease last changed. */
   readonly #heard = new Map<string, number>();
   readonly #timers = new Map<string, NodeJS.Timeout>();
+  /** Those of which kube-controller-manager says so. */
+  readonly #silent = new Set<string>();
+  /** Attempts by node, while one burst of events is looked at. */
+  #byNode: Map<string, [WorkloadRecord, Attempt, AttemptPod][]> | undefined;
   /** How long each node may be silent, milliseconds: what its Lease says, where that is more than the usual. */
   readonly #graceMs = new Map<string, number>();
 
@@ -95,23 +101,33 @@ export class NodeLifecycle {
     else if (!isReady(node)) this.#schedule(name);
   }
 
-  /** What kube-controller-manager says: a node whose condition is unknown has been silent for long enough when it says so. */
+  /**
+   * What kube-controller-manager says. A node that is well may tell its status every five minutes only, so that its silence counts from
+   * when that is told, and not from its last word.
+   */
   #told({ metadata: { name }, status }: Node): void {
-    const isSilent = status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "Unknown") === true;
-    if (isSilent && this.#heard.has(name)) return;
+    const ready = status?.conditions?.find(({ type }) => type === "Ready");
+    if (ready?.status === "Unknown") {
+      if (this.#silent.has(name)) return;
+      this.#silent.add(name);
+      const silentMs = this.#parts.context.now() - (Date.parse(ready.lastTransitionTime ?? "") || Infinity);
+      this.#heard.set(name, performance.now() - Math.max(0, silentMs));
+      return;
+    }
+    this.#silent.delete(name);
     this.#heard.set(name, performance.now());
-    if (isSilent) return;
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
   }
 
   /** A Node object is gone: nothing runs there. */
   removed(name: string): void {
+    this.#loseAll(name, () => true);
     clearTimeout(this.#timers.get(name));
     this.#timers.delete(name);
     this.#heard.delete(name);
+    this.#silent.delete(name);
     this.#graceMs.delete(name);
-    this.#loseAll(name, () => true);
   }
 
   /** A Lease may promise less than the usual: thousands of simulated nodes live and die together and renew theirs seldom. */
@@ -159,37 +175,51 @@ export class NodeLifecycle {
       this.#markUnknown(node);
     }
     const now = this.#parts.context.now();
-    this.#loseAll(name, (record, attempt) => this.#mustBeOver(record, attempt, now, silentMs));
-    const next = Math.min(...this.#attemptsOn(name).map(([record, attempt]) => this.#latestEnd(record, attempt)));
-    if (Number.isFinite(next)) this.#schedule(name, Math.max(1000, next - now));
+    this.#loseAll(name, (record, attempt) => now >= this.#latestEnd(record, attempt, now - silentMs));
+    // A pod that was on its way there may be known later than its node's silence.
+    let next = now + lookAgainMs;
+    for (const [record, attempt] of this.#attemptsOn(name))
+      next = Math.min(next, this.#latestEnd(record, attempt, now - silentMs));
+    this.#schedule(name, Math.max(1000, next - now));
   }
 
   #attemptsOn(name: string): [WorkloadRecord, Attempt, AttemptPod][] {
-    const found: [WorkloadRecord, Attempt, AttemptPod][] = [];
+    // Half of thousands of nodes may go in one moment: the ledger is read through once for them all.
+    if (this.#byNode === undefined) {
+      this.#byNode = this.#indexed();
+      setImmediate(() => (this.#byNode = undefined));
+    }
+    return (this.#byNode.get(name) ?? []).filter(([, , { state, pod }]) => isOpen(state) && pod !== undefined);
+  }
+
+  #indexed(): Map<string, [WorkloadRecord, Attempt, AttemptPod][]> {
+    const byNode = new Map<string, [WorkloadRecord, Attempt, AttemptPod][]>();
     for (const record of this.#parts.ledger.values()) {
       for (const attempt of record.live.values()) {
         for (const entry of attempt.pods) {
-          if (entry.node === name && entry.state !== "Terminal" && entry.state !== "Gone" && entry.pod !== undefined) {
-            found.push([record, attempt, entry]);
-          }
+          if (!isOpen(entry.state)) continue;
+          const known = byNode.get(entry.node);
+          if (known === undefined) byNode.set(entry.node, [[record, attempt, entry]]);
+          else known.push([record, attempt, entry]);
         }
       }
     }
-    return found;
+    return byNode;
   }
 
-  /** Milliseconds since 1970 after which the node's own limits have ended the attempt, or the queue's assumption holds. */
-  #latestEnd(record: WorkloadRecord, attempt: Attempt): number {
+  /**
+   * Milliseconds since 1970 after which the node's own limits have ended the attempt, or the queue's assumption holds.
+   * @param silentSince likewise, of its node
+   */
+  #latestEnd(record: WorkloadRecord, attempt: Attempt, silentSince: number): number {
     const slot = attempt.wallTimeSeconds + (attempt.lease?.seconds ?? 0);
-    const deadline = (slot + graceAndAllowanceSeconds(record) + marginSeconds) * 1000;
     // Whoever was ever asked to stand still may do so there yet, and its time with it.
     const hasStood = attempt.pods.some(({ pod }) => pod?.metadata.annotations?.[annotations.suspend] !== undefined);
     const begun = attempt.startTime === undefined ? attempt.createdAt : Date.parse(attempt.startTime);
     const start = hasStood ? Infinity : begun;
+    const end = start + (slot + graceAndAllowanceSeconds(record) + marginSeconds) * 1000;
     const assumed = this.#assumeLostAfter(record);
-    const heard = this.#heard.get(attempt.pods[0]?.node ?? "");
-    if (assumed === undefined || heard === undefined) return start + deadline;
-    return Math.min(start + deadline, this.#parts.context.now() - (performance.now() - heard) + assumed * 1000);
+    return assumed === undefined ? end : Math.min(end, silentSince + assumed * 1000);
   }
 
   #assumeLostAfter(record: WorkloadRecord): number | undefined {
@@ -197,17 +227,13 @@ export class NodeLifecycle {
     return queue?.spec.assumeLostAfterSeconds;
   }
 
-  #mustBeOver(record: WorkloadRecord, attempt: Attempt, now: number, silentMs: number): boolean {
-    const assumed = this.#assumeLostAfter(record);
-    if (assumed !== undefined && silentMs > assumed * 1000) return true;
-    return now >= this.#latestEnd(record, attempt);
-  }
-
   #loseAll(name: string, isLost: (record: WorkloadRecord, attempt: Attempt) => boolean): void {
+    const silentMs = performance.now() - (this.#heard.get(name) ?? performance.now());
+    const silentSince = this.#parts.context.now() - silentMs;
     for (const [record, attempt, entry] of this.#attemptsOn(name)) {
       if (!isLost(record, attempt)) continue;
       this.#parts.context.log("warn", `pod ${entry.name} is lost with its node ${name}`, { jobId: record.jobId });
-      this.#parts.life.lost(record, attempt, entry);
+      this.#parts.life.lost(record, attempt, entry, silentSince);
     }
   }
 
@@ -265,6 +291,8 @@ export class NodeLifecycle {
     });
   }
 }
+
+const isOpen = (state: AttemptPod["state"]): boolean => state !== "Terminal" && state !== "Gone";
 
 function graceAndAllowanceSeconds(record: WorkloadRecord): number {
   return 60 + (record.workload.spec.graceSeconds ?? 30);

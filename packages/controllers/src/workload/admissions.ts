@@ -413,7 +413,7 @@ export class Admissions {
 
   #try(what: string, record: WorkloadRecord, write: () => Promise<unknown>): void {
     const { context, writer } = this.#parts;
-    writer.run(write).catch((error: unknown) => {
+    writer.run(write, "Idle").catch((error: unknown) => {
       if (context.signal.aborted || isReason(error, "NotFound", "Conflict")) return;
       context.log("warn", `${what} failed: ${(error as Error).message}`, { jobId: record.jobId });
     });

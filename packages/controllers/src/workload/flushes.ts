@@ -98,6 +98,8 @@ export class Flushes {
     const { context, ledger, writer, removal } = this.#parts;
     let taken: Taken | undefined;
     let accounted = false;
+    const isOnlyBeginning = record.toAccount.length + record.toAccountPending.length + record.toRemove.length === 0;
+    const turn = record.book !== undefined ? "Urgent" : isOnlyBeginning ? "Idle" : "Usual";
     const write = async (): Promise<void> => {
       // What is taken is taken in one step with what the status will say, so that it never says more than the rows.
       taken ??= this.#take(record);
@@ -116,12 +118,12 @@ export class Flushes {
         if (!isReason(error, "NotFound", "Conflict")) throw error;
       }
     };
-    await writer.run(write, record.book !== undefined);
+    await writer.run(write, turn);
     if (!accounted) {
       // Without a turn of the writer's: while accounting cannot be reached, others go on.
       await persist(() => context.accounting.record(taken!.rows), context);
       accounted = true;
-      await writer.run(write, record.book !== undefined);
+      await writer.run(write, turn);
     }
     removal.accounted(record, taken!.over);
     return taken!.isLast;

@@ -357,8 +357,6 @@ export class AttemptLife {
   /** The attempt is over; its pods go when what there is to account is written. */
   #close(record: WorkloadRecord, attempt: Attempt): void {
     attempt.state = "Ended";
-    // Of a pod that was lost with its node the API still has the object.
-    if (attempt.pods[0]?.state === "Gone") attempt.end ??= { phase: "NodeFailed", exitCode: 0, signal: 0 };
     record.live.delete(attempt.task);
     record.toRemove.push(attempt);
   }
@@ -419,10 +417,22 @@ export class AttemptLife {
     else if (attempt.task !== noTask && wanted.has(attempt.task)) this.stop(record, attempt, "Cancelled");
   }
 
-  /** The pod's node is gone for good: whatever it last told is its end. */
-  lost(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod): void {
-    if (attempt.isHosted === true) this.hosted.gone(record, attempt, entry, true);
-    else if (entry.state !== "Terminal" && entry.state !== "Gone") this.#applyGone(record, attempt, entry);
+  /**
+   * The pod's node is gone for good: whatever it last told is its end.
+   * @param silentSince milliseconds since 1970 from which on nothing was heard of the node
+   */
+  lost(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod, silentSince: number): void {
+    if (attempt.isHosted === true) {
+      this.hosted.gone(record, attempt, entry, true);
+      return;
+    }
+    if (entry.state === "Terminal" || entry.state === "Gone") return;
+    entry.isLost = true;
+    // Its wall time passed while nothing was heard: that it reached it nobody knows.
+    const { startTime, wallTimeSeconds, stopped } = attempt;
+    if (stopped === "TimedOut" && silentSince < Date.parse(startTime ?? "") + wallTimeSeconds * 1000)
+      attempt.stopped = undefined;
+    this.#applyGone(record, attempt, entry);
   }
 
   // Ending

@@ -55,7 +55,7 @@ export class PodRemoval {
           // 0 would be a removal that asks no node.
           ...(how.graceSeconds === undefined ? {} : { gracePeriodSeconds: Math.max(1, how.graceSeconds) }),
         });
-      }, true);
+      }, "Urgent");
     } catch (error) {
       if (!isReason(error, "NotFound", "Conflict")) this.#failed(`stopping pod ${name}`, error);
     }
@@ -85,8 +85,8 @@ export class PodRemoval {
         else group.push(attempt);
         continue;
       }
-      for (const { pod, state } of attempt.pods) {
-        if (pod !== undefined && (state !== "Gone" || attempt.end?.phase === "NodeFailed")) this.discard(pod);
+      for (const { pod, state, isLost } of attempt.pods) {
+        if (pod !== undefined && (state !== "Gone" || isLost === true)) this.discard(pod);
       }
     }
     for (const [number, group] of together) {
@@ -114,7 +114,7 @@ export class PodRemoval {
             body: { kind: "DeleteOptions", apiVersion: "v1", gracePeriodSeconds: 0 },
             accept: namesOnly,
           }),
-        true,
+        "Urgent",
       )
       .catch((error: unknown) => {
         for (const key of keys) this.#discarding.delete(key);
@@ -143,7 +143,7 @@ export class PodRemoval {
       if (isUsers) return;
       await client.delete(resources.pods, name, { namespace, gracePeriodSeconds: 0, preconditions: { uid } });
     };
-    this.#writer.run(remove, true).catch((error: unknown) => {
+    this.#writer.run(remove, "Urgent").catch((error: unknown) => {
       this.#discarding.delete(key);
       if (!isReason(error, "NotFound", "Conflict")) this.#failed(`removing pod ${name}`, error);
     });
