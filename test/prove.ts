@@ -18,6 +18,29 @@ const proofs: Record<string, { about: string; run: (seed: number, cases?: number
     about: "every law of scheduling, of accounts, placement, reservations and preemption, on random clusters and loads",
     run: async (seed, cases) => (await import("./laws/prove-laws.ts")).proveLaws(cases ?? 10_000, seed),
   },
+  vanishing: {
+    about: "half of 3,000 simulated nodes of a real control plane vanish, in each of three ways",
+    run: async () =>
+      (await import("./kube/vanishing.ts")).nodesVanish({
+        nodes: 1500,
+        tasks: 4000,
+        singles: 500,
+        gangs: 200,
+        leaseSeconds: 240,
+        awaySeconds: 600,
+      }),
+  },
+  leaders: {
+    about: "100 leaders killed under load on a real control plane, and API server and etcd 10 times each",
+    run: async (seed) =>
+      (await import("./kube/killing.ts")).killUnderLoad({
+        nodes: 100,
+        leaderKills: 100,
+        serverKills: 10,
+        load: { tasks: 40, singles: 20, gangs: 4 },
+        seed,
+      }),
+  },
   replay: {
     about: "2,000 jobs of KTH-SP2 through the whole embedded cluster in virtual time, beside the simulator",
     run: async () => (await import("./replay/prove-replay.ts")).proveReplay(2000),

@@ -73,6 +73,11 @@ export async function killUnderLoad(options: KillingOptions): Promise<KillingFig
     }
   }
   await Promise.all(submissions);
+  if (serverKills > 0) {
+    // A change that kwok could not write while there was no server it does not try again.
+    await plane.processes.end("kwok");
+    plane.processes.start("kwok");
+  }
   await allSucceed(trial, loads);
   const laws = await trial.judged();
   assert.equal(laws.requeued, 0, "attempts that were begun again though no node was lost");

@@ -18,6 +18,20 @@ function isPassing(error: unknown): boolean {
   return error instanceof ConnectionError || codeOf(error) === 429 || codeOf(error) >= 500 || isPassingTrouble(error);
 }
 
+/**
+ * Refusals of an API server that has just begun: it serves before it has read roles, tokens and service accounts. Rights that are really
+ * missing are told after some seconds.
+ */
+function isOfBeginning(error: unknown): boolean {
+  if (codeOf(error) === 401) return true;
+  return (
+    codeOf(error) === 403 && /\bcannot \w+ resource\b|error looking up service account/.test((error as Error).message)
+  );
+}
+
+/** With their pauses about twelve seconds. */
+const triesOfBeginning = 9;
+
 function codeOf(error: unknown): number {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === "number" ? code : 0;
@@ -36,7 +50,8 @@ export async function persist<T>(
     try {
       return await write();
     } catch (error) {
-      if (signal.aborted || !isPassing(error)) throw error;
+      const mayPass = isPassing(error) || (failures < triesOfBeginning && isOfBeginning(error));
+      if (signal.aborted || !mayPass) throw error;
       if (failures === 3) log("warn", `a write waits, and is tried again: ${(error as Error).message}`);
       await pause(Math.min(longestPauseMs, firstPauseMs * 2 ** failures), signal);
     }

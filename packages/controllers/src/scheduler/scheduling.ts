@@ -31,6 +31,7 @@ import { waitMessage, wantsNodes } from "./messages.ts";
 import { type Meter, meterOf } from "./meter.ts";
 import { SharedTrees } from "../namespaces/shared-trees.ts";
 import { type AttemptPlan, plannedPlaces, plannedPods } from "./pods.ts";
+import { Refusals } from "./refusals.ts";
 import { Rejections } from "./rejections.ts";
 import { graceSecondsOf, jobInput } from "./snapshot.ts";
 import { StandingEnds } from "./standing-ends.ts";
@@ -55,6 +56,7 @@ export class Scheduling implements LifeEvents {
   readonly #wallTimes: WallTimes;
   readonly #rejections: Rejections;
   readonly #standing: StandingEnds;
+  readonly #refusals: Refusals;
   #life!: AttemptLife;
   #isRunning = false;
   #isScheduled = false;
@@ -101,6 +103,7 @@ export class Scheduling implements LifeEvents {
       if (this.#jobs.started(record, attempt)) this.wake();
     });
     this.#rejections = new Rejections(context, (record) => this.update(record));
+    this.#refusals = new Refusals(context, (record) => this.update(record));
     this.#reports = new WaitingReports(context, writer, (record) => this.#messageOf(record));
     context.signal.addEventListener("abort", () => clearTimeout(this.#wakeTimer), { once: true });
   }
@@ -232,6 +235,7 @@ export class Scheduling implements LifeEvents {
   }
 
   started(record: WorkloadRecord, attempt: Attempt): void {
+    this.#refusals.taken(record);
     this.#wallTimes.started(record, attempt);
     if (this.#jobs.started(record, attempt)) this.wake();
   }
@@ -257,6 +261,7 @@ export class Scheduling implements LifeEvents {
   }
 
   takenBack(record: WorkloadRecord, tasks: readonly number[], why: string | undefined): void {
+    if (why !== undefined) this.#refusals.refused(record);
     if (this.#jobs.takenBack(record, tasks, why)) this.wake();
   }
 
