@@ -109,11 +109,18 @@ async function each(number: number, write: (index: number) => Promise<unknown>):
   );
 }
 
-/** Writes that the controllers of Berth made, by their own count. */
-async function writesOf(of: BerthOnKube): Promise<number> {
+/** What it cost the controllers of Berth so far, by their own count: writes, and milliseconds of CPU. */
+async function costOf(of: BerthOnKube): Promise<{ writes: number; cpu: number }> {
   const text = await (await fetch(`${of.first.health}/metrics`)).text();
   const found = text.matchAll(/^berth_api_requests_total\{method="(?:POST|PUT|PATCH)",code="2\d\d"\} (\d+)$/gm);
-  return [...found].reduce((sum, [, value]) => sum + Number(value), 0);
+  const writes = [...found].reduce((sum, [, value]) => sum + Number(value), 0);
+  return { writes, cpu: Number(/^process_cpu_seconds_total ([\d.]+)$/m.exec(text)?.[1]) * 1000 };
+}
+
+async function costsEach(what: string, number: number, before: { writes: number; cpu: number }): Promise<void> {
+  const { writes, cpu } = await costOf(berth);
+  figures[`${what}_writes_per_launch`] = Number(((writes - before.writes) / number).toFixed(2));
+  figures[`${what}_cpu_ms_per_launch`] = Number(((cpu - before.cpu) / number).toFixed(2));
 }
 
 /** Writes to pods and Jobs that the API server counted, but for those of the nodes. */
@@ -198,14 +205,13 @@ const rate = (number: number, seconds: number): number => Number((number / secon
 
 /** Once unmeasured: connections, caches and compiled code of all of them are warm. */
 async function round(isMeasured: boolean, number: number): Promise<void> {
-  const before = await writesOf(berth);
+  const before = await costOf(berth);
   const array = await launched(namespaces.berth, number, async () => {
     await client.create(workloads, workload("array", `0-${number - 1}`));
   });
-  const written = (await writesOf(berth)) - before;
   if (isMeasured) {
     figures["array_hz"] = rate(number, array);
-    figures["array_writes_per_launch"] = Number((written / number).toFixed(2));
+    await costsEach("array", number, before);
   }
   await clear(namespaces.berth, removeWorkloads);
   const stockBefore = await stockWrites();
@@ -228,10 +234,12 @@ await round(false, Math.min(100, count));
 await round(true, count);
 
 if (singles > 0) {
+  const before = await costOf(berth);
   const own = await launched(namespaces.berth, singles, () =>
     each(singles, (index) => client.create(workloads, workload(`single-${index}`))),
   );
   figures["single_hz"] = rate(singles, own);
+  await costsEach("single", singles, before);
   await clear(namespaces.berth, removeWorkloads);
   const stock = await launched(namespaces.stock, singles, () =>
     each(singles, (index) => client.create(resources.jobs, job(`single-${index}`, 1))),
