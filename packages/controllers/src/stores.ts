@@ -46,6 +46,19 @@ function withoutManagedFields<T extends AnyObject>(object: T): T {
   return object;
 }
 
+/** A kubelet lists the images that it has, and volumes: tens of kilobytes, on each of thousands of nodes. */
+function slimNode(node: Node): Node {
+  delete node.metadata.managedFields;
+  if (node.status === undefined) return node;
+  const {
+    images: _images,
+    volumesInUse: _inUse,
+    volumesAttached: _attached,
+    ...status
+  } = node.status as Node["status"] & Record<"images" | "volumesInUse" | "volumesAttached", unknown>;
+  return { ...node, status };
+}
+
 /** What the life of an attempt is told by; there may be tens of thousands of these. */
 function slimOwnPod({ apiVersion, kind, metadata, spec, status }: Pod): Pod {
   const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp, finalizers } = metadata;
@@ -149,7 +162,7 @@ export function startStores(client: Client, log: Log, signal: AbortSignal): Stor
       transform: slimPod,
       indexers: { host: (pod) => hostsOf(pod).map((host) => hostKey(pod.metadata.namespace, host)) },
     }),
-    nodes: new Informer<Node>({ ...common, resource: resources.nodes, transform: withoutManagedFields }),
+    nodes: new Informer<Node>({ ...common, resource: resources.nodes, transform: slimNode }),
     queues: new Informer<Queue>({ ...common, resource: queues, transform: withoutManagedFields }),
     accounts: new Informer<Account>({ ...common, resource: accounts, transform: withoutManagedFields }),
     memberships: new Informer<Membership>({
