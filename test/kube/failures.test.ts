@@ -22,6 +22,6 @@ test(
 
 test("leaders, API server and etcd are killed under load", { skip: withoutKwok(), timeout: 900_000 }, async (t) => {
   const load = { tasks: 20, singles: 10, gangs: 2 };
-  const figures = await killUnderLoad({ nodes: 20, leaderKills: 10, serverKills: 3, load, seed: 20261122 });
+  const figures = await killUnderLoad({ nodes: 20, leaderKills: 10, serverKills: 2, load, seed: 20261122 });
   t.diagnostic(JSON.stringify(figures));
 });

@@ -1,7 +1,7 @@
 /** What happened to the pods of Workloads, read from the audit log of the API server alone: Berth's own word counts for nothing here. */
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
-import { labels, podRequests, type Pod } from "@berth/kinds";
+import { annotations, labels, podRequests, type Pod } from "@berth/kinds";
 
 /** What of the requests has to be in the audit log for {@link readHistory}. */
 export const auditOfPods: Record<string, unknown>[] = [
@@ -29,6 +29,8 @@ export interface Life {
   /** Pod set and index within the gang. */
   member: string;
   milliCpu: number;
+  /** Of a gang: its script waits until all are up. */
+  isGated: boolean;
   /** Seconds after its start at which the node itself ends it. */
   activeDeadlineSeconds: number;
   /** Milliseconds since 1970, here and below. */
@@ -117,6 +119,7 @@ function lifeOf(pod: Pod, namespace: string, madeAt: number): Life | undefined {
     attempt: Number(has[labels.attempt]),
     member: `${has[labels.podSet]}-${has[labels.podIndex]}`,
     milliCpu: podRequests(pod.spec)["cpu"] ?? 0,
+    isGated: pod.metadata.annotations?.[annotations.gate] !== undefined,
     activeDeadlineSeconds: pod.spec.activeDeadlineSeconds ?? Infinity,
     madeAt,
   };
@@ -155,7 +158,7 @@ export interface Findings {
   overcommitted: string[];
   pods: number;
   tasks: number;
-  /** Attempts beyond the first. */
+  /** Attempts that began beyond the first. */
   requeued: number;
 }
 
@@ -171,15 +174,15 @@ export function judge({ lives, nodesDeletedAt }: History, excuses: Excuses = {})
   };
   const byName = Map.groupBy(lives, ({ namespace, name }) => `${namespace}/${name}`);
   for (const [name, same] of byName) {
-    // Of a gang that did not become whole no script has begun, and a kubelet's rejection was no start.
-    const begun = same.filter((life) => (isOfGang(life, lives) ? life.openedAt : life.runningAt) !== undefined);
+    const begun = same.filter((life) => begunAt(life) !== undefined);
     if (begun.length > 1) findings.startedTwice.push(`${name}: ${begun.map(told).join("; ")}`);
   }
   const byTask = Map.groupBy(lives, ({ task }) => task);
   findings.tasks = byTask.size;
   for (const [task, own] of byTask) {
     const attempts = [...Map.groupBy(own, ({ attempt }) => attempt)].sort(([a], [b]) => a - b);
-    findings.requeued += attempts.length - 1;
+    const begun = attempts.filter(([, members]) => members.some((life) => begunAt(life) !== undefined));
+    findings.requeued += Math.max(0, begun.length - 1);
     for (const [at, [number, next]] of attempts.slice(1).entries()) {
       const begins = Math.min(...next.map(({ madeAt }) => madeAt));
       for (const life of attempts[at]![1]) {
@@ -193,18 +196,8 @@ export function judge({ lives, nodesDeletedAt }: History, excuses: Excuses = {})
   return findings;
 }
 
-const gangTasks = new WeakMap<readonly Life[], Set<string>>();
-
-function isOfGang(life: Life, lives: readonly Life[]): boolean {
-  let tasks = gangTasks.get(lives);
-  if (tasks === undefined) {
-    tasks = new Set(
-      lives.filter(({ openedAt }) => openedAt !== undefined).map(({ task, attempt }) => `${task} ${attempt}`),
-    );
-    gangTasks.set(lives, tasks);
-  }
-  return tasks.has(`${life.task} ${life.attempt}`);
-}
+/** When its script began: of a gang that did not become whole never, and a kubelet's rejection is no start either. */
+const begunAt = ({ isGated, openedAt, runningAt }: Life): number | undefined => (isGated ? openedAt : runningAt);
 
 /** Whether the pod could be running at that time, for all that its node ever said. */
 function couldRunAt(life: Life, at: number, nodesDeletedAt: Map<string, number>, excuses: Excuses): boolean {
@@ -212,7 +205,7 @@ function couldRunAt(life: Life, at: number, nodesDeletedAt: Map<string, number>,
   if ((nodesDeletedAt.get(life.node) ?? Infinity) <= at) return false;
   if ((excuses.outOfServiceAt?.get(life.node) ?? Infinity) <= at) return false;
   // It never began, and was gone before.
-  if (life.runningAt === undefined && (life.deletedAt ?? Infinity) <= at) return false;
+  if (begunAt(life) === undefined && (life.deletedAt ?? Infinity) <= at) return false;
   if ((life.runningAt ?? life.madeAt) + life.activeDeadlineSeconds * 1000 <= at) return false;
   const { assumed } = excuses;
   return !(assumed?.isOf(life.task) === true && assumed.silentSince + assumed.seconds * 1000 <= at);
