@@ -258,7 +258,7 @@ export class HostedLife {
   /** To be called after `stopped` was set: nothing more comes, and what runs ends. */
   stop(record: WorkloadRecord, attempt: Attempt): void {
     const { context, removal, writer } = this.#parts;
-    const held = this.host === undefined ? Promise.resolve() : writer.run(() => this.host!.hold(record), true);
+    const held = this.host === undefined ? Promise.resolve() : writer.run(() => this.host!.hold(record), "Urgent");
     held
       .then(() => {
         stopPods(removal, record, attempt);
