@@ -59,6 +59,7 @@ interface AuditEvent {
   responseStatus?: { code?: number };
   requestObject?: Record<string, unknown>;
   requestURI: string;
+  requestReceivedTimestamp: string;
   stageTimestamp: string;
 }
 
@@ -71,14 +72,16 @@ export async function readHistory(auditLog: string): Promise<History> {
     const { objectRef, requestObject: sent } = event;
     const code = event.responseStatus?.code ?? 0;
     if (objectRef === undefined || code < 200 || code > 299) continue;
-    const at = Date.parse(event.stageTimestamp);
+    // Who watches may hear of an end before its request is answered: what ends does so at the earliest, what begins at the latest.
+    const answeredAt = Date.parse(event.stageTimestamp);
+    const at = Date.parse(event.requestReceivedTimestamp);
     if (objectRef.resource === "nodes") {
       if (event.verb === "delete") nodesDeletedAt.set(objectRef.name ?? "", at);
       continue;
     }
     const { namespace = "" } = objectRef;
     if (event.verb === "create" && objectRef.subresource === undefined) {
-      const life = lifeOf(sent as unknown as Pod, namespace, at);
+      const life = lifeOf(sent as unknown as Pod, namespace, answeredAt);
       if (life === undefined || event.requestURI.includes("dryRun=")) continue;
       lives.push(life);
       last.set(`${namespace}/${life.name}`, life);
@@ -146,6 +149,7 @@ export interface Excuses {
   outOfServiceAt?: Map<string, number>;
   /** Of Workloads whose queue may assume loss: seconds after which, and since when their nodes were silent. */
   assumed?: { isOf: (task: string) => boolean; seconds: number; silentSince: number };
+  /** Absent: what was on a node at a time is not looked at. */
   milliCpuPerNode?: number;
 }
 

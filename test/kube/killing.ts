@@ -79,7 +79,8 @@ export async function killUnderLoad(options: KillingOptions): Promise<KillingFig
     plane.processes.start("kwok");
   }
   await allSucceed(trial, loads);
-  const laws = await trial.judged();
+  // An end whose word the API server took into its death is not in its audit log.
+  const laws = await trial.judged(serverKills === 0 ? {} : { milliCpuPerNode: undefined });
   assert.equal(laws.requeued, 0, "attempts that were begun again though no node was lost");
   const pods = loads.reduce((sum, [, load]) => sum + podsOf(load), 0);
   // What was rolled back with the API server may be missing from its audit log, but nothing is there twice.
