@@ -76,6 +76,7 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
       ),
       use: "server",
     });
+    await pki.frontProxy();
     await pki.issue("kubelet-client", {
       commonName: "kube-apiserver-kubelet-client",
       organizations: ["system:masters"],
@@ -217,6 +218,13 @@ function apiServerFlags(folder: string, pki: Pki, url: string, etcd: string): st
     `--service-account-signing-key-file=${pki.key("service-accounts")}`,
     `--service-cluster-ip-range=${serviceRange}`,
     "--allow-privileged=true",
+    `--requestheader-client-ca-file=${pki.certificate("front-proxy-ca")}`,
+    "--requestheader-allowed-names=front-proxy-client",
+    "--requestheader-username-headers=X-Remote-User",
+    "--requestheader-group-headers=X-Remote-Group",
+    "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+    `--proxy-client-cert-file=${pki.certificate("front-proxy-client")}`,
+    `--proxy-client-key-file=${pki.key("front-proxy-client")}`,
     `--cert-dir=${join(folder, "apiserver")}`,
     "--max-requests-inflight=2000",
     "--max-mutating-requests-inflight=1000",

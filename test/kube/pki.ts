@@ -39,6 +39,14 @@ export class Pki {
     return pair;
   }
 
+  /** By whose certificates the API server hands requests on, under an authority of their own. */
+  async frontProxy(): Promise<void> {
+    const authority = await issueCertificate({ commonName: "front-proxy", use: "authority", ...validity() });
+    this.#write("front-proxy-ca", authority);
+    const request = { commonName: "front-proxy-client", use: "client" as const, ...validity() };
+    this.#write("front-proxy-client", await issueCertificate(request, authority));
+  }
+
   #write(name: string, pair: KeyAndCertificate): void {
     writeFileSync(this.key(name), pair.keyPem, { mode: 0o600 });
     writeFileSync(this.certificate(name), pair.certificatePem);

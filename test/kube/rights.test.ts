@@ -66,7 +66,17 @@ describe("the controllers' rights", { skip: withoutControlPlane() }, () => {
     kubeconfig = await cluster.kubeconfigForServiceAccount(systemNamespace, controllersName);
     own = createClient(loadKubeconfig({ path: kubeconfig }).connection);
     const accounting = join(folder, "accounting.db");
-    const words = ["controllers", "--kubeconfig", kubeconfig, "--passwd", passwd, "--accounting", accounting];
+    const words = [
+      "controllers",
+      "--kubeconfig",
+      kubeconfig,
+      "--passwd",
+      passwd,
+      "--accounting",
+      accounting,
+      "--questions",
+      "127.0.0.1:0",
+    ];
     controllers = spawn(join(repository, "berth"), words, { stdio: ["ignore", "ignore", "pipe"] });
     controllers.stderr!.setEncoding("utf8").on("data", (text: string) => (said += text));
     await until(() => said.includes('"leading"'));
@@ -374,4 +384,6 @@ const seldom = new Set([
   "list podgroups",
   "watch podgroups",
   "patch podgroups/status",
+  // For each who asks a question.
+  "create subjectaccessreviews",
 ]);

@@ -1,5 +1,7 @@
 export { startApiServer } from "./server.ts";
 export type { ApiServer, ApiServerOptions, Log } from "./server.ts";
+export { startQuestionServer } from "./question-server.ts";
+export type { FrontProxy, QuestionServer, QuestionServerOptions } from "./question-server.ts";
 export type { ExtraRoute } from "./http/dispatch.ts";
 export type { Identity } from "./authentication/identity.ts";
 export { ensureToken, newToken, TokenFile } from "./authentication/tokens.ts";

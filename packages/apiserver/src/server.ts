@@ -237,7 +237,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
   return { url, certificateAuthority: pki.authorityPem, adminKubeconfig, close };
 }
 
-function addViews(
+/** Takes the kinds of views into a registry, and that of what they become. */
+export function addViews(
   registry: Registry,
   { inquiry, kinds, seenWhollyBy }: NonNullable<ApiServerOptions["views"]>,
 ): { inquiry: Kind; seenWhollyBy: { group: string; resource: string } } {
@@ -260,13 +261,13 @@ function refuseLostStore(dataDirectory: string, path: string): void {
 }
 
 /** The folder that holds the socket is the owner's alone (0700), and so is the file. A file left by a killed server is replaced. */
-async function listenLocally(local: Server, path: string): Promise<void> {
+export async function listenLocally(local: Server, path: string): Promise<void> {
   rmSync(path, { force: true });
   await new Promise<void>((resolve, reject) => local.once("error", reject).listen(path, resolve));
   chmodSync(path, 0o600);
 }
 
-function versionInfo(): Record<string, string> {
+export function versionInfo(): Record<string, string> {
   return {
     major: "1",
     minor: "35",

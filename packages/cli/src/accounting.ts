@@ -1,6 +1,7 @@
 /** Ended attempts, asked from the API's accounting route. */
 import type { AttemptRow } from "@berth/accounting";
 import { isReason } from "@berth/client";
+import { accountingPath } from "@berth/kinds";
 import { CommandError } from "./command-error.ts";
 import type { Cluster } from "./connect.ts";
 
@@ -29,14 +30,14 @@ export async function readAttempts(cluster: Cluster, query: AttemptQuery): Promi
   try {
     const { items } = await cluster.client.request<{ items: AttemptRow[] }>({
       method: "GET",
-      path: "/berth/v1/accounting",
+      path: accountingPath,
       query: parameters,
     });
     return items;
   } catch (error) {
     if (isReason(error, "NotFound"))
       throw new CommandError(
-        `${cluster.description}: this cluster keeps no accounting (it has no /berth/v1/accounting)`,
+        `${cluster.description}: this cluster serves no accounting (it has no ${accountingPath}; berth upgrade brings it)`,
       );
     throw error;
   }

@@ -78,6 +78,10 @@ function berthProgram(done: (exitCode: number) => void): Command {
       "where the records of ended jobs are kept: a file (SQLite), or postgres://USER@HOST/DATABASE?passwordfile=FILE",
     )
     .option("--listen <address>", "serve /healthz, /readyz and /metrics there, such as 127.0.0.1:9440")
+    .option(
+      "--questions <address>",
+      "answer explain, start estimates, sacct … there, such as 0.0.0.0:9443, for the cluster's APIService",
+    )
     .option("--requests-per-second <number>", "requests to the API at most (default: 2000)")
     .action(async (options) => done((await import("./commands/controllers.ts")).controllers(options)));
   command("accounting", "the records of ended jobs: copy them", "  berth accounting copy FROM TO")

@@ -50,7 +50,7 @@ export async function queuedJobs(
     return [...rows.values()];
   } catch (error) {
     if (isReason(error, "NotFound", "Forbidden", "MethodNotAllowed", "NotImplemented")) return undefined;
-    if (!isReason(error, "Timeout")) throw error;
+    if (!isReason(error, "Timeout", "ServiceUnavailable")) throw error;
     process.stderr.write(
       `note: the scheduler does not answer at the moment, so this is what the API knows${cluster.namespace === undefined ? "" : ", of your own jobs only"}\n`,
     );

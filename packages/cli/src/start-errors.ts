@@ -1,5 +1,6 @@
 /** How honest expected starts were, in words and figures. */
 import type { StartErrors } from "@berth/accounting";
+import { accountingPath } from "@berth/kinds";
 import type { Cluster } from "./connect.ts";
 import type { TableColumn } from "./table.ts";
 import { formatDuration } from "./times.ts";
@@ -9,7 +10,7 @@ export async function readStartErrors(
   { client }: Cluster,
   query: { since?: string; user?: string } = {},
 ): Promise<StartErrors[]> {
-  const path = "/berth/v1/accounting/estimates";
+  const path = `${accountingPath}/estimates`;
   const { items } = await client.request<{ items: StartErrors[] }>({ method: "GET", path, query });
   return items;
 }

@@ -1,7 +1,7 @@
 /** All controllers of one cluster in one process, led by one leader, on one set of informers. */
 import { hostname } from "node:os";
 import { randomUUID } from "node:crypto";
-import { electLeader, resources } from "@berth/client";
+import { type Client, electLeader, resources } from "@berth/client";
 import { isReason } from "@berth/client";
 import { OidcUsers, type UserDirectory } from "@berth/identity";
 import type { Pod } from "@berth/kinds";
@@ -37,6 +37,11 @@ export interface ControllersOptions extends Omit<Context, "users"> {
    * does: the leader of before is then known to be dead, and its Lease is not waited for. Nobody else runs batch/v1 Jobs then.
    */
   isAlone?: boolean;
+  /**
+   * Begins to serve questions while this process leads, and gives the client by which they are answered; undefined: nobody can ask.
+   * Absent: they are served by the API itself, where `isAlone`.
+   */
+  questions?(signal: AbortSignal): Promise<Client | undefined>;
   /** Told each time this process has become the leader and has read everything. */
   onReady?(): void;
   /** Told each time it leads no more. */
@@ -144,10 +149,11 @@ async function lead({ users, ...rest }: ControllersOptions): Promise<void> {
   }
   // The embedded node looks users up by itself, and tokens are told of by who has them.
   if (!isAlone && users !== "Claims") new IdentityOfNamespaces(options, stores, writer).start();
-  // Until an APIService serves them there, only the embedded API has questions.
-  if (isAlone) {
-    answerStartEstimates({ context: options, jobIds, admissions, scheduling });
-    answerViews(options, { ledger, stores, scheduling });
+  const asked = isAlone ? client : await rest.questions?.(signal);
+  if (asked !== undefined) {
+    const context = { ...options, client: asked };
+    answerStartEstimates({ context, jobIds, admissions, scheduling });
+    answerViews(context, { ledger, stores, scheduling });
   }
   measure(options, ledger, writer);
   rest.onReady?.();

@@ -2,7 +2,15 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { type AnyObject, resources } from "@berth/client";
 import type { Pod, PodSet, Queue, StartEstimate, Workload } from "@berth/kinds";
-import { annotations, isFinal, parseIndexList, queues, startEstimates, workloads } from "@berth/kinds";
+import {
+  annotations,
+  isFinal,
+  parseIndexList,
+  queues,
+  questionsApiVersion,
+  startEstimates,
+  workloads,
+} from "@berth/kinds";
 import {
   startTestCluster,
   type TestCluster,
@@ -71,7 +79,7 @@ test("a job runs, is accounted once, and its pod goes", async () => {
 
 test("a start estimate: now, behind what runs, never; and nothing is left of it", async () => {
   const ask = async (name: string, more: Parameters<typeof workload>[1] = {}): Promise<StartEstimate["status"]> => {
-    const question = { ...workload(name, more), kind: "StartEstimate" };
+    const question = { ...workload(name, more), apiVersion: questionsApiVersion, kind: "StartEstimate" };
     return (await cluster.client.create<StartEstimate>(startEstimates, question)).status;
   };
   const now = await ask("asked");

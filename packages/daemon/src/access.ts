@@ -1,5 +1,5 @@
 /** Who may do what on an embedded cluster: tokens of the parts, and the roles of parts and users. */
-import { group, operateVerb } from "@berth/kinds";
+import { group, operateVerb, questionsGroup } from "@berth/kinds";
 import type { KubernetesObject } from "@berth/machinery";
 
 /** Holders of the tokens that the parts of a cluster speak with. */
@@ -63,7 +63,7 @@ export const accessObjects: readonly KubernetesObject[] = [
       verbs: read,
     },
     // What is told of the jobs of others is the Site's to say.
-    { apiGroups: [group], resources: ["queueviews", "nodeviews", "fairshares"], verbs: ["get", "list"] },
+    { apiGroups: [questionsGroup], resources: ["queueviews", "nodeviews", "fairshares"], verbs: ["get", "list"] },
     { apiGroups: [""], resources: ["nodes"], verbs: read },
   ]),
   bindingOf("berth-reader", usersGroup),
@@ -82,8 +82,8 @@ export const accessObjects: readonly KubernetesObject[] = [
   bindingOf("berth-operator", "berth:operators"),
   clusterRole(userRole, [
     { apiGroups: [group], resources: ["workloads"], verbs: write },
-    { apiGroups: [group], resources: ["startestimates"], verbs: ["create"] },
-    { apiGroups: [group], resources: ["explanations"], verbs: ["get", "list"] },
+    { apiGroups: [questionsGroup], resources: ["startestimates"], verbs: ["create"] },
+    { apiGroups: [questionsGroup], resources: ["explanations"], verbs: ["get", "list"] },
     { apiGroups: [""], resources: ["secrets", "configmaps"], verbs: write },
     { apiGroups: [""], resources: ["pods", "pods/log", "pods/status", "events"], verbs: read },
     { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: read },

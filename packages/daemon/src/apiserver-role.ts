@@ -10,6 +10,7 @@ import { ensureToken, startApiServer, type ExtraRoute } from "@berth/apiserver";
 import { createClient, loadKubeconfig, type Client } from "@berth/client";
 import { LocalUsers } from "@berth/identity";
 import {
+  accountingPath,
   admissionPolicies,
   customResourceDefinitions,
   defaultObjects,
@@ -32,7 +33,7 @@ export async function runApiserver(settings: RoleSettings, log: Log, signal: Abo
   for (const holder of Object.values(holders)) ensureToken(tokens, { user: holder.user, groups: [...holder.groups] });
   const reader = openSqliteReader(join(data, "accounting.db"));
   const answer = accountingRoute(reader);
-  const prefix = "/berth/v1/accounting";
+  const prefix = accountingPath;
   const routes: ExtraRoute[] = [
     {
       method: "GET",

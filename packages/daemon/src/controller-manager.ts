@@ -45,6 +45,7 @@ interface Options {
   users: UserSettings;
   accounting: string;
   listen?: string;
+  questions?: string;
   requestsPerSecond: number;
 }
 
@@ -59,6 +60,7 @@ function optionsOf(words: string[]): Options {
       group: { type: "string" },
       accounting: { type: "string" },
       listen: { type: "string" },
+      questions: { type: "string" },
       "requests-per-second": { type: "string" },
     },
   });
@@ -127,6 +129,14 @@ async function accountingAt(place: string): Promise<Accounting> {
   }
 }
 
+/** Its program is loaded only where it is used. */
+function questionsOf(listen: string, client: Client, accounting: Accounting, log: ReturnType<typeof streamJsonLog>) {
+  return async (signal: AbortSignal): Promise<Client | undefined> => {
+    const { serveQuestions } = await import("./questions.ts");
+    return serveQuestions({ client, accounting, listen, log }, signal);
+  };
+}
+
 async function run(options: Options, log: ReturnType<typeof streamJsonLog>, signal: AbortSignal): Promise<void> {
   const metrics = new Metrics();
   const requests = metrics.counter("berth_api_requests_total", "Requests to the API server, by method and code.");
@@ -173,6 +183,9 @@ async function run(options: Options, log: ReturnType<typeof streamJsonLog>, sign
       log,
       metrics,
       journal: journal?.write,
+      ...(options.questions === undefined
+        ? {}
+        : { questions: questionsOf(options.questions, client, accounting, log) }),
       onReady: () => {
         isLeading = true;
         log("info", "leading");

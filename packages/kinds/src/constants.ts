@@ -2,6 +2,17 @@
 export const group = "berth.dev";
 export const version = "v1alpha1";
 export const apiVersion = `${group}/${version}`;
+/**
+ * The group of the kinds that are answered and never stored. It is one of its own, because a kube-apiserver hands on a version of a
+ * group as a whole: {@link group} it serves itself.
+ */
+export const questionsGroup = `questions.${group}`;
+export const questionsApiVersion = `${questionsGroup}/${version}`;
+/** The APIService by which a real cluster hands that group on, and the Service of the system namespace that it names. */
+export const questionsApiService = `${version}.${questionsGroup}`;
+export const questionsServiceName = "berth-questions";
+/** The records of ended jobs, and below it `/estimates`; see the route of `accounting`. */
+export const accountingPath = `/apis/${questionsApiVersion}/accounting`;
 
 /** Labels on the pods (and the Secret) of a Workload, and on the Workload itself. */
 export const labels = {

@@ -1,6 +1,6 @@
 /** The CustomResourceDefinitions that a real kube-apiserver and the embedded one both take. */
 import type { KubernetesObject, ResourceKey } from "@berth/machinery";
-import { group, version } from "./constants.ts";
+import { group, questionsGroup, version } from "./constants.ts";
 import type { KindDefinition, Schema } from "./definition.ts";
 import { accountDefinition, membershipDefinition } from "./account.ts";
 import { explanationDefinition } from "./explanation.ts";
@@ -44,13 +44,13 @@ function schemaOf(definition: KindDefinition): Schema {
 }
 
 /** `apiextensions.k8s.io/v1` CustomResourceDefinition of one kind. */
-export function customResourceDefinition(definition: KindDefinition): KubernetesObject {
+export function customResourceDefinition(definition: KindDefinition, of: string = group): KubernetesObject {
   return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
-    metadata: { name: `${definition.plural}.${group}` },
+    metadata: { name: `${definition.plural}.${of}` },
     spec: {
-      group,
+      group: of,
       scope: definition.namespaced ? "Namespaced" : "Cluster",
       names: {
         plural: definition.plural,
@@ -77,13 +77,17 @@ export function customResourceDefinition(definition: KindDefinition): Kubernetes
   };
 }
 
-export const customResourceDefinitions: readonly KubernetesObject[] = kindDefinitions.map(customResourceDefinition);
+export const customResourceDefinitions: readonly KubernetesObject[] = kindDefinitions.map((definition) =>
+  customResourceDefinition(definition),
+);
 
 /**
  * Kinds that are asked and never stored, in the same form. They are no CustomResourceDefinitions: a real kube-apiserver would
  * store their objects.
  */
-export const questionDefinitions: readonly KubernetesObject[] = [customResourceDefinition(startEstimateDefinition)];
+export const questionDefinitions: readonly KubernetesObject[] = [
+  customResourceDefinition(startEstimateDefinition, questionsGroup),
+];
 
 /**
  * Kinds that are read and never stored: a get or list of them becomes an Inquiry, which the leader answers from memory. Who may
@@ -94,15 +98,15 @@ export const viewDefinitions: {
   kinds: readonly KubernetesObject[];
   seenWhollyBy: { group: string; resource: string };
 } = {
-  inquiry: customResourceDefinition(inquiryDefinition),
-  kinds: [explanationDefinition, queueViewDefinition, nodeViewDefinition, fairShareDefinition].map(
-    customResourceDefinition,
+  inquiry: customResourceDefinition(inquiryDefinition, questionsGroup),
+  kinds: [explanationDefinition, queueViewDefinition, nodeViewDefinition, fairShareDefinition].map((definition) =>
+    customResourceDefinition(definition, questionsGroup),
   ),
   seenWhollyBy: { group, resource: workloadDefinition.plural },
 };
 
-function key(definition: KindDefinition): ResourceKey {
-  return { group, version, resource: definition.plural, kind: definition.kind, namespaced: definition.namespaced };
+function key(definition: KindDefinition, of = group): ResourceKey {
+  return { group: of, version, resource: definition.plural, kind: definition.kind, namespaced: definition.namespaced };
 }
 
 /** Resources of Berth's kinds, as clients name them. */
@@ -114,9 +118,9 @@ export const qualitiesOfService: ResourceKey = key(qualityOfServiceDefinition);
 export const reservations: ResourceKey = key(reservationDefinition);
 export const sites: ResourceKey = key(siteDefinition);
 export const usageCheckpoints: ResourceKey = key(usageCheckpointDefinition);
-export const startEstimates: ResourceKey = key(startEstimateDefinition);
-export const explanations: ResourceKey = key(explanationDefinition);
-export const queueViews: ResourceKey = key(queueViewDefinition);
-export const inquiries: ResourceKey = key(inquiryDefinition);
-export const nodeViews: ResourceKey = key(nodeViewDefinition);
-export const fairShares: ResourceKey = key(fairShareDefinition);
+export const startEstimates: ResourceKey = key(startEstimateDefinition, questionsGroup);
+export const explanations: ResourceKey = key(explanationDefinition, questionsGroup);
+export const queueViews: ResourceKey = key(queueViewDefinition, questionsGroup);
+export const inquiries: ResourceKey = key(inquiryDefinition, questionsGroup);
+export const nodeViews: ResourceKey = key(nodeViewDefinition, questionsGroup);
+export const fairShares: ResourceKey = key(fairShareDefinition, questionsGroup);

@@ -12,6 +12,7 @@ export { attemptOf, attemptPodName, cancelRequest, isActive, isFinal } from "./a
 export type { AttemptName } from "./attempts.ts";
 export {
   accountingFinalizer,
+  accountingPath,
   accountingStateName,
   annotations,
   apiVersion,
@@ -24,6 +25,10 @@ export {
   leaseCondition,
   maximumArrayTasks,
   maximumLeaseTasks,
+  questionsApiService,
+  questionsApiVersion,
+  questionsGroup,
+  questionsServiceName,
   siteName,
   startAllowanceSeconds,
   suspensionCondition,

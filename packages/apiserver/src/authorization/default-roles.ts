@@ -60,11 +60,11 @@ const viewRules: PolicyRule[] = [
   { apiGroups: [""], resources: ["events", "namespaces", "pods/log", "pods/status", "namespaces/status"], verbs: read },
   { apiGroups: ["events.k8s.io"], resources: ["events"], verbs: read },
   { apiGroups: ["batch", "berth.dev"], resources: ["jobs/status", "workloads/status"], verbs: read },
-  { apiGroups: ["berth.dev"], resources: ["explanations"], verbs: ["get", "list"] },
+  { apiGroups: ["questions.berth.dev"], resources: ["explanations"], verbs: ["get", "list"] },
 ];
 const editRules: PolicyRule[] = [
   ...withVerbs(write),
-  { apiGroups: ["berth.dev"], resources: ["startestimates"], verbs: ["create"] },
+  { apiGroups: ["questions.berth.dev"], resources: ["startestimates"], verbs: ["create"] },
   { apiGroups: [""], resources: ["secrets"], verbs: [...read, ...write] },
   {
     apiGroups: [""],

@@ -15,7 +15,7 @@ import { parseResourcePath } from "./request-path.ts";
 import type { ResourceServer } from "./resource-call.ts";
 import { serveResource } from "./resource-handler.ts";
 
-/** A route of another package, outside the Kubernetes grammar. `identity` is absent for who shows no credentials. */
+/** A route of another package, whose answers are no Kubernetes objects; it goes before all others. `identity` is absent for who shows no credentials. */
 export interface ExtraRoute {
   method: string;
   /** `/berth/v1/login`: matches itself and what is below it. */
@@ -29,7 +29,7 @@ export interface ExtraRoute {
 export interface Dispatcher {
   resources: ResourceServer;
   discovery: Discovery;
-  authenticator: Authenticator;
+  authenticator: Pick<Authenticator, "authenticate">;
   extraRoutes: readonly ExtraRoute[];
   /** More lines of `/metrics`, each ended. */
   extraMetrics: (() => Promise<string>) | undefined;
@@ -62,7 +62,7 @@ export async function dispatch(dispatcher: Dispatcher, request: Request, respons
   response.on("error", () => {});
   try {
     const path = parseResourcePath(exchange.path);
-    const extra = path === undefined ? extraRoute(dispatcher, exchange) : undefined;
+    const extra = extraRoute(dispatcher, exchange);
     if (extra !== undefined) {
       label = extra.prefix;
       await serveExtra(dispatcher, exchange, extra);
@@ -92,6 +92,15 @@ export async function dispatch(dispatcher: Dispatcher, request: Request, respons
   }
   const seconds = verb === "watch" ? 0 : (performance.now() - started) / 1000;
   dispatcher.resources.metrics.request(verb, label, response.statusCode, seconds);
+}
+
+/** What a request asks for, as authorization sees it. Throws URIError on a malformed escape. */
+export function accessOfRequest(request: Pick<Request, "method" | "url">): AccessRequest {
+  const { pathname, searchParams } = new URL(request.url ?? "/", "http://localhost");
+  return accessOf(
+    { method: request.method ?? "GET", path: pathname, query: searchParams },
+    parseResourcePath(pathname),
+  );
 }
 
 /** Authentication, impersonation and authorization of a request that does not come by `dispatch`. Throws 401 and 403. */

@@ -7,7 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { startApiServer, type ApiServer } from "../server.ts";
 import { HttpsClient } from "../testing/https-client.ts";
 
-const group = "/apis/berth.dev/v1alpha1";
+const group = "/apis/questions.berth.dev/v1alpha1";
 const path = `${group}/queueviews`;
 
 describe("a view", () => {
@@ -51,7 +51,7 @@ describe("a view", () => {
       const first = Number(token ?? 0);
       const next = Math.min(all, first + limit);
       const items = Array.from({ length: next - first }, (_, index) => ({
-        apiVersion: "berth.dev/v1alpha1",
+        apiVersion: "questions.berth.dev/v1alpha1",
         kind: "QueueView",
         metadata: { name: String(first + index) },
         spec: { queue: "standard", jobId: first + index },

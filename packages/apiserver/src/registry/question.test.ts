@@ -7,10 +7,10 @@ import { after, before, describe, it } from "node:test";
 import { startApiServer, type ApiServer } from "../server.ts";
 import { HttpsClient } from "../testing/https-client.ts";
 
-const path = "/apis/berth.dev/v1alpha1/namespaces/default/startestimates";
+const path = "/apis/questions.berth.dev/v1alpha1/namespaces/default/startestimates";
 const podSets = [{ name: "main", template: { spec: { containers: [{ name: "main" }] } } }];
 const question = (name: string, spec: object = { podSets }): object => ({
-  apiVersion: "berth.dev/v1alpha1",
+  apiVersion: "questions.berth.dev/v1alpha1",
   kind: "StartEstimate",
   metadata: { name },
   spec,
@@ -62,7 +62,7 @@ describe("a question", () => {
     assert.equal(dry.code, 201);
     assert.equal((await client.call("PUT", `${path}/any`, question("any"))).code, 405);
     assert.equal((await client.call("DELETE", `${path}/any`)).code, 405);
-    const { body } = await client.call("GET", "/apis/berth.dev/v1alpha1");
+    const { body } = await client.call("GET", "/apis/questions.berth.dev/v1alpha1");
     const found = body.resources.filter(({ name }: { name: string }) => name.startsWith("startestimates"));
     assert.deepEqual(
       found.map(({ name, verbs }: { name: string; verbs: string[] }) => [name, verbs.join()]),
@@ -71,7 +71,7 @@ describe("a question", () => {
         ["startestimates/status", "get,patch,update"],
       ],
     );
-    const openapi = await client.call("GET", "/openapi/v3/apis/berth.dev/v1alpha1");
+    const openapi = await client.call("GET", "/openapi/v3/apis/questions.berth.dev/v1alpha1");
     assert.ok(openapi.text.includes("StartEstimate"));
   });
 });

@@ -9,6 +9,7 @@ export interface ControllersOptions {
   group?: string;
   accounting: string;
   listen?: string;
+  questions?: string;
   requestsPerSecond?: string;
 }
 
@@ -26,6 +27,7 @@ export function controllers(options: ControllersOptions): number {
   add("--group", options.group);
   add("--accounting", options.accounting);
   add("--listen", options.listen);
+  add("--questions", options.questions);
   add("--requests-per-second", options.requestsPerSecond);
   return process.execve!(process.execPath, words, process.env as Record<string, string>);
 }

@@ -1,7 +1,7 @@
 /** `berth explain`: why a job waits and when it will start, where it runs, or how it ended. */
 import type { AttemptRow } from "@berth/accounting";
 import { isReason } from "@berth/client";
-import { explanations, type ExpectedStart, type Explanation, type Workload } from "@berth/kinds";
+import { explanations, questionsApiVersion, type ExpectedStart, type Explanation, type Workload } from "@berth/kinds";
 import { compressHostlist, formatDependencies, formatJobId, type JobRow } from "@berth/slurm";
 import { attemptName, readAttempts } from "../accounting.ts";
 import { CommandError } from "../command-error.ts";
@@ -50,14 +50,15 @@ async function explanationOf({ client }: Cluster, workload: Workload): Promise<E
   try {
     return await client.get<Explanation>(explanations, name, { namespace });
   } catch (error) {
-    if (!isReason(error, "NotFound", "Forbidden", "Timeout", "Gone", "NotImplemented")) throw error;
-    if (isReason(error, "Timeout"))
+    if (!isReason(error, "NotFound", "Forbidden", "Timeout", "Gone", "NotImplemented", "ServiceUnavailable"))
+      throw error;
+    if (isReason(error, "Timeout", "ServiceUnavailable"))
       process.stderr.write("note: the scheduler does not answer at the moment; this is what it said last\n");
     return told(workload);
   }
 }
 
-function told({ apiVersion, metadata, spec, status = {} }: Workload): Explanation {
+function told({ metadata, spec, status = {} }: Workload): Explanation {
   const { jobName, user, qos } = spec;
   const { reason, message, estimatedStart, submitTime, startTime, nodes, phase } = status;
   const expected: ExpectedStart | undefined =
@@ -65,7 +66,7 @@ function told({ apiVersion, metadata, spec, status = {} }: Workload): Explanatio
       ? undefined
       : { time: estimatedStart, basis: "Forecast", asOf: estimatedStart, assumes: "as last told" };
   return {
-    apiVersion,
+    apiVersion: questionsApiVersion,
     kind: "Explanation",
     metadata: { name: metadata.name },
     spec: { jobName, user, qos, queue: status.queue, account: status.account, wallTimeSeconds: status.wallTimeSeconds },

@@ -17,6 +17,7 @@ const table: readonly [kind: string, resource: string, namespaced?: "namespaced"
   ["ConfigMap", "configmaps", "namespaced"],
   ["Deployment", "deployments", "namespaced"],
   ["Service", "services", "namespaced"],
+  ["APIService", "apiservices"],
 ];
 
 /** @throws TypeError for a kind that no installation has */

@@ -48,7 +48,19 @@ async function nodeUse(cluster: Cluster): Promise<Map<string, NodeUse>> {
   try {
     return useByViews((await cluster.client.listAll<NodeView>(nodeViews, { limit: 2000 })).items);
   } catch (error) {
-    if (!isReason(error, "NotFound", "Forbidden", "MethodNotAllowed", "NotImplemented", "Timeout", "Gone", "Expired"))
+    if (
+      !isReason(
+        error,
+        "NotFound",
+        "Forbidden",
+        "MethodNotAllowed",
+        "NotImplemented",
+        "Timeout",
+        "Gone",
+        "Expired",
+        "ServiceUnavailable",
+      )
+    )
       throw error;
     return useByPods(await listPods(cluster));
   }

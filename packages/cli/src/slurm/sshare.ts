@@ -29,7 +29,7 @@ export async function sshare(words: string[]): Promise<number> {
       process.stdout.write(formatSshare(items, { ...query, users }, asker));
       return 0;
     } catch (error) {
-      if (isReason(error, "NotFound", "Forbidden", "NotImplemented", "Timeout"))
+      if (isReason(error, "NotFound", "Forbidden", "NotImplemented", "Timeout", "ServiceUnavailable"))
         throw new SlurmError(1, `error: the scheduler of this cluster does not tell shares: ${error.message}`);
       throw error;
     }

@@ -1,6 +1,6 @@
 /** `sbatch --test-only`: whether the cluster would take the job, and when it would start. */
 import { isReason } from "@berth/client";
-import { startEstimates, type StartEstimate } from "@berth/kinds";
+import { questionsApiVersion, startEstimates, type StartEstimate } from "@berth/kinds";
 import { compressHostlist, formatMoment, SlurmError, submissionFailed, type SubmissionObjects } from "@berth/slurm";
 import type { Cluster } from "../connect.ts";
 import { refusalOf } from "../refusals.ts";
@@ -12,8 +12,8 @@ import { withNamespace } from "../submit.ts";
  * @throws SlurmError in the words of a refused submission, where the job would be refused
  */
 export async function testOnly(cluster: Cluster, { workload }: SubmissionObjects): Promise<number> {
-  const { apiVersion, metadata, spec } = workload;
-  const question: StartEstimate = { apiVersion, kind: "StartEstimate", metadata, spec };
+  const { metadata, spec } = workload;
+  const question: StartEstimate = { apiVersion: questionsApiVersion, kind: "StartEstimate", metadata, spec };
   let answer: StartEstimate;
   try {
     answer = await withNamespace(cluster, workload, () =>
@@ -21,7 +21,7 @@ export async function testOnly(cluster: Cluster, { workload }: SubmissionObjects
     );
   } catch (error) {
     if (isReason(error, "Invalid", "Forbidden", "BadRequest", "Timeout", "Gone")) throw submissionFailed(error.message);
-    if (isReason(error, "NotFound"))
+    if (isReason(error, "NotFound", "ServiceUnavailable"))
       throw new SlurmError(1, "error: --test-only: this cluster answers no start estimates");
     throw error;
   }

@@ -3,7 +3,7 @@ import type { Blocker, ExpectedStart, ExplanationStatus, InquirySpec } from "@be
 import {
   amountOfParts,
   annotations,
-  apiVersion,
+  questionsApiVersion,
   type Explanation as ExplanationObject,
   isFinal,
   suspendedSeconds,
@@ -88,7 +88,7 @@ export class Explanations {
   #explain(record: WorkloadRecord, privacy: Privacy, isAlone: boolean): ExplanationObject {
     const { spec, status, metadata } = record.workload;
     return {
-      apiVersion,
+      apiVersion: questionsApiVersion,
       kind: "Explanation",
       metadata: { name: record.name, namespace: record.namespace, creationTimestamp: metadata.creationTimestamp },
       spec: present({

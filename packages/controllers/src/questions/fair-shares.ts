@@ -1,5 +1,5 @@
 /** Answers lists of FairShares: the fair tree, as far as who asks may know it. */
-import { apiVersion, type FairShare, type InquirySpec, resourceMinutesOf, suspendedSeconds } from "@berth/kinds";
+import { questionsApiVersion, type FairShare, type InquirySpec, resourceMinutesOf, suspendedSeconds } from "@berth/kinds";
 import { type FairShareRow, fairShares } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -82,7 +82,7 @@ function fairShareViews(
     const { resourceSeconds, nodeSeconds, billingSeconds: runningSeconds } = row.stillToRun ?? nothing;
     const minutes = resources.map((_, index) => (resourceSeconds[index] ?? 0) / 60);
     return {
-      apiVersion,
+      apiVersion: questionsApiVersion,
       kind: "FairShare",
       metadata: { name: user === undefined ? account : `${account}.${user}` },
       spec: {

@@ -1,5 +1,12 @@
 /** Answers lists of NodeViews: what of each node is in use. */
-import { apiVersion, capacityOf, effectiveRequests, labels, type InquirySpec, type NodeView } from "@berth/kinds";
+import {
+  questionsApiVersion,
+  capacityOf,
+  effectiveRequests,
+  labels,
+  type InquirySpec,
+  type NodeView,
+} from "@berth/kinds";
 import type { Ledger } from "../model/ledger.ts";
 import type { AttemptPod, WorkloadRecord } from "../model/record.ts";
 import type { Scheduling } from "../scheduler/scheduling.ts";
@@ -59,7 +66,7 @@ export class NodeViews {
     return names.sort().map((name) => {
       const { amounts = {}, jobs = 0 } = used.get(name) ?? {};
       const status = { used: amounts, jobs, planned: planned.has(name) };
-      return { apiVersion, kind: "NodeView", metadata: { name }, spec: {}, status };
+      return { apiVersion: questionsApiVersion, kind: "NodeView", metadata: { name }, spec: {}, status };
     });
   }
 

@@ -1,6 +1,6 @@
 /** Answers lists of QueueViews: the jobs of all queues, as far as who asks may know them. */
 import type { InquirySpec, QueueView, Workload, WorkloadPhase } from "@berth/kinds";
-import { apiVersion, isFinal } from "@berth/kinds";
+import { isFinal, questionsApiVersion } from "@berth/kinds";
 import { elementRow, jobRow, type JobRow, type JobState, jobStateOf, restRow, viewOfRow } from "@berth/slurm";
 import { seconds, timestamp } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -216,7 +216,7 @@ function rowOf(entry: QueueEntry, nowSeconds: number): JobRow {
 
 function hiddenView({ queue, pending, running }: HiddenCount): QueueView {
   return {
-    apiVersion,
+    apiVersion: questionsApiVersion,
     kind: "QueueView",
     metadata: { name: `others.${queue}`, creationTimestamp: timestamp(Date.now()) },
     spec: { queue, jobName: `(${pending} pending and ${running} running of others)` },

@@ -1,7 +1,7 @@
 /** Answers StartEstimates: what would become of a job that were submitted now. Nothing of it is kept. */
 import { Informer, isReason } from "@berth/client";
 import type { StartEstimate, StartEstimateStatus, Workload } from "@berth/kinds";
-import { startEstimates } from "@berth/kinds";
+import { apiVersion, startEstimates } from "@berth/kinds";
 import { type Context, timestamp } from "../context.ts";
 import { recordOf } from "../model/record.ts";
 import type { Scheduling } from "../scheduler/scheduling.ts";
@@ -66,7 +66,7 @@ export function answerStartEstimates(parts: StartEstimatesParts): void {
 /** The status of one question, and what it took of the core that decides. */
 async function answer(
   { context, jobIds, admissions, scheduling }: StartEstimatesParts,
-  { apiVersion, metadata, spec }: StartEstimate,
+  { metadata, spec }: StartEstimate,
 ): Promise<{ status: StartEstimateStatus; costMs: number }> {
   const now = timestamp(context.now());
   const asked: Workload = { apiVersion, kind: "Workload", metadata, spec };

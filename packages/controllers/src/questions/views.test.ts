@@ -34,7 +34,7 @@ async function ask(user: string, spec: Partial<Inquiry["spec"]> = {}): Promise<A
   const asker = { user, groups: ["system:authenticated"], seesAll: false };
   const inquiry = { resource: "queueviews", verb: "list" as const, limit: 100, ...spec, asker };
   const answered = await cluster.client.create<Inquiry>(inquiries, {
-    apiVersion: "berth.dev/v1alpha1",
+    apiVersion: "questions.berth.dev/v1alpha1",
     kind: "Inquiry",
     metadata: { name: `test-${Math.random().toString(36).slice(2)}` },
     spec: inquiry,

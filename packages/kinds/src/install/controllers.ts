@@ -1,9 +1,10 @@
 /** How the controllers run on a real cluster: a Deployment that any restricted namespace takes, under any UID. */
 import type { KubernetesObject } from "@berth/machinery";
-import { systemNamespace } from "../constants.ts";
+import { questionsApiService, questionsGroup, questionsServiceName, systemNamespace, version } from "../constants.ts";
 import { controllersName } from "./labels.ts";
 
 const metricsPort = 9440;
+const questionsPort = 9443;
 const selector = { "app.kubernetes.io/name": controllersName };
 /** Where accounting lies. */
 const accountingClaim = "berth-accounting";
@@ -62,13 +63,18 @@ function podSpec({ image, givesIds }: ControllersSettings): Record<string, unkno
           `${usersPath}/${settingsFile}`,
           "--listen",
           `0.0.0.0:${metricsPort}`,
+          "--questions",
+          `0.0.0.0:${questionsPort}`,
         ],
         env: [
           // The file system of the image is read-only.
           { name: "NODE_COMPILE_CACHE", value: "/tmp/compiled" },
           { name: "HOME", value: "/tmp" },
         ],
-        ports: [{ name: "metrics", containerPort: metricsPort, protocol: "TCP" }],
+        ports: [
+          { name: "metrics", containerPort: metricsPort, protocol: "TCP" },
+          { name: "questions", containerPort: questionsPort, protocol: "TCP" },
+        ],
         startupProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 2, failureThreshold: 60 },
         livenessProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 10, failureThreshold: 6 },
         readinessProbe: { httpGet: { path: "/readyz", port: "metrics" }, periodSeconds: 5 },
@@ -99,7 +105,7 @@ function podSpec({ image, givesIds }: ControllersSettings): Record<string, unkno
   };
 }
 
-/** Service account, accounting's claim, users, Deployment and Service. */
+/** Service account, accounting's claim, users, Deployment and Services, and what hands questions on. */
 export function controllersManifests(settings: ControllersSettings): KubernetesObject[] {
   const namespace = systemNamespace;
   const { users } = settings;
@@ -141,6 +147,25 @@ export function controllersManifests(settings: ControllersSettings): KubernetesO
         annotations: { "prometheus.io/scrape": "true", "prometheus.io/port": String(metricsPort) },
       },
       spec: { selector, ports: [{ name: "metrics", port: metricsPort, targetPort: "metrics", protocol: "TCP" }] },
+    },
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: questionsServiceName, namespace },
+      spec: { selector, ports: [{ name: "questions", port: 443, targetPort: "questions", protocol: "TCP" }] },
+    },
+    {
+      apiVersion: "apiregistration.k8s.io/v1",
+      kind: "APIService",
+      metadata: { name: questionsApiService },
+      // Who leads sets caBundle.
+      spec: {
+        group: questionsGroup,
+        version,
+        groupPriorityMinimum: 1000,
+        versionPriority: 15,
+        service: { name: questionsServiceName, namespace, port: 443 },
+      },
     },
   ] as KubernetesObject[];
 }

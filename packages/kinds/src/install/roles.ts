@@ -1,7 +1,7 @@
 /** Who may do what on a real cluster: the least that the controllers need, and the roles that people are bound to. */
 import type { KubernetesObject } from "@berth/machinery";
 import { operateVerb } from "../admission-policies.ts";
-import { accountingStateName, group, systemNamespace } from "../constants.ts";
+import { accountingStateName, group, questionsApiService, questionsGroup, systemNamespace } from "../constants.ts";
 import { controllersName } from "./labels.ts";
 
 interface PolicyRule {
@@ -61,6 +61,14 @@ const controllerRules: PolicyRule[] = [
   { apiGroups: groupsOfPods, resources: ["podgroups"], verbs: follow },
   { apiGroups: groupsOfPods, resources: ["podgroups/status"], verbs: ["patch"] },
   { apiGroups: ["scheduling.k8s.io"], resources: ["workloads"], verbs: follow },
+  // Of questions: what who asks may, and whom the API server is to trust that hands them on.
+  { apiGroups: ["authorization.k8s.io"], resources: ["subjectaccessreviews"], verbs: ["create"] },
+  {
+    apiGroups: ["apiregistration.k8s.io"],
+    resources: ["apiservices"],
+    resourceNames: [questionsApiService],
+    verbs: ["patch"],
+  },
 ];
 
 /** Of the controllers, in their own namespace. A name cannot be told of an object that is being created. */
@@ -83,18 +91,18 @@ const ownRules: PolicyRule[] = [
 
 const viewRules: PolicyRule[] = [
   { apiGroups: [group], resources: ["workloads"], verbs: read },
-  { apiGroups: [group], resources: ["explanations"], verbs: ["get", "list"] },
+  { apiGroups: [questionsGroup], resources: ["explanations"], verbs: ["get", "list"] },
 ];
 const editRules: PolicyRule[] = [
   { apiGroups: [group], resources: ["workloads"], verbs: write },
-  { apiGroups: [group], resources: ["startestimates"], verbs: ["create"] },
+  { apiGroups: [questionsGroup], resources: ["startestimates"], verbs: ["create"] },
 ];
 /** What sbatch and its like do in the namespace of their user; a Workload may be made by who may make pods. */
 const userRules: PolicyRule[] = [
   ...editRules,
   // What their token says of their ids; a policy (berth-namespaces) lets them write nothing else of it.
   { apiGroups: [""], resources: ["namespaces"], verbs: ["get", "patch"] },
-  { apiGroups: [group], resources: ["explanations"], verbs: ["get", "list"] },
+  { apiGroups: [questionsGroup], resources: ["explanations"], verbs: ["get", "list"] },
   { apiGroups: [""], resources: ["secrets", "configmaps"], verbs: write },
   { apiGroups: [""], resources: ["pods"], verbs: [...read, "create", "delete"] },
   { apiGroups: [""], resources: ["pods/log", "pods/status", "events"], verbs: read },
@@ -103,8 +111,12 @@ const userRules: PolicyRule[] = [
 ];
 const readerRules: PolicyRule[] = [
   { apiGroups: [group], resources: operatorKinds, verbs: read },
-  // What is told of the jobs of others is the Site's to say.
-  { apiGroups: [group], resources: ["queueviews", "nodeviews", "fairshares"], verbs: ["get", "list"] },
+  // What is told of the jobs of others is the Site's to say; of accounting each sees their own.
+  {
+    apiGroups: [questionsGroup],
+    resources: ["queueviews", "nodeviews", "fairshares", "accounting"],
+    verbs: ["get", "list"],
+  },
 ];
 const operatorRules: PolicyRule[] = [
   { apiGroups: [group], resources: [...operatorKinds, "workloads"], verbs: write },
@@ -130,12 +142,12 @@ function role(
 
 type Subject = { kind: "ServiceAccount"; name: string; namespace: string } | { kind: "Group"; name: string };
 
-function binding(name: string, subjects: Subject[], namespace?: string): KubernetesObject {
+function binding(name: string, subjects: Subject[], namespace?: string, roleName = name): KubernetesObject {
   return {
     apiVersion: `${rbac}/v1`,
     kind: namespace === undefined ? "ClusterRoleBinding" : "RoleBinding",
     metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
-    roleRef: { apiGroup: rbac, kind: namespace === undefined ? "ClusterRole" : "Role", name },
+    roleRef: { apiGroup: rbac, kind: namespace === undefined ? "ClusterRole" : "Role", name: roleName },
     subjects: subjects.map((subject) => (subject.kind === "Group" ? { apiGroup: rbac, ...subject } : subject)),
   } as KubernetesObject;
 }
@@ -148,6 +160,13 @@ export function accessManifests(): KubernetesObject[] {
     binding(controllersName, controllers),
     role(controllersName, ownRules, { namespace: systemNamespace }),
     binding(controllersName, controllers, systemNamespace),
+    // Kubernetes' own role: how to know the API server that hands questions on.
+    binding(
+      `${controllersName}-authentication`,
+      controllers,
+      "kube-system",
+      "extension-apiserver-authentication-reader",
+    ),
     // Whoever may see or change what is in a namespace may do so with its Workloads.
     role("berth-view", viewRules, { labels: aggregateTo("view") }),
     role("berth-edit", editRules, { labels: aggregateTo("edit") }),
