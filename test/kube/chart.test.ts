@@ -21,6 +21,7 @@ const withoutHelm =
   "helm is not in PATH; go install helm.sh/helm/v3/cmd/helm@v3.22.0 makes it";
 const chart = join(repository, "charts", "berth");
 const admission = "admissionregistration.k8s.io";
+const database = "postgres://berth@db.example.org/berth?passwordfile=/etc/berth/accounting/password";
 const release = ["berth", chart, "--namespace", systemNamespace];
 
 type Manifest = AnyObject & Record<string, unknown>;
@@ -76,6 +77,12 @@ describe("helm", { skip: withoutHelm }, () => {
       {},
     ],
     ["OpenShift", has("security.openshift.io/v1"), { givesIds: true }],
+    ["PostgreSQL", ["--set", `accounting=${database}`], { accounting: database }],
+    [
+      "PostgreSQL on OpenShift",
+      [...has("security.openshift.io/v1"), "--set", `accounting=${database}`],
+      { accounting: database, givesIds: true },
+    ],
     [
       "users",
       ["--set-string", "users.passwd=ada:x:1:1::/:/bin/sh\nbob:x:2:2::/:/bin/sh\n"],

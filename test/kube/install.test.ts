@@ -69,7 +69,14 @@ describe("an installation", { skip: withoutControlPlane() }, () => {
       metadata: { name: "installs" },
       rules: [
         {
-          apiGroups: ["", "apps", "apiextensions.k8s.io", "admissionregistration.k8s.io", "rbac.authorization.k8s.io"],
+          apiGroups: [
+            "",
+            "apps",
+            "apiextensions.k8s.io",
+            "apiregistration.k8s.io",
+            "admissionregistration.k8s.io",
+            "rbac.authorization.k8s.io",
+          ],
           resources: ["*"],
           verbs: ["get", "list", "create", "patch", "delete"],
         },
@@ -105,6 +112,17 @@ describe("an installation", { skip: withoutControlPlane() }, () => {
     const json = await berth(["install", "--dry-run", "--output", "json", "--image", "example.org/b:9"], "");
     const { items } = JSON.parse(json.stdout) as { items: { kind: string }[] };
     assert.equal(items.length, stdout.split("\n---\n").length);
+    const claims = (text: string): number => text.split("PersistentVolumeClaim").length - 1;
+    assert.equal(claims(stdout), 1);
+    const database = "postgres://berth@db.example.org/berth?passwordfile=/etc/berth/accounting/password";
+    const remote = await berth(["install", "--dry-run", "--output", "yaml", "--accounting", database]);
+    assert.equal(claims(remote.stdout), 0);
+    assert.ok(remote.stdout.includes(`- ${database}\n`));
+    const secret = ["--accounting", "postgres://berth:secret@db.example.org/berth"];
+    const { code: refusedCode, stderr: words } = await berth(["install", "--dry-run", "--output", "yaml", ...secret]);
+    assert.equal(refusedCode, 1);
+    assert.match(words, /a password does not go into a Deployment/);
+    assert.ok(!words.includes("secret@"));
     assert.ok(json.stdout.includes('"image": "example.org/b:9"'));
   });
 

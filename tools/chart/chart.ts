@@ -12,12 +12,14 @@ const imageMark = "image-of-the-chart";
 const passwdMark = "passwd-of-the-chart";
 const groupMark = "group-of-the-chart";
 const settingsMark = "settings-of-the-chart";
+const accountingMark = "postgres://accounting-of-the-chart";
 const versionMark = "version-of-the-chart";
 
 const imageValue = '{{ .Values.image | default (printf "localhost/berth:%s" .Chart.AppVersion) | quote }}';
 const passwdValue = "{{ .Values.users.passwd | toJson }}";
 const groupValue = "{{ .Values.users.group | toJson }}";
 const settingsValue = `{{ .Values.users.settings | default ${JSON.stringify(fileSettings)} | toJson }}`;
+const accountingValue = "{{ .Values.accounting | quote }}";
 const versionValue = '{{ include "berth.mutatingVersion" . }}';
 
 /** What holds work, or the record of it, stays when a release is removed. */
@@ -39,6 +41,7 @@ function templateOf(object: KubernetesObject): string {
     .replaceAll(passwdMark, passwdValue)
     .replaceAll(groupMark, groupValue)
     .replaceAll(settingsMark, settingsValue)
+    .replaceAll(accountingMark, accountingValue)
     .replaceAll(versionMark, versionValue);
 }
 
@@ -56,15 +59,24 @@ export function chartFiles(version: string): Map<string, string> {
     givesIds: false,
   };
   const objects = manifests(settings).filter(({ kind }) => kind !== "Namespace");
-  const others = new Map(
-    manifests({ ...settings, givesIds: true }).map((object) => [idOf(object), templateOf(object)]),
-  );
-  /** An object, or its two forms behind a question. */
+  const textsOf = (more: Partial<ManifestSettings>): Map<string, string> =>
+    new Map(manifests({ ...settings, ...more }).map((object) => [idOf(object), templateOf(object)]));
+  const [plain, givesIds] = [textsOf({}), textsOf({ givesIds: true })];
+  const accounting = accountingMark;
+  const [postgres, postgresGivesIds] = [textsOf({ accounting }), textsOf({ accounting, givesIds: true })];
+  /** A text, or one of two behind a question. */
+  const choice = (question: string, yes: string, no: string): string => {
+    if (yes === no) return no;
+    return `{{- if ${question} }}\n${yes}${no === "" ? "" : `{{- else }}\n${no}`}{{- end }}\n`;
+  };
   const either = (object: KubernetesObject): string => {
-    const [text, other] = [templateOf(object), others.get(idOf(object))];
-    return text === other
-      ? text
-      : `{{- if .Capabilities.APIVersions.Has "security.openshift.io/v1" }}\n${other}{{- else }}\n${text}{{- end }}\n`;
+    const id = idOf(object);
+    const of = (ids: Map<string, string>, others: Map<string, string>): string =>
+      choice('.Capabilities.APIVersions.Has "security.openshift.io/v1"', ids.get(id) ?? "", others.get(id) ?? "");
+    const [claimed, remote] = [of(givesIds, plain), of(postgresGivesIds, postgres)];
+    return remote === ""
+      ? choice("not .Values.accounting", claimed, "")
+      : choice(".Values.accounting", remote, claimed);
   };
   const where = (test: (kind: string) => boolean): string =>
     objects
@@ -118,6 +130,9 @@ users:
   group: ""
   # Another source, as YAML: docs/how-to/users.md. Its password and authority are a Secret berth-users.
   settings: ""
+# Where the records of ended jobs are kept; empty: SQLite, on a claim. Else a PostgreSQL, whose password and CA are files of
+# Secret berth-accounting: postgres://USER@HOST/DATABASE?passwordfile=/etc/berth/accounting/password&sslrootcert=/etc/berth/accounting/ca.crt
+accounting: ""
 `;
 
 const valuesSchema = {
@@ -126,6 +141,7 @@ const valuesSchema = {
   additionalProperties: false,
   properties: {
     image: { type: "string" },
+    accounting: { type: "string", pattern: "^(postgres(ql)?://.+)?$" },
     level: { enum: ["auto", "policies", "mutating"] },
     users: {
       type: "object",

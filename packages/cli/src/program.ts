@@ -113,6 +113,11 @@ function berthProgram(done: (exitCode: number) => void): Command {
   const users = (): Option =>
     new Option("--users <file>", "who is who: a directory (LDAP), tokens (OIDC) or files, as this YAML says");
   const group = (): Option => new Option("--group <file>", "groups of these users, as getent group prints them");
+  const accounting = (): Option =>
+    new Option(
+      "--accounting <place>",
+      "records of ended jobs: sqlite, on a claim (default at first), or postgres://USER@HOST/DATABASE?passwordfile=FILE with files of Secret berth-accounting, mounted at /etc/berth/accounting",
+    );
   const force = (): Option => new Option("--force", "take back fields that somebody else has set since");
   command(
     "install",
@@ -126,6 +131,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .addOption(users())
     .addOption(passwd())
     .addOption(group())
+    .addOption(accounting())
     .addOption(force())
     .action(async (options) => done(await (await import("./install/install.ts")).install(options)));
   command(
@@ -139,6 +145,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .addOption(users())
     .addOption(passwd())
     .addOption(group())
+    .addOption(accounting())
     .addOption(force())
     .action(async (options) => done(await (await import("./install/install.ts")).upgrade(options)));
   command(

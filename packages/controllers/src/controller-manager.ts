@@ -149,12 +149,15 @@ async function lead({ users, ...rest }: ControllersOptions): Promise<void> {
   }
   // The embedded node looks users up by itself, and tokens are told of by who has them.
   if (!isAlone && users !== "Claims") new IdentityOfNamespaces(options, stores, writer).start();
-  const asked = isAlone ? client : await rest.questions?.(signal);
-  if (asked !== undefined) {
+  const answer = (asked: Client | undefined): void => {
+    if (asked === undefined || signal.aborted) return;
     const context = { ...options, client: asked };
     answerStartEstimates({ context, jobIds, admissions, scheduling });
     answerViews(context, { ledger, stores, scheduling });
-  }
+  };
+  if (isAlone) answer(client);
+  // Work does not wait for those who ask.
+  else void rest.questions?.(signal).then(answer);
   measure(options, ledger, writer);
   rest.onReady?.();
   await new Promise<void>((resolve) => {

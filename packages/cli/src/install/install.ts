@@ -1,4 +1,5 @@
 /** `berth install` and `berth upgrade`: puts Berth on a real Kubernetes, or brings it to what this version is. */
+import { isPostgresUrl, shownPlace } from "@berth/accounting";
 import { isReason, type Client } from "@berth/client";
 import { accounts, defaultObjects, queues, sites } from "@berth/kinds";
 import { parseUserSettings } from "@berth/identity";
@@ -22,6 +23,7 @@ export interface InstallOptions {
   users?: string;
   passwd?: string;
   group?: string;
+  accounting?: string;
   force?: boolean;
 }
 
@@ -46,7 +48,7 @@ export async function install(options: InstallOptions): Promise<number> {
     throw new CommandError(
       `${description} has Berth in format ${found.format}, this is format ${installationFormat}: berth upgrade brings it forward, with what is stored`,
     );
-  const settings = settingsFor(options, facts, found.users);
+  const settings = settingsFor(options, facts, found);
   return await bringTo(client, settings, { facts, found, options, command: "install", description });
 }
 
@@ -67,7 +69,7 @@ export async function upgrade(options: InstallOptions): Promise<number> {
       image: options.image ?? (isOwn ? defaultImage(version) : found.image!),
     },
     facts,
-    found.users,
+    found,
   );
   return await bringTo(client, settings, { facts, found, options, command: "upgrade", description });
 }
@@ -99,9 +101,11 @@ async function look(command: string): Promise<{
 function settingsFor(
   options: InstallOptions,
   facts: ServerFacts | undefined,
-  known: SiteUsers = { passwd: "", group: "" },
+  known: Pick<Installation, "users" | "accounting"> = {},
 ): ManifestSettings {
   const version = ownVersion();
+  const users: SiteUsers = known.users ?? { passwd: "", group: "" };
+  const accounting = accountingOf(options.accounting, known.accounting);
   return {
     image: options.image ?? defaultImage(version),
     version,
@@ -109,10 +113,11 @@ function settingsFor(
     managedBy: "berth",
     givesIds: facts?.givesIds ?? false,
     ...(facts?.mutatingVersion === undefined ? {} : { mutatingVersion: facts.mutatingVersion }),
+    ...(accounting === undefined ? {} : { accounting }),
     users: {
-      passwd: options.passwd === undefined ? known.passwd : readLines(options.passwd),
-      group: options.group === undefined ? known.group : readLines(options.group),
-      ...userSettings(options, known),
+      passwd: options.passwd === undefined ? users.passwd : readLines(options.passwd),
+      group: options.group === undefined ? users.group : readLines(options.group),
+      ...userSettings(options, users),
     },
   };
 }
@@ -128,6 +133,21 @@ function userSettings({ users, passwd }: InstallOptions, known: SiteUsers): Pick
     throw new CommandError(`--users ${users}: ${(error as Error).message}`);
   }
   return { settings };
+}
+
+/** What was chosen before stays; `sqlite` goes back to the claim. */
+function accountingOf(wanted: string | undefined, known: string | undefined): string | undefined {
+  if (wanted === undefined) return known;
+  if (wanted === "sqlite") return undefined;
+  if (!isPostgresUrl(wanted))
+    throw new CommandError(
+      `--accounting ${wanted}: this must be sqlite, or postgres://USER@HOST/DATABASE?passwordfile=FILE`,
+    );
+  if (shownPlace(wanted) !== wanted)
+    throw new CommandError(
+      `--accounting ${shownPlace(wanted)}: a password does not go into a Deployment; put it into Secret berth-accounting as password, and name passwordfile=/etc/berth/accounting/password`,
+    );
+  return wanted;
 }
 
 function readLines(path: string): string {

@@ -1,4 +1,5 @@
 /** What of Berth a cluster has already, and whether this Berth may take it further. */
+import { isPostgresUrl } from "@berth/accounting";
 import { resources, type AnyObject, type Client } from "@berth/client";
 import { customResourceDefinitions, systemNamespace } from "@berth/kinds";
 import {
@@ -28,6 +29,7 @@ interface Deployment extends AnyObject {
 
 interface Container {
   image?: string;
+  args?: string[];
 }
 
 export interface Installation {
@@ -41,6 +43,8 @@ export interface Installation {
   /** Version of Berth that the Deployment is of. */
   version?: string;
   users?: SiteUsers;
+  /** `postgres://…`, where accounting is not on the claim. */
+  accounting?: string;
   /** What is in force; undefined: nothing is. */
   level?: PolicyLevel;
   /** Names of the policies that are there. */
@@ -66,12 +70,15 @@ export async function readInstallation(client: Client, mutatingVersion?: string)
   const container = controllers?.spec?.template?.spec?.containers?.[0];
   const level = mutating.length > 0 ? "mutating" : validating.length > 0 ? "policies" : undefined;
   const version = controllers?.metadata.labels?.[versionLabel];
+  const words = container?.args ?? [];
+  const accounting = words.includes("--accounting") ? words[words.indexOf("--accounting") + 1] : undefined;
   return {
     definitions,
     format: formatOf(definitions),
     ...(controllers === undefined ? {} : { controllers }),
     ...(container?.image === undefined ? {} : { image: container.image }),
     ...(version === undefined ? {} : { version }),
+    ...(accounting === undefined || !isPostgresUrl(accounting) ? {} : { accounting }),
     ...(users === undefined ? {} : { users: usersOf(users.data ?? {}) }),
     ...(level === undefined ? {} : { level }),
     policies: [...validating, ...mutating],

@@ -9,6 +9,9 @@ const selector = { "app.kubernetes.io/name": controllersName };
 /** Where accounting lies. */
 const accountingClaim = "berth-accounting";
 const accountingPath = "/var/lib/berth";
+/** A Secret with the password of the database, and its CA where it has one of its own. */
+const accountingSecret = "berth-accounting";
+const accountingSecretPath = "/etc/berth/accounting";
 /** Who is who: a ConfigMap, and a Secret that need not be there. */
 export const usersName = "berth-users";
 /** Where its entries are files. */
@@ -32,6 +35,8 @@ export interface ControllersSettings {
   /** Its entry point is `berth`. */
   image: string;
   users: SiteUsers;
+  /** `postgres://…`, without a password; absent: SQLite on a claim. */
+  accounting?: string;
   /** The server gives the pods of each namespace IDs of its own, as OpenShift does, and refuses others. */
   givesIds: boolean;
 }
@@ -39,7 +44,7 @@ export interface ControllersSettings {
 /** Of nobody on any machine. */
 const ownId = 65_532;
 
-function podSpec({ image, givesIds }: ControllersSettings): Record<string, unknown> {
+function podSpec({ image, givesIds, accounting }: ControllersSettings): Record<string, unknown> {
   return {
     serviceAccountName: controllersName,
     // Nothing else can be launched without it.
@@ -58,7 +63,7 @@ function podSpec({ image, givesIds }: ControllersSettings): Record<string, unkno
         args: [
           "controllers",
           "--accounting",
-          `${accountingPath}/accounting.db`,
+          accounting ?? `${accountingPath}/accounting.db`,
           "--users",
           `${usersPath}/${settingsFile}`,
           "--listen",
@@ -89,7 +94,9 @@ function podSpec({ image, givesIds }: ControllersSettings): Record<string, unkno
         },
         volumeMounts: [
           { name: "tmp", mountPath: "/tmp" },
-          { name: "accounting", mountPath: accountingPath },
+          accounting === undefined
+            ? { name: "accounting", mountPath: accountingPath }
+            : { name: "accounting", mountPath: accountingSecretPath, readOnly: true },
           { name: "users", mountPath: usersPath, readOnly: true },
           { name: "secret", mountPath: usersSecretPath, readOnly: true },
         ],
@@ -97,7 +104,10 @@ function podSpec({ image, givesIds }: ControllersSettings): Record<string, unkno
     ],
     volumes: [
       { name: "tmp", emptyDir: { sizeLimit: "256Mi" } },
-      { name: "accounting", persistentVolumeClaim: { claimName: accountingClaim } },
+      accounting === undefined
+        ? { name: "accounting", persistentVolumeClaim: { claimName: accountingClaim } }
+        : // Its absence is said by the controllers, who wait for it.
+          { name: "accounting", secret: { secretName: accountingSecret, optional: true, defaultMode: 0o440 } },
       { name: "users", configMap: { name: usersName } },
       // The password for a directory, and its authority.
       { name: "secret", secret: { secretName: usersName, optional: true, defaultMode: 0o440 } },
@@ -111,12 +121,16 @@ export function controllersManifests(settings: ControllersSettings): KubernetesO
   const { users } = settings;
   return [
     { apiVersion: "v1", kind: "ServiceAccount", metadata: { name: controllersName, namespace } },
-    {
-      apiVersion: "v1",
-      kind: "PersistentVolumeClaim",
-      metadata: { name: accountingClaim, namespace },
-      spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "10Gi" } } },
-    },
+    ...(settings.accounting === undefined
+      ? [
+          {
+            apiVersion: "v1",
+            kind: "PersistentVolumeClaim",
+            metadata: { name: accountingClaim, namespace },
+            spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "10Gi" } } },
+          },
+        ]
+      : []),
     {
       apiVersion: "v1",
       kind: "ConfigMap",
