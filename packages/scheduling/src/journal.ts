@@ -55,9 +55,8 @@ export function createJournalledState(options: ClusterOptions, writeLine: (line:
   };
   type Method = (...given: unknown[]) => unknown;
   const methods = state as unknown as Record<string, Method>;
-  for (const name of Object.getOwnPropertyNames(Object.getPrototypeOf(state))) {
-    const descriptor = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(state), name)!;
-    if (!changing.test(name) || typeof descriptor.value !== "function") continue;
+  for (const name of methodNames(state)) {
+    if (!changing.test(name)) continue;
     const original = methods[name]!.bind(state);
     methods[name] = (...given) => {
       if (depth > 0) return original(...given);
@@ -79,6 +78,21 @@ export function createJournalledState(options: ClusterOptions, writeLine: (line:
       return decisions;
     },
   };
+}
+
+/** Of all classes that it is made of, the names of accessors left out. */
+function methodNames(state: object): Set<string> {
+  const names = new Set<string>();
+  for (
+    let at = Object.getPrototypeOf(state) as object;
+    at !== Object.prototype;
+    at = Object.getPrototypeOf(at) as object
+  ) {
+    for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(at))) {
+      if (typeof value === "function") names.add(name);
+    }
+  }
+  return names;
 }
 
 /**
