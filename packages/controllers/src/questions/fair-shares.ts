@@ -1,5 +1,11 @@
 /** Answers lists of FairShares: the fair tree, as far as who asks may know it. */
-import { questionsApiVersion, type FairShare, type InquirySpec, resourceMinutesOf, suspendedSeconds } from "@berth/kinds";
+import {
+  questionsApiVersion,
+  type FairShare,
+  type InquirySpec,
+  resourceMinutesOf,
+  suspendedSeconds,
+} from "@berth/kinds";
 import { type FairShareRow, fairShares } from "@berth/scheduling";
 import { seconds } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
