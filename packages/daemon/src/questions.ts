@@ -76,7 +76,9 @@ async function begin({ client, accounting, listen, log }: QuestionsOptions, sign
   });
   const end = (): void => {
     own.close();
-    void server.close().finally(() => rmSync(folder, { recursive: true, force: true }));
+    // Not after: the process may end before that.
+    rmSync(folder, { recursive: true, force: true });
+    void server.close();
   };
   if (signal.aborted) end();
   else signal.addEventListener("abort", end, { once: true });
