@@ -8,12 +8,16 @@ import { person, startBerth, type BerthOnKube } from "./berth.ts";
 import { startRealCluster, withoutRealNodes, type RealCluster } from "./real-nodes.ts";
 
 const namespace = person.name;
+const staticPods = "/run/static-pods";
 
 describe("evictions", { skip: withoutRealNodes(), timeout: 600_000 }, () => {
   let cluster: RealCluster;
   let berth: BerthOnKube;
   before(async () => {
-    cluster = await startRealCluster({ nodes: 2 });
+    cluster = await startRealCluster({
+      nodes: 2,
+      kubelet: { staticPodPath: staticPods, fileCheckFrequency: "1s" },
+    });
     berth = await startBerth(cluster);
     // Makes the namespace.
     const { code, stderr } = await berth.berth(["sbatch", "-t1", "--wrap", "true"]);
@@ -61,6 +65,49 @@ describe("evictions", { skip: withoutRealNodes(), timeout: 600_000 }, () => {
   const end = (name: string): Promise<Workload> => when(name, "to end", ({ status }) => isFinal(status?.phase));
   const podsOf = async (name: string): Promise<Pod[]> =>
     (await cluster.client.list<Pod>(resources.pods, { namespace, labelSelector: `${labels.workload}=${name}` })).items;
+
+  test("a pod that a kubelet does not take was no attempt, its reason is told, and it goes where there is room", async () => {
+    const [node] = cluster.nodes;
+    // A pod of the node's own, which the API never hears of, because its namespace is not there.
+    const hog = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "hog", namespace: "nowhere" },
+      spec: {
+        hostNetwork: true,
+        terminationGracePeriodSeconds: 1,
+        containers: [
+          {
+            name: "main",
+            image: "localhost/busybox:1",
+            command: ["sleep", "3600"],
+            resources: { requests: { cpu: "1500m" } },
+          },
+        ],
+      },
+    };
+    node!.run("mkdir", "-p", staticPods);
+    node!.run("sh", "-c", `printf %s '${JSON.stringify(hog)}' >${staticPods}/hog.json`);
+    await waitFor("the node's own pod to run", () =>
+      node!.run("sh", "-c", `ps ax -o args | grep -c '[s]leep 3600' || true`).trim() !== "0" ? true : undefined,
+    );
+    await create("bound", "true", "1", { nodeSelector: { "kubernetes.io/hostname": "node1" } });
+    const waits = await when(
+      "bound",
+      "to wait again and say who refused it",
+      ({ status }) =>
+        status?.phase === "Pending" && (status.attempts ?? 0) === 0 && /OutOfcpu/.test(status.message ?? ""),
+    );
+    assert.match(waits.status!.message!, /^node node1 did not take it \(OutOfcpu: /);
+    // Another, that may go anywhere, is not held up by the node that says no.
+    await create("free", "true", "1");
+    const free = await end("free");
+    assert.deepEqual([free.status?.phase, free.status?.attempts, free.status?.nodes], ["Succeeded", 1, ["node2"]]);
+    node!.run("rm", `${staticPods}/hog.json`);
+    const bound = await end("bound");
+    assert.deepEqual([bound.status?.phase, bound.status?.attempts], ["Succeeded", 1]);
+    assert.equal(bound.status?.restarts, undefined);
+  });
 
   test("a pod that the API evicts is begun again, and one that writes more than its limit has failed, in words", async () => {
     await create("moved", "[ $SLURM_RESTART_COUNT ] || sleep 300", "100m");

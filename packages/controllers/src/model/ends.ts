@@ -41,8 +41,9 @@ const disrupted = "DisruptionTarget";
 export function rejectionOf(pod: Pod): string | undefined {
   const { phase, reason, message = "", containerStatuses = [] } = pod.status ?? {};
   if (phase !== "Failed" || reason === undefined) return undefined;
+  // Of what never began a kubelet tells at last that it has ended, with an exit code and without a start.
   const hasBegun = containerStatuses.some(
-    ({ state }) => state?.running !== undefined || state?.terminated !== undefined,
+    ({ state }) => state?.running !== undefined || (state?.terminated?.startedAt ?? null) !== null,
   );
   const isRejection = message.startsWith("Pod was rejected") || reason.startsWith("OutOf") || rejections.has(reason);
   return hasBegun || !isRejection ? undefined : `${reason}: ${message.replace(/^Pod was rejected: /, "")}`;
