@@ -163,13 +163,14 @@ export class HeldJobs {
     }
   }
 
-  /** Nobody makes pods of it any more. */
-  async hold({ workload, namespace }: WorkloadRecord): Promise<void> {
+  /** Nobody makes pods of it any more; whether those that there are go by that. */
+  async hold({ workload, namespace }: WorkloadRecord): Promise<boolean> {
     const job = this.#jobs.get(namespace, nameIn(hostOf(workload)!));
     const owner = workload.metadata.ownerReferences?.find(({ kind }) => kind === "Job")?.uid;
-    if (job === undefined || job.metadata.uid !== owner || isFinished(job)) return;
+    if (job === undefined || job.metadata.uid !== owner || isFinished(job)) return false;
     const metadata = { uid: owner, annotations: { [annotations.released]: null } };
     await this.#patch(job, { metadata, spec: { suspend: true } });
+    return true;
   }
 
   async #suspend(job: Job): Promise<void> {

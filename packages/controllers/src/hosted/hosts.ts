@@ -97,9 +97,9 @@ export class Hosts implements HostEvents {
     this.#queue.add(hostKey(namespace, hostOf(workload)!));
   }
 
-  async hold(record: WorkloadRecord): Promise<void> {
+  async hold(record: WorkloadRecord): Promise<boolean> {
     // Who makes the pods of a group is not known: what comes after its end is another gang.
-    if (isJob(hostOf(record.workload)!)) await this.#jobs?.hold(record);
+    return isJob(hostOf(record.workload)!) && (await this.#jobs?.hold(record)) === true;
   }
 }
 

@@ -122,10 +122,8 @@ test("a kubelet's rejection is no end, and an eviction is the node's doing unles
   for (const reason of ["OutOfcpu", "TopologyAffinityError", "UnexpectedAdmissionError", "NodeAffinity"])
     assert.equal(rejectionOf(failed(reason, "Pod was rejected: no", [])), `${reason}: no`);
   // Its kubelet may tell at once, or somewhat later, of containers too that it never had (kubernetes/kubernetes#133733).
-  const never = ended(137, "ContainerStatusUnknown")!.map((status) => ({
-    ...status,
-    state: { terminated: { exitCode: 137, reason: "ContainerStatusUnknown" } },
-  }));
+  const [had] = ended(137, "ContainerStatusUnknown")!;
+  const never = [{ ...had!, state: { terminated: { exitCode: 137, reason: "ContainerStatusUnknown" } } }];
   assert.equal(rejectionOf(failed("OutOfcpu", "Pod was rejected: no", never)), "OutOfcpu: no");
   assert.match(
     rejectionOf(failed("Evicted", "Pod was rejected: The node had condition: [DiskPressure]", [])) ?? "",

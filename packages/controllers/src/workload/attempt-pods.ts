@@ -187,15 +187,20 @@ export function waitAgain(record: WorkloadRecord, attempt: Attempt): readonly nu
  * Stops pods of an attempt, all that there are by default, each of which says before what its end is: a new leader that finds it goes on
  * with that, and one that finds none knows of nothing.
  */
-export function stopPods(removal: PodRemoval, { cancelledBy }: WorkloadRecord, attempt: Attempt, pod?: Pod): void {
+export async function stopPods(
+  removal: PodRemoval,
+  { cancelledBy }: WorkloadRecord,
+  attempt: Attempt,
+  { pod, isDeletedByHost }: { pod?: Pod; isDeletedByHost?: boolean } = {},
+): Promise<void> {
   const { stopped = "", preemption } = attempt;
   const words =
     preemption === undefined
       ? [stopped, ...(stopped === "Cancelled" && cancelledBy !== undefined ? [cancelledBy] : [])]
       : [stopped, preemption.by, preemption.mode, preemption.graceSeconds];
-  const how = { annotations: { [annotations.stopped]: words.join(" ") }, graceSeconds: preemption?.graceSeconds };
-  if (pod === undefined) removal.stopAll(attempt, how);
-  else void removal.stop(pod, how);
+  const graceSeconds = preemption?.graceSeconds;
+  const how = { annotations: { [annotations.stopped]: words.join(" ") }, graceSeconds, isDeletedByHost };
+  await (pod === undefined ? removal.stopAll(attempt, how) : removal.stop(pod, how));
 }
 
 /** What a pod says of who stopped it, and for what. */

@@ -31,8 +31,8 @@ import type { PodRemoval } from "./pod-removal.ts";
 export interface HostEvents {
   /** Places were given, or one is free again. */
   changed(record: WorkloadRecord): void;
-  /** Nobody is to make pods of it any more; resolves when that is sure. */
-  hold(record: WorkloadRecord): Promise<void>;
+  /** Nobody is to make pods of it any more; resolves when that is sure, to whether its host deletes those that there are. */
+  hold(record: WorkloadRecord): Promise<boolean>;
 }
 
 export interface HostedParts {
@@ -173,7 +173,9 @@ export class HostedLife {
         return;
       }
       this.apply(record, attempt, entry, slimPod(bound));
-      if (attempt.stopped !== undefined) stopPods(removal, record, attempt, entry.pod);
+      const { pod: late } = entry;
+      if (attempt.stopped !== undefined)
+        await stopPods(removal, record, attempt, { pod: late, isDeletedByHost: isOfJob(record) });
     } catch (error) {
       if (context.signal.aborted || !isHere()) return;
       const isGone = error instanceof PodUnavailable;
@@ -241,7 +243,7 @@ export class HostedLife {
 
   /** A gang has begun when all of it has; a Job, some of whose pods may have ended before and be missed by nobody, with its first. */
   #hasBegun({ workload }: WorkloadRecord, { pods }: Attempt): boolean {
-    return hostOf(workload)!.startsWith(kindsOfHosts.job)
+    return isOfJob({ workload })
       ? pods.some(({ place }) => place!.hasBegun)
       : pods.every(({ place }) => place!.hasBegun);
   }
@@ -258,16 +260,17 @@ export class HostedLife {
   /** To be called after `stopped` was set: nothing more comes, and what runs ends. */
   stop(record: WorkloadRecord, attempt: Attempt): void {
     const { context, removal, writer } = this.#parts;
-    const held = this.host === undefined ? Promise.resolve() : writer.run(() => this.host!.hold(record), "Urgent");
-    held
-      .then(() => {
-        stopPods(removal, record, attempt);
-        this.#stillness(record, attempt);
-      })
-      .catch((error: unknown) => {
-        if (context.signal.aborted) return;
-        context.log("error", `holding its pods failed: ${(error as Error).message}`, { jobId: record.jobId });
-      });
+    const held = async (): Promise<void> => {
+      // A Job that is suspended deletes its pods by itself, and counts those as failed that somebody else deletes.
+      if (isOfJob(record)) await stopPods(removal, record, attempt, { isDeletedByHost: true });
+      const isDeletedByHost = (await writer.run(async () => this.host?.hold(record), "Urgent")) === true;
+      if (!isDeletedByHost) void stopPods(removal, record, attempt);
+      this.#stillness(record, attempt);
+    };
+    held().catch((error: unknown) => {
+      if (context.signal.aborted) return;
+      context.log("error", `holding its pods failed: ${(error as Error).message}`, { jobId: record.jobId });
+    });
   }
 
   #stillness(record: WorkloadRecord, attempt: Attempt): void {
@@ -286,6 +289,10 @@ export class HostedLife {
     this.#parts.finish(record, attempt);
     this.host?.changed(record);
   }
+}
+
+function isOfJob({ workload }: Pick<WorkloadRecord, "workload">): boolean {
+  return hostOf(workload)!.startsWith(kindsOfHosts.job);
 }
 
 /** The pod as it is to be bound: what the binding adds to it. */

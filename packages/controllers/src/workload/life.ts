@@ -243,14 +243,14 @@ export class AttemptLife {
       this.#takeBack(record, attempt);
       return;
     }
-    if (attempt.stopped !== undefined) stopPods(this.#removal, record, attempt);
+    if (attempt.stopped !== undefined) void stopPods(this.#removal, record, attempt);
     // The gang was whole once: the rest of the gates is opened, at the time at which the first was.
     if (gates.has("open")) this.#openGates(record, attempt);
     for (const entry of attempt.pods) this.#apply(record, attempt, entry, entry.pod!);
     if (driver === undefined) {
       attempt.state = "Ending";
       attempt.end = { phase: "NodeFailed", exitCode: 0, signal: 0, message: "the pod of its driver is gone" };
-      if (attempt.stopped === undefined) this.#removal.stopAll(attempt);
+      if (attempt.stopped === undefined) void this.#removal.stopAll(attempt);
       if (attempt.still === attempt.pods.length) this.#finish(record, attempt);
     }
   }
@@ -278,7 +278,7 @@ export class AttemptLife {
     if (attempt.lease !== undefined) record.book?.lease(attempt.lease.open);
     else if (attempt.creating === 0 && attempt.pods.length === 1) record.book?.created(attempt.task);
     if (wasCreating && attempt.stopped !== undefined && entry.state !== "Terminal")
-      stopPods(this.#removal, record, attempt, pod);
+      void stopPods(this.#removal, record, attempt, { pod });
     // It may have been changed while the pod was being made.
     if (wasCreating) this.#wallTimes.tell(record, attempt, pod);
     if (wasCreating && attempt.lease !== undefined) this.#leases.tellCancelled(record, attempt.lease, entry);
@@ -329,7 +329,7 @@ export class AttemptLife {
       if (!countDriver(attempt, entry)) return;
       if (attempt.still < attempt.pods.length) {
         if (record.book === undefined) record.phase = "Completing";
-        if (attempt.stopped === undefined) this.#removal.stopAll(attempt);
+        if (attempt.stopped === undefined) void this.#removal.stopAll(attempt);
         this.flushSoon(record);
       }
     }
@@ -388,7 +388,7 @@ export class AttemptLife {
     attempt.stopped = phase;
     if (attempt.state === "TakingBack") return;
     if (attempt.isHosted === true) this.hosted.stop(record, attempt);
-    else stopPods(this.#removal, record, attempt);
+    else void stopPods(this.#removal, record, attempt);
     if (record.book === undefined) record.phase = "Completing";
     this.flushSoon(record);
   }

@@ -12,6 +12,13 @@ const tasksPerDeletion = 200;
 /** The answer is a list of all that was removed, of which nothing is needed. */
 const namesOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 
+export interface Stopping {
+  annotations?: Record<string, string>;
+  graceSeconds?: number;
+  /** Whoever the pod belongs to deletes it next. */
+  isDeletedByHost?: boolean;
+}
+
 export class PodRemoval {
   readonly #context: Context;
   readonly #writer: Writer;
@@ -36,7 +43,7 @@ export class PodRemoval {
    * Deletes a pod that runs; the finalizer keeps its last status until that is accounted. Annotations are written before, so that
    * whoever finds it knows why it goes.
    */
-  async stop(pod: Pod, how: { annotations?: Record<string, string>; graceSeconds?: number } = {}): Promise<void> {
+  async stop(pod: Pod, how: Stopping = {}): Promise<void> {
     const { name, namespace } = pod.metadata;
     const { client } = this.#context;
     if (pod.metadata.deletionTimestamp !== undefined) return;
@@ -49,6 +56,7 @@ export class PodRemoval {
           const metadata = { ...(isHeld ? {} : { finalizers }), ...(annotations === undefined ? {} : { annotations }) };
           await client.patch(resources.pods, name, { metadata }, { namespace });
         }
+        if (how.isDeletedByHost === true) return;
         await client.delete(resources.pods, name, {
           namespace,
           preconditions: { uid: pod.metadata.uid },
@@ -57,15 +65,15 @@ export class PodRemoval {
         });
       }, "Urgent");
     } catch (error) {
-      if (!isReason(error, "NotFound", "Conflict")) this.#failed(`stopping pod ${name}`, error);
+      // What is being deleted takes no finalizer any more.
+      if (!isReason(error, "NotFound", "Conflict", "Invalid")) this.#failed(`stopping pod ${name}`, error);
     }
   }
 
   /** Stops what there is of an attempt's pods, as {@link stop} does. */
-  stopAll({ pods }: Attempt, how?: Parameters<PodRemoval["stop"]>[1]): void {
-    for (const { pod, state } of pods) {
-      if (pod !== undefined && (state === "Created" || state === "Running")) void this.stop(pod, how);
-    }
+  async stopAll({ pods }: Attempt, how?: Stopping): Promise<void> {
+    const running = pods.filter(({ state }) => state === "Created" || state === "Running");
+    await Promise.all(running.map(({ pod }) => pod && this.stop(pod, how)));
   }
 
   /** Removes the pods of accounted attempts; tasks of an array whose lone pod ended by itself go many at a time. */
