@@ -51,10 +51,11 @@ export class PodRemoval {
       await this.#writer.run(async () => {
         const isHeld = pod.metadata.finalizers?.includes(accountingFinalizer) === true;
         if (!isHeld || how.annotations !== undefined) {
-          const finalizers = [...(pod.metadata.finalizers ?? []), accountingFinalizer];
           const { annotations } = how;
+          // Added to those that it has by then, from which others may take theirs away meanwhile.
+          const finalizers = [accountingFinalizer];
           const metadata = { ...(isHeld ? {} : { finalizers }), ...(annotations === undefined ? {} : { annotations }) };
-          await client.patch(resources.pods, name, { metadata }, { namespace });
+          await client.patch(resources.pods, name, { metadata }, { namespace, type: "Strategic" });
         }
         if (how.isDeletedByHost === true) return;
         await client.delete(resources.pods, name, {
