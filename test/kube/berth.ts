@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import type { Queue } from "@berth/kinds";
-import { queues, systemNamespace } from "@berth/kinds";
+import { queues, questionsApiService, systemNamespace } from "@berth/kinds";
 import { repository, run, type Outcome } from "../support/berth.ts";
 import { waitFor } from "../support/waiting.ts";
 import type { ControlPlane } from "./control-plane.ts";
+
+const apiServices = { group: "apiregistration.k8s.io", version: "v1", resource: "apiservices", namespaced: false };
 
 /** Who submits: root's jobs are no measure of what others may. */
 export const person = { name: "nobody", uid: 65_534, gid: 65_534 };
@@ -67,6 +69,9 @@ export async function startBerth(plane: ControlPlane, options: BerthOptions = {}
     timeoutSeconds: 120,
   });
   if (installed.code !== 0) throw new Error(`berth install: ${installed.stdout}${installed.stderr}`);
+  // Nobody is to ask controllers that serve no questions; while its APIService does not answer no namespace can be deleted.
+  if (options.controllers?.some((word) => word.startsWith("--questions")) !== true)
+    await plane.client.delete(apiServices, questionsApiService);
   const podDefaults = {
     spec: {
       containers: [{ name: "main", image, volumeMounts: [{ name: "home", mountPath: home }] }],
