@@ -161,7 +161,9 @@ test("of the node, of accounting, of an output file", { skip, timeout: 240_000 }
   const makeRoomForRows = fill(join(base, "accounting"));
   await running.finish();
   await waitFor("its row to be refused", () =>
-    /database or disk is full/.test(readFileSync(join(data, "logs", "controllers.log"), "utf8")) ? true : undefined,
+    /no space is left for .*accounting\.db/.test(readFileSync(join(data, "logs", "controllers.log"), "utf8"))
+      ? true
+      : undefined,
   );
   makeRoomForJobs();
   await waitForFile(join(cluster.directory, "waits.out"));
