@@ -107,7 +107,8 @@ exit $berth_code
 `;
 
 /**
- * Ends tasks at their time. Arguments: the data folder of the node agent, its pid, its shell. Each file in \`watch\` is one
+ * Ends tasks at their time. Arguments: the data folder of the node agent, its pid, its shell, and the pid of one that did this
+ * before it. Each file in \`watch\` is one
  * line: DEADLINE (uptime) GRACE STAGE DEPTH MARK RUN, where DEPTH is how many generations below the launcher are not the job's,
  * MARK \`environ\` where the job has no pid namespace and is also sought by the mark in its environment. TERM and CONT at the deadline, KILL after the grace. USR1 makes it look at once.
  *
@@ -122,11 +123,23 @@ exit $berth_code
  * Deadlines wait for as long as a pod stands still. Who is ended is let go first.
  */
 export const watchdogText = `
-berth_data=$1 berth_agent=$2 berth_shell=$3
+berth_data=$1 berth_agent=$2 berth_shell=$3 berth_former=$4
 berth_pods=$berth_data/pods
 berth_unheard=' ' berth_woken=
 trap berth_woken=1 USR1
 trap '' HUP INT
+berth_leaves=
+trap berth_leaves=1 TERM
+
+# Who does its work already is in the middle of it, perhaps: it ends what it has begun, and is not waited for beyond some seconds.
+if [ -n "$berth_former" ]; then
+  kill -s TERM "$berth_former" 2>/dev/null
+  for berth_try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
+    kill -0 "$berth_former" 2>/dev/null || break
+    sleep 0.1 2>/dev/null || sleep 1
+  done
+  kill -s KILL "$berth_former" 2>/dev/null
+fi
 
 berth_start_time() {
   read -r berth_line 2>/dev/null </proc/$1/stat || return 1
@@ -388,6 +401,7 @@ while :; do
     done <"$berth_path"
     [ -z "$berth_all" ] || [ "$berth_first" = "$berth_told" ] || echo "$berth_first" >"$berth_pod/stands"
   done 2>/dev/null
+  [ -z "$berth_leaves" ] || exit 0
   if [ -z "$berth_any" ]; then
     kill -0 "$berth_agent" 2>/dev/null || exit 0
     berth_unheard=' '
@@ -400,5 +414,6 @@ while :; do
   berth_sleep=$!
   wait "$berth_sleep"
   kill "$berth_sleep" 2>/dev/null
+  [ -z "$berth_leaves" ] || exit 0
 done
 `;

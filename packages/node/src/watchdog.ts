@@ -29,9 +29,10 @@ export class Watchdog {
     this.#directory = join(dataDirectory, "watch");
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
     this.#watched = readdirSync(this.#directory).length;
-    this.#endFormer(dataDirectory);
+    const former = formerOf(dataDirectory);
     const { shell } = hostTools();
-    const child = spawn(shell, ["-c", watchdogText, "berth-watchdog", dataDirectory, String(process.pid), shell], {
+    const words = ["berth-watchdog", dataDirectory, String(process.pid), shell, String(former ?? "")];
+    const child = spawn(shell, ["-c", watchdogText, ...words], {
       cwd: "/",
       detached: true,
       stdio: "ignore",
@@ -44,9 +45,10 @@ export class Watchdog {
 
   /** Ends it now: TERM, after the grace KILL. Who was asked already, also by an agent before this one, is not asked again. */
   end(watch: Omit<Watch, "atUptimeSeconds">): void {
-    const [killedAt, , stage] = this.#lineOf(watch);
-    if (stage === "kill" && Number(killedAt) <= uptimeSeconds() + watch.graceSeconds) return;
-    this.set({ ...watch, atUptimeSeconds: 0 });
+    const [at, grace, stage] = this.#lineOf(watch);
+    const isKilled = stage === "kill" && Number(at) <= uptimeSeconds() + watch.graceSeconds;
+    const isBeingAsked = at === "0" && stage === watch.stage && Number(grace) <= watch.graceSeconds;
+    if (!isKilled && !isBeingAsked) this.set({ ...watch, atUptimeSeconds: 0 });
     this.wake();
   }
 
@@ -92,14 +94,15 @@ export class Watchdog {
       return [];
     }
   }
+}
 
-  #endFormer(dataDirectory: string): void {
-    try {
-      const [pid, born] = readFileSync(join(dataDirectory, "watchdog.pid"), "utf8").trim().split(" ");
-      if (born !== undefined && startTime(Number(pid)) === born) process.kill(Number(pid), "SIGKILL");
-    } catch {
-      // There was none.
-    }
+/** Pid of the watchdog of an agent before this one, where it is still there. */
+function formerOf(dataDirectory: string): number | undefined {
+  try {
+    const [pid, born] = readFileSync(join(dataDirectory, "watchdog.pid"), "utf8").trim().split(" ");
+    return born !== undefined && startTime(Number(pid)) === born ? Number(pid) : undefined;
+  } catch {
+    return undefined;
   }
 }
 
