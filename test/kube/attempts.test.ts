@@ -16,7 +16,7 @@ import { annotations, labels, systemNamespace, workloads, type Pod } from "@bert
 import { repository, run } from "../support/berth.ts";
 import { waitFor } from "../support/waiting.ts";
 import { attemptRows, attempts, present, withoutEffect, type Who } from "./attempts.ts";
-import { startProcess, type Controllers } from "./berth.ts";
+import { createReadyNode, startProcess, type Controllers } from "./berth.ts";
 import { startControlPlane, withoutControlPlane, type ControlPlane } from "./control-plane.ts";
 
 const rbac = "rbac.authorization.k8s.io";
@@ -88,18 +88,7 @@ describe("attempts", { skip: withoutControlPlane() }, () => {
     open("ada", await cluster.kubeconfigFor("ada"));
     open("bob", await cluster.kubeconfigFor("bob"));
     open("robot", await cluster.kubeconfigForServiceAccount("ada", "robot"));
-    await client.create(resources.nodes, {
-      apiVersion: "v1",
-      kind: "Node",
-      metadata: { name: "n1", labels: { "kubernetes.io/hostname": "n1" } },
-      status: {
-        allocatable: { cpu: "64", memory: "64Gi", pods: "100" },
-        capacity: { cpu: "64", memory: "64Gi", pods: "100" },
-        conditions: [{ type: "Ready", status: "True" }],
-        features: { supplementalGroupsPolicy: true },
-      },
-    } as AnyObject);
-    await client.patch(resources.nodes, "n1", { spec: { taints: null } });
+    await createReadyNode(client);
     const passwd = join(folder, "passwd");
     const group = join(folder, "group");
     writeFileSync(passwd, "ada:x:1001:1001::/home/ada:/bin/sh\nbob:x:1002:1002::/home/bob:/bin/sh\n");

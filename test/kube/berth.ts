@@ -4,13 +4,19 @@ import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { type AnyObject, type Client, resources } from "@berth/client";
 import type { Queue } from "@berth/kinds";
 import { queues, questionsApiService, systemNamespace } from "@berth/kinds";
 import { repository, run, type Outcome } from "../support/berth.ts";
 import { waitFor } from "../support/waiting.ts";
 import type { ControlPlane } from "./control-plane.ts";
 
-const apiServices = { group: "apiregistration.k8s.io", version: "v1", resource: "apiservices", namespaced: false };
+export const apiServices = {
+  group: "apiregistration.k8s.io",
+  version: "v1",
+  resource: "apiservices",
+  namespaced: false,
+};
 
 /** Who submits: root's jobs are no measure of what others may. */
 export const person = { name: "nobody", uid: 65_534, gid: 65_534 };
@@ -158,4 +164,20 @@ export async function startProcess(words: string[], environment: Record<string, 
       return ended;
     },
   };
+}
+
+/** A node that is ready for whatever is bound to it, and runs none of it. */
+export async function createReadyNode(client: Client): Promise<void> {
+  await client.create(resources.nodes, {
+    apiVersion: "v1",
+    kind: "Node",
+    metadata: { name: "n1", labels: { "kubernetes.io/hostname": "n1" } },
+    status: {
+      allocatable: { cpu: "64", memory: "64Gi", pods: "100" },
+      capacity: { cpu: "64", memory: "64Gi", pods: "100" },
+      conditions: [{ type: "Ready", status: "True" }],
+      features: { supplementalGroupsPolicy: true },
+    },
+  } as AnyObject);
+  await client.patch(resources.nodes, "n1", { spec: { taints: null } });
 }

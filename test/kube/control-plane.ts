@@ -7,7 +7,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import { binary, withoutPrograms } from "./binaries.ts";
 import { Pki, writeKubeconfig } from "./pki.ts";
 import { folderPrefix, removeLeftovers, tearDown } from "./leftovers.ts";
-import { freePort, Processes } from "./processes.ts";
+import { freePort } from "../support/ports.ts";
+import { Processes } from "./processes.ts";
 
 export type AuditLevel = "Metadata" | "Request" | "RequestResponse";
 

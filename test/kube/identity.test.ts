@@ -10,7 +10,7 @@ import { personEntry, startSlapd, type Slapd, withoutSlapd } from "../../package
 import { repository, run, type Outcome } from "../support/berth.ts";
 import { startOpenIdProvider, type OpenIdProvider } from "../support/openid-provider.ts";
 import { waitFor } from "../support/waiting.ts";
-import { person, startProcess, type Controllers } from "./berth.ts";
+import { createReadyNode, person, startProcess, type Controllers } from "./berth.ts";
 import { startControlPlane, withoutControlPlane, type ControlPlane } from "./control-plane.ts";
 import { Pki, writeKubeconfig } from "./pki.ts";
 
@@ -49,18 +49,7 @@ describe("who is who", { skip: withoutControlPlane() }, () => {
       timeoutSeconds: 120,
     });
     assert.equal(code, 0, stderr);
-    await client.create(resources.nodes, {
-      apiVersion: "v1",
-      kind: "Node",
-      metadata: { name: "n1", labels: { "kubernetes.io/hostname": "n1" } },
-      status: {
-        allocatable: { cpu: "64", memory: "64Gi", pods: "100" },
-        capacity: { cpu: "64", memory: "64Gi", pods: "100" },
-        conditions: [{ type: "Ready", status: "True" }],
-        features: { supplementalGroupsPolicy: true },
-      },
-    } as AnyObject);
-    await client.patch(resources.nodes, "n1", { spec: { taints: null } });
+    await createReadyNode(client);
     for (const name of [person.name, "ada", "bob"]) await makeNamespace(name);
     account = await cluster.kubeconfigForServiceAccount(systemNamespace, "berth-controllers");
   });

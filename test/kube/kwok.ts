@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { binary, withoutPrograms } from "./binaries.ts";
 import { until, withoutControlPlane, type ControlPlane } from "./control-plane.ts";
-import { freePort } from "./processes.ts";
+import { freePort } from "../support/ports.ts";
 
 export interface KwokOptions {
   nodes: number;

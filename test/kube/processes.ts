@@ -1,8 +1,6 @@
 /** Programs that run on their own, recorded in a file, so that they can be ended by whoever comes next. */
-import { randomInt } from "node:crypto";
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -140,21 +138,4 @@ function markOf(pid: number): ProcessMark | undefined {
 
 function isAlive(mark: ProcessMark): boolean {
   return markOf(mark.pid)?.started === mark.started;
-}
-
-/**
- * A port of loopback that nobody listens on, below those that the kernel gives to connections: a server that was ended must find its own
- * free when it begins again.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = randomInt(12_000, 32_000);
-    const server = createServer();
-    const isFree = await new Promise<boolean>((resolve) => {
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => resolve(true));
-    });
-    await new Promise((resolve) => server.close(resolve));
-    if (isFree) return port;
-  }
 }

@@ -22,13 +22,12 @@ import {
 } from "@berth/kinds";
 import { PostgresServer, postgresMissing } from "../support/postgres.ts";
 import { waitFor } from "../support/waiting.ts";
-import { person, startBerth, type BerthOnKube } from "./berth.ts";
+import { apiServices, person, startBerth, type BerthOnKube } from "./berth.ts";
 import { startControlPlane, type ControlPlane } from "./control-plane.ts";
 import { startKwok, withoutKwok } from "./kwok.ts";
-import { freePort } from "./processes.ts";
+import { freePort } from "../support/ports.ts";
 
 const services = { group: "", version: "v1", resource: "services", namespaced: true };
-const apiServices = { group: "apiregistration.k8s.io", version: "v1", resource: "apiservices", namespaced: false };
 
 describe("questions on a real control plane", { skip: withoutKwok(), timeout: 300_000 }, () => {
   let plane: ControlPlane;

@@ -48,15 +48,15 @@ describe("shared trees on a real node", { skip: withoutRealNodes(), timeout: 300
       chownSync(path, person.uid, person.gid);
     }
     const sharedTrees = [
-      { name: "work", mountPath: "/work", hostPath: { path: work } },
-      { name: "data", mountPath: "/data", readOnly: true, hostPath: { path: data } },
+      { name: "work", mountPath: "/trees/work", hostPath: { path: work } },
+      { name: "data", mountPath: "/trees/data", readOnly: true, hostPath: { path: data } },
     ];
     await client.patch(queues, "standard", { spec: { sharedTrees } });
-    const first = await runToEnd("--wrap", "id -u >/work/out; ! touch /data/no");
+    const first = await runToEnd("--wrap", "id -u >/trees/work/out; ! touch /trees/data/no");
     assert.equal(first.status?.phase, "Succeeded");
     assert.equal(readFileSync(join(work, "out"), "utf8"), `${person.uid}\n`);
     assert.equal(statSync(join(work, "out")).uid, person.uid);
-    const second = await runToEnd("--wrap", "cp /work/out /work/again");
+    const second = await runToEnd("--wrap", "cp /trees/work/out /trees/work/again");
     assert.equal(second.status?.phase, "Succeeded");
     assert.equal(readFileSync(join(work, "again"), "utf8"), `${person.uid}\n`);
     const { items } = await client.list<Bound>(claims, { namespace });

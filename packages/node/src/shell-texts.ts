@@ -134,8 +134,9 @@ trap berth_leaves=1 TERM
 # Who does its work already is in the middle of it, perhaps: it ends what it has begun, and is not waited for beyond some seconds.
 if [ -n "$berth_former" ]; then
   kill -s TERM "$berth_former" 2>/dev/null
-  for berth_try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
-    kill -0 "$berth_former" 2>/dev/null || break
+  berth_try=30
+  while [ "$berth_try" -gt 0 ] && kill -0 "$berth_former" 2>/dev/null; do
+    berth_try=$((berth_try - 1))
     sleep 0.1 2>/dev/null || sleep 1
   done
   kill -s KILL "$berth_former" 2>/dev/null
@@ -395,7 +396,7 @@ while :; do
         continue
       fi
       [ "$berth_word" = run ] || continue
-      # Stopped processes make no others; somebody else may have woken them, which is looked for now and then.
+      # Stopped processes make no others; somebody else may have woken them, which is looked for every sixteen seconds.
       [ "$berth_freezer" != - ] || [ "$berth_first" != "$berth_told" ] || [ "$((berth_now % 16))" = 0 ] || continue
       berth_stand "$berth_wanted" "$berth_skip" "$berth_mark" "$berth_freezer" "$berth_run" || berth_all=
     done <"$berth_path"

@@ -3,7 +3,7 @@ import { WorkQueue } from "@berth/client";
 import type { Pod, Workload } from "@berth/kinds";
 import { type Context } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
-import { hostsOf, kindsOfHosts } from "../model/hosts-of-pods.ts";
+import { hostsOf, isJob } from "../model/hosts-of-pods.ts";
 import type { WorkloadRecord } from "../model/record.ts";
 import { hostOf } from "../model/wrapped-pod.ts";
 import { hostKey, type Stores } from "../stores.ts";
@@ -101,8 +101,4 @@ export class Hosts implements HostEvents {
     // Who makes the pods of a group is not known: what comes after its end is another gang.
     return isJob(hostOf(record.workload)!) && (await this.#jobs?.hold(record)) === true;
   }
-}
-
-function isJob(host: string): boolean {
-  return host.startsWith(`${kindsOfHosts.job}/`);
 }

@@ -38,3 +38,8 @@ export function hostsOf(pod: Pod): string[] {
   if (volcano) found.push(`${kindsOfHosts.volcano}/${volcano}`);
   return found;
 }
+
+/** Whether a host is a batch/v1 Job. */
+export function isJob(host: string): boolean {
+  return host.startsWith(`${kindsOfHosts.job}/`);
+}

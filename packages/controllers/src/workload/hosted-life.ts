@@ -16,7 +16,7 @@ import {
   setState,
   type WorkloadRecord,
 } from "../model/record.ts";
-import { kindsOfHosts } from "../model/hosts-of-pods.ts";
+import { isJob } from "../model/hosts-of-pods.ts";
 import { hostOf } from "../model/wrapped-pod.ts";
 import { bindPod, PodUnavailable } from "../pod/binding.ts";
 import { grantAnnotation } from "../scheduler/pods.ts";
@@ -292,7 +292,7 @@ export class HostedLife {
 }
 
 function isOfJob({ workload }: Pick<WorkloadRecord, "workload">): boolean {
-  return hostOf(workload)!.startsWith(kindsOfHosts.job);
+  return isJob(hostOf(workload)!);
 }
 
 /** The pod as it is to be bound: what the binding adds to it. */
