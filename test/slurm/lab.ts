@@ -42,24 +42,38 @@ export function systemUser(name: string): User {
   return { name, uid: Number(fields[2]), gid: Number(fields[3]) };
 }
 
+export interface LabNode {
+  name: string;
+  cpus: number;
+  memoryMebibytes: number;
+}
+
+/** One node, larger than any machine that runs the tests. */
+const largeNode: LabNode = { name: "n1", cpus: 64, memoryMebibytes: 1000 };
+
 export class SlurmLab {
   readonly folder = mkdtempSync(join(tmpdir(), "berth-slurm-"));
   readonly #children = new Map<string, ChildProcess>();
-  #ports: { database: number; dbd: number; controller: number; node: number } | undefined;
+  #ports: { database: number; dbd: number; controller: number; nodes: number[] } | undefined;
   readonly #extra: string;
+  readonly #nodes: readonly LabNode[];
+  readonly #cluster: string;
 
-  /** @param extra lines for slurm.conf */
-  constructor(extra: string) {
+  /** @param extra lines for slurm.conf, with a partition `all` at least where no other is to be waited for */
+  constructor(extra: string, options: { nodes?: readonly LabNode[]; cluster?: string } = {}) {
     this.#extra = extra;
+    this.#nodes = options.nodes ?? [largeNode];
+    this.#cluster = options.cluster ?? "lab";
   }
 
-  get #environment(): NodeJS.ProcessEnv {
+  /** That of commands which are to speak to this Slurm. */
+  get environment(): NodeJS.ProcessEnv {
     return { ...process.env, SLURM_CONF: join(this.folder, "slurm.conf") };
   }
 
   #spawn(name: string, command: string, words: string[], user?: User): void {
     const child = spawn(command, words, {
-      env: this.#environment,
+      env: this.environment,
       stdio: "ignore",
       ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
     });
@@ -94,7 +108,7 @@ export class SlurmLab {
       database: await freePort(),
       dbd: await freePort(),
       controller: await freePort(),
-      node: await freePort(),
+      nodes: await Promise.all(this.#nodes.map(() => freePort())),
     };
     const key = join(folder, "munge", "key");
     writeFileSync(key, Buffer.from(Array.from({ length: 1024 }, () => Math.floor(Math.random() * 256))));
@@ -120,11 +134,19 @@ export class SlurmLab {
     await this.#startDatabase(mysql);
     this.#spawn("slurmdbd", "/usr/sbin/slurmdbd", ["-D"], slurm);
     await this.#until("slurmdbd", () => this.#try("sacctmgr", ["-n", "show", "cluster"]));
-    this.run("sacctmgr", ["-iQ", "add", "cluster", "lab"]);
+    this.run("sacctmgr", ["-iQ", "add", "cluster", this.#cluster]);
     this.#startController();
     await this.#until("slurmctld", () => this.#try("scontrol", ["ping"]));
-    this.#spawn("slurmd", "/usr/sbin/slurmd", ["-D", "-N", "n1"]);
-    await this.#until("slurmd", () => this.run("sinfo", ["-h", "-p", "all", "-n", "n1", "-o", "%t"]).trim() === "idle");
+    // The path of the file must be said: their steps are begun in another folder.
+    for (const { name } of this.#nodes)
+      this.#spawn(name, "/usr/sbin/slurmd", ["-D", "-N", name, "-f", join(folder, "slurm.conf")]);
+    await this.#until("slurmd", () => {
+      const states = this.run("sinfo", ["-h", "-N", "-n", this.#nodes.map(({ name }) => name).join(","), "-o", "%t"]);
+      return states
+        .trim()
+        .split(/\s+/)
+        .every((state) => state === "idle");
+    });
   }
 
   async #startDatabase(mysql: User): Promise<void> {
@@ -162,7 +184,7 @@ export class SlurmLab {
 
   #configure(socket: string, slurm: User): void {
     const { folder } = this;
-    const { database, dbd, controller, node } = this.#ports!;
+    const { database, dbd, controller, nodes } = this.#ports!;
     const dbdConf = join(folder, "slurmdbd.conf");
     writeFileSync(
       dbdConf,
@@ -188,7 +210,7 @@ StorageLoc=slurm
     writeFileSync(join(folder, "cgroup.conf"), "CgroupPlugin=autodetect\nConstrainCores=no\nConstrainRAMSpace=no\n");
     writeFileSync(
       join(folder, "slurm.conf"),
-      `ClusterName=lab
+      `ClusterName=${this.#cluster}
 SlurmctldHost=${hostname().split(".")[0]}(127.0.0.1)
 SlurmUser=slurm
 AuthType=auth/munge
@@ -198,16 +220,15 @@ SlurmctldPort=${controller}
 StateSaveLocation=${folder}/state
 SlurmdSpoolDir=${folder}/spool/%n
 SlurmctldPidFile=${folder}/state/slurmctld.pid
-SlurmdPidFile=${folder}/slurmd.pid
+SlurmdPidFile=${folder}/slurmd-%n.pid
 SlurmctldLogFile=${folder}/log/slurmctld.log
-SlurmdLogFile=${folder}/log/slurmd.log
+SlurmdLogFile=${folder}/log/slurmd-%n.log
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 SelectType=select/cons_tres
-SelectTypeParameters=CR_Core
-SlurmdParameters=config_overrides
+${this.#extra.includes("SelectTypeParameters=") ? "" : "SelectTypeParameters=CR_Core\n"}SlurmdParameters=config_overrides
 SchedulerParameters=batch_sched_delay=0,sched_min_interval=1000,sched_interval=2,bf_interval=2
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
@@ -216,7 +237,12 @@ AccountingStoragePass=${socket}
 AccountingStorageEnforce=associations,limits,qos
 PriorityType=priority/multifactor
 PriorityCalcPeriod=1
-NodeName=n1 NodeHostname=${hostname().split(".")[0]} NodeAddr=127.0.0.1 Port=${node} CPUs=64 Boards=1 SocketsPerBoard=1 CoresPerSocket=64 ThreadsPerCore=1 RealMemory=1000
+${this.#nodes
+  .map(
+    ({ name, cpus, memoryMebibytes }, index) =>
+      `NodeName=${name} NodeHostname=${hostname().split(".")[0]} NodeAddr=127.0.0.1 Port=${nodes[index]} CPUs=${cpus} Boards=1 SocketsPerBoard=1 CoresPerSocket=${cpus} ThreadsPerCore=1 RealMemory=${memoryMebibytes}`,
+  )
+  .join("\n")}
 ${this.#extra}
 `,
     );
@@ -248,13 +274,13 @@ ${this.#extra}
   }
 
   #try(command: string, words: string[]): boolean {
-    return spawnSync(command, words, { env: this.#environment, stdio: "ignore" }).status === 0;
+    return spawnSync(command, words, { env: this.environment, stdio: "ignore" }).status === 0;
   }
 
   /** Runs a command to its end and returns what it prints. */
   run(command: string, words: string[], user?: User): string {
     const { status, stdout, stderr } = spawnSync(command, words, {
-      env: this.#environment,
+      env: this.environment,
       encoding: "utf8",
       cwd: "/tmp",
       ...(user === undefined ? {} : { uid: user.uid, gid: user.gid }),
@@ -290,7 +316,8 @@ ${this.#extra}
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const name of ["slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged"]) await this.#stop(name);
+    for (const name of [...this.#nodes.map((node) => node.name), "slurmctld", "slurmdbd", "mariadbd", "munged"])
+      await this.#stop(name);
     if (process.env["BERTH_KEEP"] === undefined) rmSync(this.folder, { recursive: true, force: true });
   }
 }

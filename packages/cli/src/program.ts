@@ -54,6 +54,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .addOption(data("where the cluster keeps everything (default: ~/.local/share/berth; root: /var/lib/berth)"))
     .option("--port <port>", "port of the API on 127.0.0.1 (default: that of the last time, else a free one)")
     .option("--nodes <number>", "divide the machine's cores and memory into this many nodes", "1")
+    .option("--cpus-per-node <number>", "what each of them says it has, whatever there is: for trying things out")
     .option("--simulated-nodes <number or file>", "add nodes on which pods only seem to run", "0")
     .option(
       "--driver <driver>",

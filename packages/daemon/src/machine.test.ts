@@ -37,6 +37,16 @@ test("the nodes together have all cores, no more memory than the machine, and di
   );
 });
 
+test("nodes may say that they have more CPUs than there are", () => {
+  const machine = { cores: 2, memoryBytes: 2 ** 33 };
+  const nodes = describeNodes(machine, 4, [], 8);
+  assert.deepEqual(
+    nodes.map(({ cpus }) => cpus),
+    [8, 8, 8, 8],
+  );
+  assert.ok(nodes.reduce((sum, { memoryBytes }) => sum + memoryBytes, 0) <= machine.memoryBytes);
+});
+
 test("more nodes than cores are refused in words", () => {
   assert.throws(() => describeNodes({ cores: 2, memoryBytes: 2 ** 31 }, 3, []), /has 2 cores.*--simulated-nodes/);
 });

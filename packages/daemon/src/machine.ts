@@ -43,19 +43,21 @@ function totalFromProc(): number | undefined {
 /**
  * Divides a machine into `nodes` equal nodes of whole cores (the first ones get those that are over) and whole mebibytes,
  * and adds simulated ones. Throws a {@link Refusal} when there are fewer cores than nodes.
+ * @param cpusPerNode what each of them says that it has, whatever there is: then all of them share the machine's cores
  */
 export function describeNodes(
   machine: Machine,
   nodes: number,
   simulated: readonly NodeDescription[],
+  cpusPerNode?: number,
 ): NodeDescription[] {
-  if (nodes > machine.cores)
+  if (nodes > machine.cores && cpusPerNode === undefined)
     throw new Refusal(
-      `--nodes ${nodes}: this machine has ${machine.cores} ${machine.cores === 1 ? "core" : "cores"}, so it can be at most ${machine.cores} ${machine.cores === 1 ? "node" : "nodes"}; for more use --simulated-nodes`,
+      `--nodes ${nodes}: this machine has ${machine.cores} ${machine.cores === 1 ? "core" : "cores"}, so it can be at most ${machine.cores} ${machine.cores === 1 ? "node" : "nodes"}; for more use --cpus-per-node or --simulated-nodes`,
     );
   const usable = machine.memoryBytes - Math.min(largestReserveBytes, Math.floor(machine.memoryBytes / 10));
   const real = Array.from({ length: nodes }, (_, index): NodeDescription => {
-    const cpus = Math.floor(machine.cores / nodes) + (index < machine.cores % nodes ? 1 : 0);
+    const cpus = cpusPerNode ?? Math.floor(machine.cores / nodes) + (index < machine.cores % nodes ? 1 : 0);
     const memoryBytes = Math.floor(usable / nodes / mebibyte) * mebibyte;
     return { name: `node-${index + 1}`, simulated: false, cpus, memoryBytes };
   });

@@ -16,6 +16,7 @@ const { values, positionals } = parseArgs({
     port: { type: "string" },
     nodes: { type: "string", default: "1" },
     "simulated-nodes": { type: "string", default: "0" },
+    "cpus-per-node": { type: "string" },
     driver: { type: "string" },
     "current-file": { type: "string" },
   },

@@ -15,6 +15,7 @@ interface CommandLine {
   port?: string;
   nodes?: string;
   "simulated-nodes"?: string;
+  "cpus-per-node"?: string;
   driver?: string;
   "current-file"?: string;
 }
@@ -32,6 +33,9 @@ export async function superviseFromCommandLine(line: CommandLine, program: strin
       nodes: whole("--nodes", line.nodes ?? "1", 0, 1024),
       simulatedNodes: await simulated(line["simulated-nodes"] ?? "0"),
       currentFile: line["current-file"] ?? currentClusterFile(),
+      ...(line["cpus-per-node"] === undefined
+        ? {}
+        : { cpusPerNode: whole("--cpus-per-node", line["cpus-per-node"], 1, 1024) }),
       ...(line.port === undefined ? {} : { port: whole("--port", line.port, 1, 65_535) }),
       ...(line.driver === undefined ? {} : { driver: driver(line.driver) }),
     });

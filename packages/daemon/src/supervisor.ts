@@ -19,6 +19,8 @@ export interface SupervisorOptions {
   port?: number;
   nodes: number;
   simulatedNodes: readonly NodeDescription[];
+  /** Absent: the cores of this machine are divided. */
+  cpusPerNode?: number;
   driver?: DriverChoice;
   /** Absolute path of the file that names this user's running cluster. */
   currentFile: string;
@@ -67,7 +69,8 @@ export class Supervisor {
 
   /** Starts a cluster; throws a Refusal in words, with nothing left running, when it cannot. */
   static async start(options: SupervisorOptions): Promise<Supervisor> {
-    const nodes = describeNodes(options.machine ?? thisMachine(), options.nodes, options.simulatedNodes);
+    const machine = options.machine ?? thisMachine();
+    const nodes = describeNodes(machine, options.nodes, options.simulatedNodes, options.cpusPerNode);
     await prepareDataFolder(options.data);
     const unlock = await lockDataFolder(options.data);
     const log = openJsonLog({ path: join(options.data, "logs", "supervisor.log"), process: "supervisor" });

@@ -12,6 +12,7 @@ export interface UpOptions {
   port?: string;
   nodes?: string;
   simulatedNodes?: string;
+  cpusPerNode?: string;
   driver?: string;
   detach?: boolean;
 }
@@ -79,6 +80,7 @@ function supervisorCommand(data: string, options: UpOptions): string[] {
   add("--port", options.port);
   add("--nodes", options.nodes);
   add("--simulated-nodes", options.simulatedNodes);
+  add("--cpus-per-node", options.cpusPerNode);
   add("--driver", options.driver);
   return [...words, "supervisor"];
 }
