@@ -22,7 +22,10 @@ export interface Cgroup {
   readonly freezer?: string;
   /** False where the peak of memory cannot be set back: then a group serves one task. */
   readonly reusable: boolean;
-  /** Prepares the group for the next task and says what its counters show before it. Bytes; no limit where undefined. */
+  /**
+   * Prepares the group for the next task and says what its counters show before it. Bytes; no limit where undefined. Throws where the
+   * kernel does not take a limit.
+   */
   prepare(limits: { memoryBytes?: number; cores?: number[] }): CgroupBaseline;
   /** Of the task that began at `baseline`. */
   usage(baseline: CgroupBaseline): { cpuMilliseconds?: number; peakMemoryBytes?: number; outOfMemoryKills: number };
@@ -66,6 +69,10 @@ function write(path: string, value: string): boolean {
   } catch {
     return false;
   }
+}
+
+function notLimited(memoryBytes: number | undefined): Error {
+  return new Error(`the kernel does not take a limit of ${memoryBytes ?? "no"} bytes of memory`);
 }
 
 function field(text: string | undefined, name: string): number {
@@ -137,7 +144,8 @@ function legacy(name: string, cores: number[], mountPoint: string): Cgroups | un
             const swap = join(memoryGroup, "memory.memsw.limit_in_bytes");
             const plain = join(memoryGroup, "memory.limit_in_bytes");
             if (existsSync(swap)) write(swap, "-1");
-            write(plain, next);
+            limit = "";
+            if (!write(plain, next)) throw notLimited(memoryBytes);
             if (existsSync(swap)) write(swap, next);
             limit = next;
           }
@@ -220,7 +228,8 @@ export function unifiedGroup(
     ...(existsSync(join(directory, "cgroup.freeze")) ? { freezer: join(directory, "cgroup.freeze") } : {}),
     prepare({ memoryBytes, cores }) {
       if (limitsMemory) {
-        write(join(directory, "memory.max"), memoryBytes === undefined ? "max" : String(memoryBytes));
+        if (!write(join(directory, "memory.max"), memoryBytes === undefined ? "max" : String(memoryBytes)))
+          throw notLimited(memoryBytes);
         write(join(directory, "memory.swap.max"), memoryBytes === undefined ? "max" : "0");
       }
       if (peakFile !== undefined) writeSync(peakFile, "reset");

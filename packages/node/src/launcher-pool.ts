@@ -29,11 +29,14 @@ export interface Launcher {
   readonly id: string;
   readonly key: string;
   readonly cgroup: Cgroup | undefined;
+  /** It has served no task yet. */
+  readonly isNew: boolean;
 }
 
 interface Held extends Launcher {
   process: ChildProcess;
   run: string | undefined;
+  isNew: boolean;
   idleSince: number;
 }
 
@@ -63,7 +66,8 @@ export class LauncherPool {
   }
 
   /** A launcher for the next task; the caller prepares its control group and then calls `start`. */
-  acquire(spec: LauncherSpec): Launcher {
+  acquire(spec: LauncherSpec, { mustBeNew = false } = {}): Launcher {
+    if (mustBeNew) return this.#start(spec);
     const idle = this.#idle.get(spec.key);
     const found = idle?.pop();
     if (idle?.length === 0) this.#idle.delete(spec.key);
@@ -80,6 +84,11 @@ export class LauncherPool {
   /** Gives a launcher back that was not started after all. */
   release(launcher: Launcher): void {
     this.#rest(launcher as Held);
+  }
+
+  /** Ends a launcher that cannot be used. */
+  discard(launcher: Launcher): void {
+    this.#retire(launcher as Held);
   }
 
   /** Ends all idle launchers, and resolves when they have gone; those with a task end after it. */
@@ -113,7 +122,7 @@ export class LauncherPool {
       stdio: ["pipe", "pipe", this.#log, memory, cpu, "ignore", "ignore", "ignore", this.#pods],
     });
     for (const group of groups) closeSync(group);
-    const launcher: Held = { id, key: spec.key, cgroup, process: child, run: undefined, idleSince: 0 };
+    const launcher: Held = { id, key: spec.key, cgroup, process: child, run: undefined, isNew: true, idleSince: 0 };
     this.#all.add(launcher);
     child.on("error", () => this.#gone(launcher));
     child.on("exit", () => this.#gone(launcher));
@@ -135,6 +144,7 @@ export class LauncherPool {
 
   #rest(launcher: Held): void {
     if (!this.#all.has(launcher)) return;
+    launcher.isNew = false;
     if (launcher.cgroup?.reusable === false) {
       this.#retire(launcher);
       return;

@@ -3,7 +3,7 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { Readable } from "node:stream";
@@ -250,8 +250,34 @@ describe("a pod on the embedded node", () => {
         },
       ],
     });
-    assert.equal(terminated(pod).reason, "OOMKilled");
+    assert.equal(terminated(pod).reason, "OOMKilled", JSON.stringify(pod.status));
     assert.equal(pod.status!.phase, "Failed");
+  });
+
+  test("where memory is short the command goes first, and what tasks before it left is not counted against it", async (t) => {
+    await run("adjusted", "cat /proc/self/oom_score_adj");
+    assert.equal(await log("adjusted"), "500\n");
+    if (!asRoot) return t.skip("control groups need root");
+    const left = `/dev/shm/${basename(work)}`;
+    const with_ = (memory: string, script: string) => ({
+      containers: [{ name: "main", image: "host", command: ["sh", "-c", script], resources: { limits: { memory } } }],
+    });
+    await run("leaves", "", with_("512Mi", `head -c 64m /dev/zero >${left}`));
+    const pod = await run("limited", "", with_("32Mi", `rm -f ${left}; head -c 300m /dev/zero | tail -c 250m | wc -c`));
+    rmSync(left, { force: true });
+    assert.equal(terminated(pod).reason, "OOMKilled", JSON.stringify(pod.status));
+  });
+
+  test("a launcher that goes away before it began its next task is replaced", async () => {
+    await run("served", "true");
+    const launchers = launcherPids();
+    assert.ok(launchers.length > 0);
+    for (const pid of launchers) process.kill(pid, "SIGSTOP");
+    await create("replaced", "echo here");
+    await until(() => pods.get("default", "replaced")?.status?.containerStatuses?.[0]?.state?.running);
+    for (const pid of launchers) process.kill(pid, "SIGKILL");
+    assert.equal((await ended("replaced")).status!.phase, "Succeeded");
+    assert.equal(await log("replaced"), "here\n");
   });
 
   test("a gate holds the script until it opens", async () => {
@@ -485,6 +511,19 @@ class Collected extends Writable {
 
 function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** The agent's launchers and what wraps them. */
+function launcherPids(): number[] {
+  const below = (pid: number): number[] => {
+    try {
+      const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim().split(" ").filter(Boolean);
+      return children.flatMap((child) => [Number(child)].concat(below(Number(child))));
+    } catch {
+      return [];
+    }
+  };
+  return below(agent.pid!).filter((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").includes("berth_measure()"));
 }
 
 function processes(): string[] {

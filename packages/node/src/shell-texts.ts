@@ -95,10 +95,12 @@ done
 
 /**
  * First process of a task: starts the command beside itself and reports how it ended. As process 1 of a pid namespace
- * it keeps the kernel from hiding signals from the command, and its end ends all that the job left behind.
+ * it keeps the kernel from hiding signals from the command, and its end ends all that the job left behind. Where memory is short the
+ * kernel is to end the command, and not those who tell of its end.
  */
 export const initText = `
-( exec 2>&5 5>&- 7>&-
+( { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null
+  exec 2>&5 5>&- 7>&-
   if [ "$1" = source ]; then shift 2; berth_file=$1; shift; . "$berth_file"
   else shift; berth_launch=$BERTH_LAUNCH; unset BERTH_LAUNCH BERTH_INIT; exec $berth_launch "$@"; fi )
 berth_code=$?

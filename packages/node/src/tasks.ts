@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, watch, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import type { Cgroups } from "./cgroups.ts";
+import type { CgroupBaseline, Cgroups } from "./cgroups.ts";
 import { bootId, hostTools, uptimeSeconds, usableCores } from "./host.ts";
 import { LauncherPool, type Launcher, type LauncherSpec } from "./launcher-pool.ts";
 import { LeaseState } from "./lease-state.ts";
@@ -52,6 +52,8 @@ interface Running {
   record: TaskRecord;
   launcher?: Launcher;
   peakSampledBytes: number;
+  /** Hands it to another launcher; absent where the one that holds it is new. */
+  again?(): void;
   end(end: TaskEnd): void;
   refuse(error: Error): void;
 }
@@ -129,12 +131,33 @@ export class Tasks {
       return promise;
     }
     mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const launcher = this.#pool.acquire(request.launcher);
+    this.#hand(request, { resolve, reject });
+    return promise;
+  }
+
+  #hand(
+    request: TaskRequest,
+    promised: { resolve(end: TaskEnd): void; reject(error: Error): void },
+    { mustBeNew = false } = {},
+  ): void {
+    const { run } = request;
+    const directory = join(this.#pods, run);
     const bound = request.cores ?? request.nodeCores;
-    const baseline = launcher.cgroup?.prepare({
-      memoryBytes: request.memoryBytes,
-      cores: bound === undefined ? undefined : [...bound],
-    });
+    const launcher = this.#pool.acquire(request.launcher, { mustBeNew });
+    const again = launcher.isNew ? {} : { again: () => this.#hand(request, promised, { mustBeNew: true }) };
+    let baseline: CgroupBaseline | undefined;
+    try {
+      baseline = launcher.cgroup?.prepare({
+        memoryBytes: request.memoryBytes,
+        cores: bound === undefined ? undefined : [...bound],
+      });
+    } catch (error) {
+      // What earlier tasks left in the group (pages that are not written yet) may be more than the limit.
+      this.#pool.discard(launcher);
+      if (again.again === undefined) throw error;
+      again.again();
+      return;
+    }
     // To be bound to all cores there are is not to be bound, and costs the start of a program.
     const binds = bound !== undefined && bound.length < this.#allCores;
     const byGroup = this.#options.cgroups?.bindsCores === true;
@@ -171,9 +194,9 @@ export class Tasks {
       this.#pool.release(launcher);
       throw error;
     }
-    this.#running.set(run, { run, record, launcher, peakSampledBytes: 0, end: resolve, refuse: reject });
+    const { resolve: end, reject: refuse } = promised;
+    this.#running.set(run, { run, record, launcher, peakSampledBytes: 0, ...again, end, refuse });
     this.#pool.start(launcher, run, request.lease !== undefined);
-    return promise;
   }
 
   /** Takes a task of a lease away, so that it will not begin: false where it has. What another agent took away stays so. */
@@ -321,6 +344,15 @@ export class Tasks {
     if (state === undefined) {
       this.#running.delete(run);
       this.#options.watchdog.clear(run);
+      // It was not begun: a launcher that had served others went away just then.
+      if (task.again !== undefined) {
+        try {
+          task.again();
+        } catch (error) {
+          task.refuse(error as Error);
+        }
+        return;
+      }
       const words = tail(join(this.#options.directory, "launchers.log"));
       task.end({ endedAtMs: Date.now(), outOfMemory: false, setupFailure: `the sandbox could not be made: ${words}` });
     } else this.#finish(task, state);
