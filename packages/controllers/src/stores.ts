@@ -2,6 +2,7 @@
 import { type AnyObject, type Client, Informer, resources } from "@berth/client";
 import type {
   Account,
+  Container,
   Membership,
   Node,
   Pod,
@@ -26,6 +27,7 @@ import {
 } from "@berth/kinds";
 import type { Log } from "./context.ts";
 import { coschedulingLabel, hostsOf, volcanoAnnotations } from "./model/hosts-of-pods.ts";
+import { portsOf } from "./scheduler/holdings.ts";
 import { hostOf } from "./model/wrapped-pod.ts";
 
 export interface Stores {
@@ -114,9 +116,14 @@ export function slimPod(pod: Pod): Pod {
   if (pod.metadata.labels?.[labels.workload] !== undefined) return slimOwnPod(pod);
   delete pod.metadata.managedFields;
   const slim = (list: Pod["spec"]["containers"] | undefined): Pod["spec"]["containers"] =>
-    (list ?? []).map(({ name, resources, restartPolicy }) =>
-      restartPolicy === undefined ? { name, resources } : { name, resources, restartPolicy },
-    );
+    (list ?? []).map((container) => {
+      const { name, resources, restartPolicy } = container;
+      const kept: Container = { name, resources };
+      if (restartPolicy !== undefined) kept["restartPolicy"] = restartPolicy;
+      const ports = portsOf(container);
+      if (ports.length > 0) kept["ports"] = ports;
+      return kept;
+    });
   const { affinity, containers, initContainers, nodeName, overhead, resources, schedulerName } = pod.spec;
   const { schedulingGates, workloadRef } = pod.spec;
   pod.spec = {

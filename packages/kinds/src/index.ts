@@ -120,10 +120,12 @@ export {
   selectorOf,
 } from "./selectors.ts";
 export {
+  clusterDomain,
   accountInput,
   accountProblems,
   billingOf,
   membershipInput,
+  nodeDomain,
   nodeInput,
   policyInput,
   qualityOfServiceInput,

@@ -17,6 +17,10 @@ import { nodeClassOf, queueSelectorOf } from "./selectors.ts";
 import type { Site } from "./site.ts";
 import { windowShifts } from "./time-zone.ts";
 
+/** Keys of domains that are no labels: each node by itself, and all nodes together. */
+export const nodeDomain = "the node";
+export const clusterDomain = "the cluster";
+
 /** Resources that every state has, by index; extended ones (devices, with a `/` in their name) follow in order. */
 const basicResources = ["cpu", "memory", "pods"] as const;
 
@@ -63,7 +67,7 @@ export function nodeInput(
     capacity: vectorOf(amounts, resources).map((amount, index) => Math.max(0, amount - used[index]!)),
     nodeClass: nodeClassOf(node.metadata.labels, node.spec?.taints),
     state: !isReady(node) || isOut ? "Down" : node.spec?.unschedulable === true ? "Drained" : "Up",
-    ...(node.metadata.labels === undefined ? {} : { domains: node.metadata.labels }),
+    domains: { ...node.metadata.labels, [nodeDomain]: node.metadata.name, [clusterDomain]: "" },
     ...(numa === undefined ? {} : { numa }),
   };
 }

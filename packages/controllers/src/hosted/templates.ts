@@ -7,7 +7,15 @@ import { WrappingError } from "../pod/wrapping.ts";
 /** Most pod sets of a Workload. */
 const mostPodSets = 8;
 
-const placed = ["nodeSelector", "affinity", "tolerations", "topologySpreadConstraints", "overhead", "resources"];
+const placed = [
+  "nodeSelector",
+  "affinity",
+  "tolerations",
+  "topologySpreadConstraints",
+  "overhead",
+  "resources",
+  "resourceClaims",
+];
 const rights = ["securityContext", "hostNetwork", "hostPID", "hostIPC"];
 const ofContainers = ["resources", "ports", "securityContext", "restartPolicy"];
 /** Volumes that are tied to nodes, or lead out of the namespace. */

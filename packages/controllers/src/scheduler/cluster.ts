@@ -31,6 +31,7 @@ import type { WorkloadRecord } from "../model/record.ts";
 import type { Stores } from "../stores.ts";
 import type { Writer } from "../writer.ts";
 import { AssociationFeed } from "./association-feed.ts";
+import { holdingsOf } from "./holdings.ts";
 import { type KubeletTraits, kubeletTraitsOf } from "./kubelet-pods.ts";
 import { classOfPod, ruleKeys, rulesOf } from "./pod-rules.ts";
 import { ReservationFeed } from "./reservation-feed.ts";
@@ -159,8 +160,9 @@ export class LiveCluster {
     for (const { node: on, pod } of this.#foreignPods.values()) {
       if (on !== node) continue;
       const { labels: has, namespace = "" } = pod.metadata;
-      const podClass = classOfPod(has, namespace, this.mentioned);
-      const { antiAffinity = [] } = rulesOf(pod.spec, namespace, {}) ?? {};
+      const holdings = holdingsOf(pod.spec);
+      const podClass = classOfPod(has, namespace, this.mentioned, holdings);
+      const { antiAffinity = [] } = rulesOf(pod.spec, namespace, {}, holdings) ?? {};
       if (podClass === undefined && antiAffinity.length === 0) continue;
       const key = JSON.stringify([podClass, antiAffinity]);
       const same = found.get(key);

@@ -76,7 +76,7 @@ function resourcesMessage(
     return `needs room for ${plural(pods.needed, "pod")} in one domain of ${topology.level}; ${where} now${whenFree(explanation, now)}`;
   }
   if (rules === true) {
-    return `what it asks of the pods beside it (affinity, anti-affinity, spread), or they of it, leaves too few nodes now${whenFree(explanation, now)}`;
+    return `what it asks of the pods beside it (affinity, anti-affinity, spread, host ports), or they of it, leaves too few nodes now${whenFree(explanation, now)}`;
   }
   if (pods.needed > 1) {
     const each = eachPod(perPod.request, resources);
@@ -128,7 +128,7 @@ export function waitMessage(
     NodeUnavailable: () => "a node that it names is down or drained",
     NodesUnavailable: () =>
       explanation.rules === true
-        ? "rules between its pods (anti-affinity, spread), or of others for ever there, leave too few nodes even if all were empty"
+        ? "rules between its pods (anti-affinity, spread, host ports), or of others for ever there, leave too few nodes even if all were empty"
         : explanation.topology !== undefined && nodes.usable > 0
           ? `no domain of ${explanation.topology.level} could hold its ${plural(explanation.pods.needed, "pod")} even if empty`
           : explanation.numa === true && nodes.usable > 0

@@ -6,6 +6,7 @@ import type { PodSpec, PodTemplate, QueueSpec } from "@berth/kinds";
 import { labels as ownLabels, podClassOf, podSelectorOf, selectorOf } from "@berth/kinds";
 import type { LabelRequirement } from "@berth/machinery";
 import type { PodRulesInput, PodTerm, SpreadInput } from "@berth/scheduling";
+import type { Holdings } from "./holdings.ts";
 
 interface LabelSelector {
   matchLabels?: Record<string, string>;
@@ -190,26 +191,29 @@ export function ruleKeys(spec: Placed): Iterable<string> {
   return hasRules(spec) ? new RuleReader(spec, "", {}).keys : [];
 }
 
-/** Rules of a pod, where it has any. */
+/** Rules of a pod, where it has any; those of what it holds among them. */
 export function rulesOf(
   spec: Placed,
   namespace: string,
   queue: Pick<QueueSpec, "tolerations">,
+  holdings?: Holdings,
 ): PodRulesInput | undefined {
-  if (!hasRules(spec)) return undefined;
-  const reader = new RuleReader(spec, namespace, queue);
-  return reader.isEmpty ? undefined : reader.rules;
+  const rules = hasRules(spec) ? new RuleReader(spec, namespace, queue) : undefined;
+  const own = rules === undefined || rules.isEmpty ? undefined : rules.rules;
+  if (holdings === undefined) return own;
+  return { ...own, antiAffinity: [...(own?.antiAffinity ?? []), ...holdings.antiAffinity] };
 }
 
-/** Opaque class of a pod to selectors; undefined where it has no label that any of them mentions. */
+/** Opaque class of a pod to selectors; undefined where it holds nothing and has no label that any of them mentions. */
 export function classOfPod(
   labels: Record<string, string> | undefined,
   namespace: string,
   mentioned: ReadonlySet<string>,
+  holdings?: Holdings,
 ): string | undefined {
-  if (labels === undefined || mentioned.size === 0) return undefined;
-  const seen = Object.entries(labels).filter(([key]) => mentioned.has(key));
-  return seen.length === 0 ? undefined : podClassOf(namespace, Object.fromEntries(seen));
+  const seen = mentioned.size === 0 ? [] : Object.entries(labels ?? {}).filter(([key]) => mentioned.has(key));
+  if (seen.length === 0 && holdings === undefined) return undefined;
+  return podClassOf(namespace, { ...Object.fromEntries(seen), ...holdings?.labels });
 }
 
 /** Labels of the pods of a set. */

@@ -13,6 +13,7 @@ import { seconds } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { WorkloadRecord } from "../model/record.ts";
 import { wrappedPodOf } from "../model/wrapped-pod.ts";
+import { holdingsOf } from "./holdings.ts";
 import { refusingNodes } from "./rejections.ts";
 import { classOfPod, labelsOfPods, rulesOf } from "./pod-rules.ts";
 
@@ -39,9 +40,10 @@ function podSetInputs(workload: Workload, { queue, resources, mentioned }: JobCo
       request: vectorOf(effectiveRequests(template.spec, queue.spec), resources),
       selector: selectorOf(template.spec, queue.spec),
     };
-    const rules = rulesOf(template.spec, namespace, queue.spec);
+    const holdings = holdingsOf(template.spec);
+    const rules = rulesOf(template.spec, namespace, queue.spec, holdings);
     if (rules !== undefined) podSet.rules = rules;
-    const podClass = classOfPod(labelsOfPods(template, queue.spec), namespace, mentioned);
+    const podClass = classOfPod(labelsOfPods(template, queue.spec), namespace, mentioned, holdings);
     if (podClass !== undefined) podSet.podClass = podClass;
     return podSet;
   });
