@@ -20,7 +20,7 @@ describe("evictions", { skip: withoutRealNodes(), timeout: 600_000 }, () => {
     });
     berth = await startBerth(cluster);
     // Makes the namespace.
-    const { code, stderr } = await berth.berth(["sbatch", "-t1", "--wrap", "true"]);
+    const { code, stderr } = await berth.berth(["sbatch", "--wait", "-t1", "--wrap", "true"]);
     assert.equal(code, 0, stderr);
   });
   after(async () => {
@@ -80,7 +80,7 @@ describe("evictions", { skip: withoutRealNodes(), timeout: 600_000 }, () => {
           {
             name: "main",
             image: "localhost/busybox:1",
-            command: ["sleep", "3600"],
+            command: ["sleep", "3601"],
             resources: { requests: { cpu: "1500m" } },
           },
         ],
@@ -89,7 +89,7 @@ describe("evictions", { skip: withoutRealNodes(), timeout: 600_000 }, () => {
     node!.run("mkdir", "-p", staticPods);
     node!.run("sh", "-c", `printf %s '${JSON.stringify(hog)}' >${staticPods}/hog.json`);
     await waitFor("the node's own pod to run", () =>
-      node!.run("sh", "-c", `ps ax -o args | grep -c '[s]leep 3600' || true`).trim() !== "0" ? true : undefined,
+      node!.run("sh", "-c", `ps ax -o args | grep -c '[s]leep 3601' || true`).trim() !== "0" ? true : undefined,
     );
     await create("bound", "true", "1", { nodeSelector: { "kubernetes.io/hostname": "node1" } });
     const waits = await when(
