@@ -33,7 +33,7 @@ const phase = async (cluster: ControlPlane, name: string): Promise<string | unde
 const until = (cluster: ControlPlane, name: string, wanted: string): Promise<boolean> =>
   waitFor(`pod ${name} ${wanted}`, async () => (await phase(cluster, name)) === wanted || undefined, 60);
 
-describe("control planes", { skip: withoutControlPlane(), timeout: 180_000 }, () => {
+describe("control planes", { skip: withoutControlPlane(), timeout: 600_000 }, () => {
   it("stand side by side, know users and accounts, survive kills and leave nothing", async () => {
     const first = await startControlPlane({ audit: "Metadata" });
     const second = await startControlPlane({ controllerManager: false, scheduler: false });
@@ -66,7 +66,7 @@ describe("control planes", { skip: withoutControlPlane(), timeout: 180_000 }, ()
   });
 });
 
-describe("simulated nodes", { skip: withoutKwok(), timeout: 180_000 }, () => {
+describe("simulated nodes", { skip: withoutKwok(), timeout: 600_000 }, () => {
   let cluster: ControlPlane;
   before(async () => {
     cluster = await startControlPlane();
@@ -110,7 +110,7 @@ describe("simulated nodes", { skip: withoutKwok(), timeout: 180_000 }, () => {
   });
 });
 
-describe("real nodes", { skip: withoutRealNodes(), timeout: 240_000 }, () => {
+describe("real nodes", { skip: withoutRealNodes(), timeout: 600_000 }, () => {
   let cluster: RealCluster;
   before(async () => {
     cluster = await startRealCluster({ nodes: 1 });
