@@ -129,8 +129,9 @@ function markOf(pid: number): ProcessMark | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    // A zombie has ended; only its parent has not looked yet.
-    return fields[0] === "Z" ? undefined : { pid, started: fields[19]! };
+    // A zombie has ended, and only its parent has not looked yet; but while other threads of it end its sockets are open still.
+    const hasEnded = fields[0] === "Z" && Number(fields[17]) <= 1;
+    return hasEnded ? undefined : { pid, started: fields[19]! };
   } catch {
     return undefined;
   }

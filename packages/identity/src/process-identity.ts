@@ -8,14 +8,17 @@ export interface ProcessIdentity {
   bootId: string;
 }
 
-/** The identity of a living process; undefined when there is none of this pid (a zombie counts as none). */
+/**
+ * The identity of a living process; undefined when there is none of this pid. A zombie counts as none, once all of its threads have ended:
+ * until then its files and ports are open.
+ */
 export function processIdentity(pid: number = process.pid): ProcessIdentity | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
     // The second field is the program's name in parentheses and may contain anything.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const startTime = fields[19];
-    if (startTime === undefined || fields[0] === "Z") return undefined;
+    if (startTime === undefined || (fields[0] === "Z" && Number(fields[17]) <= 1)) return undefined;
     return { pid, startTime, bootId: readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim() };
   } catch {
     return undefined;
