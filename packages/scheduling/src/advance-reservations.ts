@@ -1,4 +1,5 @@
 import { SchedulingError } from "./error.ts";
+import { spansOf } from "./suspensions.ts";
 import type { NodeRecord } from "./nodes.ts";
 import type { AdvanceReservation, AdvanceReservationInput } from "./reservation-types.ts";
 import type { ClusterStore } from "./store.ts";
@@ -305,7 +306,9 @@ export class AdvanceReservations {
         for (const { start, end } of windows) timeline.add(start, end, capacity, input.name === given ? 1 : -1);
       }
       for (const run of node.runs) {
-        for (const charge of run.charges) if (charge.node === node) timeline.add(now, run.end, charge.amounts, -1);
+        for (const { charges, start, end } of spansOf(run, now)) {
+          for (const charge of charges) if (charge.node === node) timeline.add(start, end, charge.amounts, -1);
+        }
       }
       for (const claim of this.#store.claims) {
         for (const charge of claim.charges) {

@@ -6,7 +6,7 @@ import type { Party } from "./parties.ts";
 import { pendingTasks, runsOf } from "./records.ts";
 import type { Charge, JobRecord, Run } from "./records.ts";
 import type { QueueInput, Time } from "./types.ts";
-import { accrued } from "./usage.ts";
+import { accrued, decayOver } from "./usage.ts";
 import type { Rate } from "./usage.ts";
 
 /** How much is left of the wall time of a running job (task); undefined: the caller does not know better than the slot tells. */
@@ -102,6 +102,22 @@ export class Charging {
     this.#accounts.end(run, this.#ofRun(run), now);
   }
 
+  /** What stands still uses nothing that is billed; the amounts that it holds count on. */
+  setCharged(run: Run, isCharged: boolean, now: Time): void {
+    if ((run.isUnbilled !== true) === isCharged) return;
+    this.settle(now);
+    const parties = this.#ofRun(run);
+    this.#accounts.end(run, parties, now);
+    if (now > run.chargedFrom) {
+      (run.chargedBefore ??= []).push({ from: run.chargedFrom, to: now, rate: run.rate });
+      run.chargedFrom = now;
+    }
+    run.isUnbilled = !isCharged;
+    const rate = this.#accounts.rateOf(run.queue, this.qosOf(run.job.class), amountsOf(run.charges, this.#width));
+    run.rate = isCharged ? rate : { ...rate, billing: 0 };
+    this.#accounts.begin(run, parties, now);
+  }
+
   /** The end of the slot is about to move. */
   move(run: Run, end: Time, now: Time): void {
     this.settle(now);
@@ -147,15 +163,19 @@ export class Charging {
   #charged(now: Time): Map<Party, Rate> {
     const charged = new Map<Party, { billing: number; amounts: number[] }>();
     for (const run of this.runs()) {
-      const seconds = accrued(Math.max(0, now - run.chargedFrom), this.#accounts.halfLifeSeconds);
-      for (const party of this.#ofRun(run)) {
-        let sum = charged.get(party);
-        if (sum === undefined) {
-          sum = { billing: 0, amounts: Array.from({ length: this.#width }, () => 0) };
-          charged.set(party, sum);
+      const { halfLifeSeconds } = this.#accounts;
+      const spans = [...(run.chargedBefore ?? []), { from: run.chargedFrom, to: now, rate: run.rate }];
+      for (const { from, to, rate } of spans) {
+        const seconds = accrued(Math.max(0, to - from), halfLifeSeconds) * decayOver(now - to, halfLifeSeconds);
+        for (const party of this.#ofRun(run)) {
+          let sum = charged.get(party);
+          if (sum === undefined) {
+            sum = { billing: 0, amounts: Array.from({ length: this.#width }, () => 0) };
+            charged.set(party, sum);
+          }
+          sum.billing += rate.billing * seconds;
+          for (const [index, amount] of rate.amounts.entries()) sum.amounts[index]! += amount * seconds;
         }
-        sum.billing += run.rate.billing * seconds;
-        for (const [index, amount] of run.rate.amounts.entries()) sum.amounts[index]! += amount * seconds;
       }
     }
     return charged;
@@ -173,6 +193,7 @@ export class Charging {
       this.settle(now);
       // What it used so far stays with those whom it belonged to.
       run.chargedFrom = Math.max(run.start, now);
+      run.chargedBefore = undefined;
       this.#accounts.begin(run, this.#ofRun(run), now);
     }
   }

@@ -5,6 +5,7 @@ import { applyCharges, longestSlot } from "./charges.ts";
 import { pendingTasks } from "./records.ts";
 import type { Charge, JobRecord, Placement, Run } from "./records.ts";
 import { begin } from "./starting.ts";
+import { holdEnd, isInTheWay } from "./suspensions.ts";
 import type { ClusterStore } from "./store.ts";
 import type { Start, Time } from "./types.ts";
 
@@ -65,9 +66,9 @@ export function settleClaims(store: ClusterStore): Start[] {
       for (const { node } of charges) plan.repair(node, now);
       store.touched.add(job);
     };
-    const left = claim.victims.filter(({ alive }) => alive);
+    const left = claim.victims.filter(isInTheWay);
     if (left.length > 0) {
-      if (start <= now) move(Math.max(now + 1, ...left.map((run) => run.end)));
+      if (start <= now) move(Math.max(now + 1, ...left.map(holdEnd)));
       continue;
     }
     applyCharges(table, charges, start, end, 1);

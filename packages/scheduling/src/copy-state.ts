@@ -8,6 +8,7 @@ import { runsOf } from "./records.ts";
 import type { JobRecord, Placement, ReservationRecord, Run } from "./records.ts";
 import { mayFitNow } from "./room.ts";
 import type { ClusterStore } from "./store.ts";
+import { applyRun } from "./suspensions.ts";
 import type { QueueInput } from "./types.ts";
 import type { Meter } from "./usage.ts";
 
@@ -76,7 +77,8 @@ function imageOf(from: ClusterStore): Image {
       planned.set(job, { kept: { ...kept, levels: undefined }, isLifted: lifted !== undefined });
     }
     for (const run of runsOf(original)) {
-      runs.push({ job, run: { ...run, tasks: run.tasks && new Set(run.tasks) }, original: run });
+      const suspended = run.suspended && { ...run.suspended };
+      runs.push({ job, run: { ...run, suspended, tasks: run.tasks && new Set(run.tasks) }, original: run });
     }
   }
   const claims: Claim[] = [];
@@ -148,9 +150,21 @@ function* build(image: Image, copy: ClusterStore): Generator<undefined, void> {
     const { lastStart } = job;
     const { charges, nodes, grants, queue, checkpoint, preempted, slotEnd } = run;
     const placement = own({ charges, nodes, grants, queue });
-    applyCharges(table, placement.charges, run.start, run.end, -1);
+    if (run.suspended === undefined) applyCharges(table, placement.charges, run.start, run.end, -1);
     const begun = copy.begin(job, run.task, placement, run.start, run.end, run.tasks);
     twins.set(original, Object.assign(begun, { checkpoint, preempted, slotEnd }));
+    const { suspended, isUnbilled, chargedFrom, chargedBefore } = run;
+    if (isUnbilled === true || chargedBefore !== undefined) {
+      Object.assign(begun, { isUnbilled, chargedFrom, chargedBefore: chargedBefore?.slice(), rate: run.rate });
+    }
+    if (suspended !== undefined) {
+      const { freed, kept } = suspended;
+      const own = (charges: Run["charges"]): Run["charges"] =>
+        charges.map(({ node, amounts }) => ({ node: table.twin(node), amounts }));
+      begun.suspended = { ...suspended, freed: own(freed), kept: own(kept), seen: undefined };
+      applyRun(copy, begun, -1);
+      copy.standing.add(begun);
+    }
     job.lastStart = lastStart;
     if (isPiece()) yield;
   }

@@ -1,4 +1,5 @@
 import { settleClaims } from "./claims.ts";
+import { resumeDue, settleSuspensions } from "./suspensions.ts";
 import { compareHeads } from "./classes.ts";
 import type { JobClass } from "./classes.ts";
 import { Heap } from "./heap.ts";
@@ -36,7 +37,7 @@ import { wake } from "./wake.ts";
  * that outlived its slot, or for one that preempts; never for a job that was backfilled. Limits are counted as they are, not planned:
  * a job that has no reservation and is limited holds nobody back; one that has one keeps it until its time comes, and loses it if
  * a limit is still reached then. A job that finds no room may have others make room ({@link PreemptionPass}); what they leave it has
- * before all others.
+ * before all others. One that is suspended for another goes on where it is as soon as there is room, before all who may not preempt it.
  */
 export function decide(state: ClusterState, now: Time): Decisions {
   return new Pass(storeOf(state), now).run();
@@ -68,6 +69,7 @@ class Pass {
     store.advance.settle();
     wake(store);
     if (store.claims.size > 0) this.#starts.push(...settleClaims(store));
+    settleSuspensions(store);
     rankNow(store);
     const open = this.#openClasses();
     this.#passOver();
@@ -79,6 +81,7 @@ class Pass {
     // Those that were visited before may move to where their victims leave more than is needed.
     if (preemptions.length > 0) store.plan.gained = true;
     this.#noteBlocks(open);
+    const resumptions = resumeDue(store);
     const told = report(store, this.#heads);
     // What started or was reserved in this very pass may be what they wait for.
     const soon = this.#now + 1;
@@ -89,7 +92,7 @@ class Pass {
     if (mayGo && !(told.nextWake !== undefined && told.nextWake < soon)) told.nextWake = soon;
     if (retryAt < (told.nextWake ?? Infinity)) told.nextWake = retryAt;
     store.settled = { nextWake: told.nextWake };
-    return { starts: this.#starts, preemptions, ...told };
+    return { starts: this.#starts, preemptions, resumptions, ...told };
   }
 
   /** Sets a class aside that waits for pods to be there, as one that waits for a dependency. */

@@ -13,6 +13,7 @@ import { windowBefore, windowBehind } from "./reservation-blocks.ts";
 import { mightPreempt } from "./preemption-rules.ts";
 import { isRuled } from "./rule-views.ts";
 import { storeOf } from "./store.ts";
+import { isInTheWay } from "./suspensions.ts";
 import type { ClusterStore } from "./store.ts";
 import { roomByDomain } from "./topology.ts";
 import type { Pick } from "./topology.ts";
@@ -165,7 +166,7 @@ function lastBefore(nodes: NodeRecord[], time: Time, waiting: JobRecord): Explan
 
 function addCauses(store: ClusterStore, job: JobRecord, result: Explanation): void {
   if (job.claims !== undefined) {
-    const runs = job.claims.flatMap(({ victims }) => victims.filter(({ alive }) => alive));
+    const runs = job.claims.flatMap(({ victims }) => victims.filter(isInTheWay));
     result.preempts = runs.flatMap(({ job: { id }, tasks, task: only }) =>
       [...(tasks ?? [only])].map((task) => (task === undefined ? { job: id } : { job: id, task })),
     );

@@ -59,6 +59,7 @@ export type {
   PodSetInput,
   Policy,
   Preemption,
+  Resumption,
   QueueInput,
   Reservation,
   ResourceVector,

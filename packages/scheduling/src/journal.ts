@@ -15,7 +15,7 @@ export type JournalEntry =
   | { decide: Time; decisions: Decisions };
 
 /** How the names of all methods begin that change a state; the others only answer. */
-const changing = /^(?:add|end|put|remove|set|start|update)[A-Z]/;
+const changing = /^(?:add|end|put|remove|resume|set|start|suspend|update)[A-Z]/;
 
 export interface Journalled {
   state: ClusterState;

@@ -42,7 +42,7 @@ class Held {
     this.amounts.fill(0, offset, offset + width);
     for (const run of node.runs) {
       if (run.group !== undefined && this.#permits(run.group)) continue;
-      for (const charge of run.charges) {
+      for (const charge of run.suspended?.kept ?? run.charges) {
         if (charge.node !== home) continue;
         for (let column = 0; column < width; column += 1) this.amounts[offset + column]! += charge.amounts[column] ?? 0;
       }

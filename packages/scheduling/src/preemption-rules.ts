@@ -18,6 +18,8 @@ export interface Terms {
   graceSeconds: number;
   exemptSeconds: number;
   tier: number;
+  /** Instead of `Suspend`, where a node cannot. Absent: then nothing may be done. */
+  instead?: Pick<Terms, "mode" | "graceSeconds">;
   /** Only if {@link mayReclaim} holds. */
   isReclaimed: boolean;
 }
@@ -89,8 +91,13 @@ export function termsOf(
   const ofQueue = queue?.preemptMode ?? "Off";
   const ownQos = store.charging.qosOf(jobClass);
   const exemptSeconds = Math.max(queue?.preemptExemptSeconds ?? 0, qos?.preemptExemptSeconds ?? 0);
-  const terms = (mode: PreemptMode, graceSeconds: number, isReclaimed = false): Terms | undefined =>
-    mode === "Off" ? undefined : { mode, graceSeconds, exemptSeconds, tier, isReclaimed };
+  const terms = (mode: PreemptMode, graceSeconds: number, isReclaimed = false): Terms | undefined => {
+    if (mode === "Off") return undefined;
+    if (mode !== "Suspend") return { mode, graceSeconds, exemptSeconds, tier, isReclaimed };
+    const other = [queue?.preemptMode, qos?.preemptMode].find((one) => one !== undefined && one !== mode);
+    const instead = other === undefined || other === "Off" ? undefined : { mode: other, graceSeconds };
+    return { mode, graceSeconds: 0, exemptSeconds, tier, isReclaimed, ...(instead && { instead }) };
+  };
   const graceOfQueue = queue?.graceSeconds ?? qos?.graceSeconds ?? 0;
   if (ownTier > tier && ofQueue !== "Off") return terms(ofQueue, graceOfQueue);
   if (outranks(store, ownQos, group.qos)) {

@@ -5,13 +5,18 @@ import { applyCharges } from "./charges.ts";
 import { place } from "./place.ts";
 import { isRuled } from "./rule-views.ts";
 import { mayReclaim, preemptsAtAll, termsOf } from "./preemption-rules.ts";
+import type { Terms } from "./preemption-rules.ts";
 import { onNodes } from "./records.ts";
-import type { JobRecord, Placement, Run } from "./records.ts";
-import type { Variant } from "./shape.ts";
+import type { Charge, JobRecord, Placement, Run } from "./records.ts";
+import type { Shape, Variant } from "./shape.ts";
 import type { ClusterStore } from "./store.ts";
+import { earliestResume, holdEnd, inOrder, moveResume, planResume, split, suspend } from "./suspensions.ts";
 import type { Preemption, Time } from "./types.ts";
 import { CandidateSet, VictimSearch } from "./victims.ts";
 import type { Candidate } from "./victims.ts";
+
+/** So many searches for victims that can go on afterwards. */
+const mostAttempts = 4;
 
 /**
  * Preemption in one pass of `decide`. A job that finds no room may have running jobs make room (see {@link termsOf} for whose), if
@@ -61,20 +66,29 @@ export class PreemptionPass {
       if (known === undefined || charging.limitIn(jobClass, variant.queue, now) !== undefined) continue;
       const { search, time } = known;
       const { deadline, overheadSeconds = 0 } = job.input;
-      const { slotSeconds } = jobClass.shape;
+      const { shape } = jobClass;
+      const { slotSeconds } = shape;
       if (deadline !== undefined && time + slotSeconds > deadline + overheadSeconds) continue;
       if (this.#startsAnyway(job, time)) return false;
       const reclaimable = new Map<string, boolean>();
-      const victims = search.find(({ run, terms }) => {
-        if (run.job === job || job.preemptedBy?.has(run.job.id) === true) return true;
+      const stuck = new Set<Run>();
+      const isBarred = ({ run, terms }: Candidate): boolean => {
+        if (stuck.has(run) || run.job === job || job.preemptedBy?.has(run.job.id) === true) return true;
         if (!terms.isReclaimed) return false;
         const { account = "" } = run.job.class.input;
         if (!reclaimable.has(account)) reclaimable.set(account, mayReclaim(store, jobClass, account));
         return !reclaimable.get(account)!;
-      });
-      if (victims === undefined || victims.length === 0 || !this.#leavesGuarantees(jobClass, victims)) continue;
-      this.#commit(job, variant, victims, time);
-      return true;
+      };
+      for (let attempts = 0; attempts < mostAttempts; attempts += 1) {
+        const victims = search.find(isBarred);
+        if (victims === undefined || victims.length === 0 || !this.#leavesGuarantees(jobClass, victims)) break;
+        const never = neverGoingOn(store, shape, variant, victims, time);
+        if (never === undefined) {
+          this.#commit(job, variant, victims, time);
+          return true;
+        }
+        stuck.add(never);
+      }
     }
     return false;
   }
@@ -129,14 +143,15 @@ export class PreemptionPass {
       if (group.runs.size === 0) continue;
       const terms = termsOf(store, jobClass, queue, group);
       if (terms === undefined) continue;
-      const until = graceEnd(store, terms.graceSeconds);
       for (const run of group.runs) {
         if (run.preempted !== undefined) continue;
-        const exemptUntil = run.start + terms.exemptSeconds;
+        const candidate = candidateOf(store, run, terms);
+        if (candidate === undefined) continue;
+        const exemptUntil = run.suspended === undefined ? run.start + terms.exemptSeconds : store.now;
         if (exemptUntil > store.now) this.retryAt = Math.min(this.retryAt, exemptUntil);
-        else if (run.end > until) {
-          candidates.push({ run, terms, loss: lossOf(store, run, terms.mode) });
-          grace = Math.max(grace, terms.graceSeconds);
+        else if (run.end > graceEnd(store, candidate.terms.graceSeconds)) {
+          candidates.push(candidate);
+          grace = Math.max(grace, candidate.terms.graceSeconds);
         }
       }
     }
@@ -151,12 +166,21 @@ export class PreemptionPass {
     const { now, table } = store;
     const { shape } = job.class;
     for (const { run, terms } of victims) {
-      const mode = job !== run.job && run.job.input.requeue === false ? "Cancel" : terms.mode;
-      run.preempted = { by: job.id, mode };
-      run.job.preempted = { by: job.id, time: now };
+      const isSuspended = terms.mode === "Suspend";
+      if (isSuspended && run.suspended !== undefined) {
+        // It stands still already, and goes on later than was planned.
+        moveResume(store, run, job.id);
+        continue;
+      }
+      const mode = !isSuspended && job !== run.job && run.job.input.requeue === false ? "Cancel" : terms.mode;
+      if (isSuspended) suspend(store, run, job.id, graceEnd(store, terms.graceSeconds));
+      else run.preempted = { by: job.id, mode };
+      if (!isSuspended) run.job.preempted = { by: job.id, time: now };
       (run.job.preemptedBy ??= new Set()).add(job.id);
-      store.moveEnd(run, graceEnd(store, terms.graceSeconds));
-      run.slotEnd = run.end;
+      if (!isSuspended) {
+        store.moveEnd(run, graceEnd(store, terms.graceSeconds));
+        run.slotEnd = run.end;
+      }
       for (const task of run.tasks ?? [run.task]) {
         this.preemptions.push({
           job: run.job.id,
@@ -168,7 +192,7 @@ export class PreemptionPass {
       }
     }
     // With the grace of those chosen alone it may be sooner.
-    const soonest = Math.max(...victims.map(({ run }) => run.end));
+    const soonest = Math.max(now + 1, ...victims.map(({ run }) => holdEnd(run)));
     let start = soonest;
     let placement: Placement | undefined;
     for (start of [soonest, latest]) {
@@ -180,12 +204,83 @@ export class PreemptionPass {
     const end = start + shape.slotSeconds;
     applyCharges(table, home.charges, start, end, -1);
     addClaim(store, { ...home, job, class: job.class, start, end, victims: victims.map(({ run }) => run) });
+    for (const run of inOrder(victims.flatMap(({ run }) => (run.suspended === undefined ? [] : [run]))))
+      planResume(store, run, true);
   }
 }
 
 /** A job that is told to go now is gone a second later at the earliest: until its end is told it holds what it has. */
 function graceEnd({ now }: ClusterStore, graceSeconds: number): Time {
   return now + Math.max(1, graceSeconds);
+}
+
+/** What may be done to a run under some terms, and what others get by that; undefined: nothing. */
+function candidateOf(store: ClusterStore, run: Run, given: Terms): Candidate | undefined {
+  const { suspended } = run;
+  let terms = given;
+  if (terms.mode === "Suspend" && run.charges.some(({ node }) => node.input.neverSuspends === true)) {
+    if (terms.instead === undefined) return undefined;
+    terms = { ...terms, ...terms.instead };
+  }
+  if (terms.mode !== "Suspend") {
+    // Its processes would have to run to end, beside those of the one for which it stands still.
+    return suspended === undefined ? { run, terms, loss: lossOf(store, run, terms.mode) } : undefined;
+  }
+  if (suspended?.isStill === false) return undefined;
+  const charges = suspended?.freed ?? split(store, run).freed;
+  if (charges.length === 0) return undefined;
+  return { run, terms, loss: 0, frees: { charges, from: suspended?.resume ?? store.now } };
+}
+
+/**
+ * Of victims that would be suspended one that could not go on afterwards, as what it keeps meanwhile is planned for others, or there
+ * is no time for the rest of its slot. Everything is as it was afterwards.
+ */
+function neverGoingOn(
+  store: ClusterStore,
+  shape: Shape,
+  variant: Variant,
+  victims: readonly Candidate[],
+  latest: Time,
+): Run | undefined {
+  const still = inOrder(victims.flatMap(({ run, terms }) => (terms.mode === "Suspend" ? [run] : [])));
+  if (still.length === 0) return undefined;
+  const { now, table } = store;
+  const done: Parameters<typeof applyCharges>[] = [];
+  const apply = (charges: readonly Charge[], start: Time, end: Time, sign: 1 | -1): void => {
+    if (end <= start) return;
+    applyCharges(table, charges, start, end, sign);
+    done.push([table, charges, start, end, sign]);
+  };
+  const endOf = ({ run, terms }: Candidate): Time =>
+    run.suspended === undefined ? graceEnd(store, terms.graceSeconds) : now + 1;
+  for (const candidate of victims) {
+    const { run, frees } = candidate;
+    const from = Math.max(endOf(candidate), frees?.from ?? now);
+    if (run.suspended === undefined) apply(frees?.charges ?? run.charges, from, run.end, 1);
+    else apply(run.suspended.freed, Math.max(now, run.suspended.resume), run.end, 1);
+  }
+  const soonest = Math.max(now + 1, ...victims.map(endOf));
+  let never: Run | undefined = still[0];
+  for (const start of [soonest, latest]) {
+    const placement = place(store, shape, variant, start, shape.slotSeconds, "Minimum");
+    if (placement === undefined) continue;
+    done.push([table, placement.charges, start, start + shape.slotSeconds, -1]);
+    never = still.find((run) => {
+      const { kept, freed } = run.suspended ?? split(store, run);
+      const from = run.suspended === undefined ? graceEnd(store, 0) : now;
+      const leftSeconds = run.suspended?.leftSeconds ?? run.end - now;
+      apply(kept, now, run.end, 1);
+      const resume = earliestResume(store, run, kept, leftSeconds, from);
+      if (resume === undefined) return true;
+      apply(kept, now, resume + leftSeconds, -1);
+      apply(freed, resume, resume + leftSeconds, -1);
+      return false;
+    });
+    break;
+  }
+  for (const [, charges, start, end, sign] of done) applyCharges(table, charges, start, end, sign === 1 ? -1 : 1);
+  return never;
 }
 
 /** Core-seconds (of a thousandth) since its start or last checkpoint; none if it can save its state. */

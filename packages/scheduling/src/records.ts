@@ -7,6 +7,7 @@ import type { NodeRecord, NodeTable } from "./nodes.ts";
 import type { PodGrant } from "./placement-types.ts";
 import type { RunGroup } from "./preemption-rules.ts";
 import { RunSet } from "./runs.ts";
+import type { Suspension } from "./suspensions.ts";
 import type { Rate } from "./usage.ts";
 import type { Allocation, DependencyInput, JobInput, Reservation, TaskRuns, Time, WaitReason } from "./types.ts";
 
@@ -43,6 +44,12 @@ export interface Run extends Placement {
   checkpoint?: Time;
   /** It was told to make room. */
   preempted?: { by: number; mode: Exclude<PreemptMode, "Off"> };
+  /** It stands still for another, or is told to. */
+  suspended?: Suspension;
+  /** It stands still: its rate is without what is billed. */
+  isUnbilled?: boolean;
+  /** What it was charged before `chargedFrom`. */
+  chargedBefore?: { from: Time; to: Time; rate: Rate }[];
   group?: RunGroup;
   alive: boolean;
 }

@@ -8,7 +8,10 @@ import type { Decisions, Reservation, Time, WaitReason } from "./types.ts";
 import { nextWake } from "./wake.ts";
 
 /** `heads`: the jobs that wait and whose turn it is. */
-export function report(store: ClusterStore, heads: Set<JobRecord>): Omit<Decisions, "starts" | "preemptions"> {
+export function report(
+  store: ClusterStore,
+  heads: Set<JobRecord>,
+): Omit<Decisions, "starts" | "preemptions" | "resumptions"> {
   const limitedUntil = obstacles(store);
   for (const job of heads) if (!store.heads.has(job)) store.touched.add(job);
   // Whether licences or nodes are what is missing changes without them.

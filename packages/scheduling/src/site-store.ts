@@ -4,7 +4,6 @@ import { Accounts } from "./accounts.ts";
 import type { AdvanceReservations } from "./advance-reservations.ts";
 import { Charging } from "./charging.ts";
 import { ClassTable } from "./class-table.ts";
-import { SchedulingError } from "./error.ts";
 import { NodeTable } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { PodIndex } from "./pod-rules.ts";
@@ -141,11 +140,6 @@ export abstract class SiteStore implements PlacementContext {
 
   putQueue(queue: QueueInput): void {
     checkQueue(queue, this.resources);
-    if (queue.preemptMode === "Suspend") {
-      throw new SchedulingError(
-        `queue ${queue.name}: jobs cannot be suspended to make room; preemptMode may be Requeue, Cancel or Checkpoint`,
-      );
-    }
     const before = this.queues.get(queue.name);
     if (before !== undefined && JSON.stringify(before) === JSON.stringify(queue)) return;
     this.queues.set(queue.name, { ...queue });
@@ -193,11 +187,6 @@ export abstract class SiteStore implements PlacementContext {
 
   putQualityOfService(qos: QualityOfServiceInput): void {
     this.settled = undefined;
-    if (qos.preemptMode === "Suspend") {
-      throw new SchedulingError(
-        `QOS ${qos.name}: jobs cannot be suspended to make room; preemptMode may be Requeue, Cancel or Checkpoint`,
-      );
-    }
     this.accounts.putQualityOfService(qos);
     this.#prioritiesChanged();
   }

@@ -102,6 +102,17 @@ export interface ClusterState {
   setEnd(id: number, endTime: Time, now: Time, task?: number): void;
   /** A running job (task) has saved its state: only what it does afterwards is lost when it is preempted. */
   setCheckpoint(id: number, time: Time, task?: number): void;
+  /**
+   * A running job (task) stands still for another, as `decide` had it or as a new leader finds it: nothing but its cores is free.
+   * `by`: for which job, where the state was not the one that decided.
+   */
+  suspendJob(id: number, now: Time, task?: number, by?: number): void;
+  /** A suspended job (task) goes on although `decide` did not say so. */
+  resumeJob(id: number, now: Time, task?: number): void;
+  /** A running job (task) stands still where it is and keeps all that it has (an operator wants it so), or goes on: is it charged? */
+  setCharged(id: number, isCharged: boolean, now: Time, task?: number): void;
+  /** For which job a running one (a task) stands still, or is told to, since when, and when it goes on as things stand. */
+  suspension(id: number, task?: number): { by: number; since: Time; resume: Time } | undefined;
   /** A running job (task) ended or is to wait again. An array is forgotten with its last task. */
   endJob(id: number, now: Time, ending: Ending): void;
 

@@ -4,6 +4,7 @@ import { copyState } from "./copy-state.ts";
 import { withCores } from "./devices.ts";
 import { SchedulingError } from "./error.ts";
 import { Heap } from "./heap.ts";
+import { applyRun, inOrder, planResume, split } from "./suspensions.ts";
 import { JobStore } from "./job-store.ts";
 import { onNodes, pendingTasks, placementOf, reservationOf } from "./records.ts";
 import type { JobRecord, Placement, Run } from "./records.ts";
@@ -28,6 +29,8 @@ export class ClusterStore extends JobStore implements ClusterState {
       (a.time === b.time && (a.run.job.id - b.run.job.id || (a.run.task ?? -1) - (b.run.task ?? -1)) < 0),
   );
   running = 0;
+  /** Runs that stand still for others, or are told to. */
+  readonly standing = new Set<Run>();
   /** A decision ends after so many starts, whatever else could start or be reserved: for estimates that are made in pieces. */
   mostStarts = Infinity;
   /** Equal tasks of an array that start at the same instant are one start: for estimates, of which nobody asks where each runs. */
@@ -116,6 +119,13 @@ export class ClusterStore extends JobStore implements ClusterState {
     this.settled = undefined;
     const run = this.#runOf(this.known(id), task);
     this.tick(now);
+    const { suspended } = run;
+    if (suspended !== undefined) {
+      suspended.leftSeconds = Math.max(1, endTime - this.now);
+      suspended.slotEnd = suspended.until + suspended.leftSeconds;
+      planResume(this, run);
+      return;
+    }
     run.slotEnd = endTime;
     this.moveEnd(run, endTime);
   }
@@ -141,6 +151,65 @@ export class ClusterStore extends JobStore implements ClusterState {
   setCheckpoint(id: number, time: Time, task?: number): void {
     this.settled = undefined;
     this.#runOf(this.known(id), task).checkpoint = time;
+  }
+
+  suspendJob(id: number, now: Time, task?: number, by = 0): void {
+    this.settled = undefined;
+    const run = this.#runOf(this.known(id), task);
+    this.tick(now);
+    if (run.suspended?.isStill === true) return;
+    applyRun(this, run, 1);
+    const { suspended } = run;
+    const { slotEnd } = suspended ?? { slotEnd: run.end };
+    run.suspended = {
+      ...(suspended ?? { by, since: now, ...split(this, run), resume: Math.min(now, run.end) }),
+      isStill: true,
+      until: this.now,
+      slotEnd,
+      leftSeconds: Math.max(1, slotEnd - this.now),
+      seen: undefined,
+    };
+    applyRun(this, run, -1);
+    this.standing.add(run);
+    this.charging.setCharged(run, false, this.now);
+    this.plan.gained = true;
+  }
+
+  resumeJob(id: number, now: Time, task?: number): void {
+    this.settled = undefined;
+    const run = this.#runOf(this.known(id), task);
+    this.tick(now);
+    if (run.suspended === undefined) return;
+    const { isStill, leftSeconds, slotEnd } = run.suspended;
+    applyRun(this, run, 1);
+    const end = isStill ? this.now + leftSeconds : Math.max(this.now + 1, slotEnd);
+    this.charging.move(run, end, this.now);
+    run.end = end;
+    run.slotEnd = end;
+    run.suspended.resume = this.now;
+    this.ends.push({ time: end, run });
+    applyRun(this, run, -1);
+    this.goOn(run);
+    for (const { node } of run.charges) this.plan.repair(node, this.now);
+    this.plan.gained = true;
+  }
+
+  /** A suspended run has its cores, in the timelines too. */
+  goOn(run: Run): void {
+    run.suspended = undefined;
+    this.standing.delete(run);
+    this.charging.setCharged(run, true, this.now);
+  }
+
+  setCharged(id: number, isCharged: boolean, now: Time, task?: number): void {
+    const run = this.#runOf(this.known(id), task);
+    this.tick(now);
+    if (run.suspended === undefined) this.charging.setCharged(run, isCharged, this.now);
+  }
+
+  suspension(id: number, task?: number): ReturnType<ClusterState["suspension"]> {
+    const suspended = this.jobs.get(id)?.runs?.get(task ?? -1)?.suspended;
+    return suspended && { by: suspended.by, since: suspended.since, resume: suspended.resume };
   }
 
   endJob(id: number, now: Time, ending: Ending): void {
@@ -195,7 +264,8 @@ export class ClusterStore extends JobStore implements ClusterState {
     this.running -= 1;
     this.pods.remove(run);
     for (const { node } of run.charges) node.runs.delete(run);
-    if (run.end > this.now) applyCharges(this.table, run.charges, this.now, run.end, 1);
+    this.standing.delete(run);
+    if (run.end > this.now) applyRun(this, run, 1);
     else for (const { node } of run.charges) this.table.touch(node);
     this.plan.gained = true;
   }
@@ -244,8 +314,16 @@ export class ClusterStore extends JobStore implements ClusterState {
 
   // --- for decide and forecast
 
+  /** At a time has those stand still that were to until another. */
+  #standStillUntil(until: Time, time: Time): void {
+    for (const { job, task, suspended } of inOrder(this.standing)) {
+      if (!suspended!.isStill && suspended!.until <= until) this.suspendJob(job.id, time, task);
+    }
+  }
+
   /** At a time ends all runs well whose assumed end comes until another. */
   endAllUntil(until: Time, time = until): void {
+    if (this.standing.size > 0) this.#standStillUntil(until, time);
     for (let end = this.ends.peek(); end !== undefined && end.time <= until; end = this.ends.peek()) {
       this.ends.pop();
       const { run } = end;

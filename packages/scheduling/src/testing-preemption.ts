@@ -6,14 +6,17 @@ import type { Scenario } from "./testing-scenarios.ts";
 /** Gives queues tiers and modes, and jobs queues, QOS and accounts that may preempt each other. */
 export function withPreemption(
   scenarios: fc.Arbitrary<Scenario>,
-  options: { tiersOnly?: boolean } = {},
+  options: { tiersOnly?: boolean; suspends?: boolean } = {},
 ): fc.Arbitrary<Scenario> {
   const { tiersOnly = false } = options;
   const queue = (name: string, tier: number): fc.Arbitrary<QueueInput> =>
     fc.record({
       name: fc.constant(name),
       tier: fc.constant(tier),
-      preemptMode: fc.constantFrom("Requeue", "Requeue", "Checkpoint", "Cancel", "Off", undefined),
+      preemptMode:
+        options.suspends === true
+          ? fc.constantFrom("Suspend", "Suspend", "Suspend", "Requeue", "Off")
+          : fc.constantFrom("Requeue", "Requeue", "Checkpoint", "Cancel", "Off", undefined),
       graceSeconds: fc.constantFrom(undefined, 0, 5, 10),
       preemptExemptSeconds: fc.constantFrom(undefined, undefined, 0, 8),
     });

@@ -4,6 +4,7 @@ import { createClusterState } from "./index.ts";
 import type { ClusterState } from "./index.ts";
 import type { Charge } from "./records.ts";
 import type { ClusterStore } from "./store.ts";
+import { spansOf } from "./suspensions.ts";
 import type { Scenario } from "./testing-scenarios.ts";
 import { Timeline } from "./timeline.ts";
 
@@ -42,7 +43,9 @@ export function checkTimelines(store: ClusterStore): void {
       }
     }
     for (const run of node.runs) {
-      for (const charge of run.charges) if (isHere(charge)) fresh.add(store.now, run.end, charge.amounts, -1);
+      for (const { charges, start, end } of spansOf(run, store.now)) {
+        for (const charge of charges) if (isHere(charge)) fresh.add(start, end, charge.amounts, -1);
+      }
     }
     for (const claim of store.claims) {
       for (const charge of claim.charges) if (isHere(charge)) fresh.add(claim.start, claim.end, charge.amounts, -1);

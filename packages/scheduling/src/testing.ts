@@ -26,6 +26,8 @@ interface Running {
   lease?: { until: Time; seconds: number; rest: number[] };
   /** When it goes for another job. */
   preempted?: { at: Time; mode: Preemption["mode"] };
+  /** When it stands still for another job, and once it does, for how long it will go on to run. */
+  suspended?: { at: Time; left?: Time };
 }
 
 export class World {
@@ -66,7 +68,11 @@ export class World {
     let idle = 0;
     for (let step = 0; ; step += 1) {
       assert.ok(step < 5000, "the scenario ends");
-      const nextEnd = Math.min(...[...this.running.values()].map(({ endTime }) => endTime));
+      const nextEnd = Math.min(
+        ...[...this.running.values()].map(({ endTime, suspended }) =>
+          suspended?.left === undefined ? Math.min(endTime, suspended?.at ?? Infinity) : Infinity,
+        ),
+      );
       const times = [arrivals[0]?.input.submitTime, pendingActs[0]?.time, pendingReservations[0]?.time].map(
         (time) => time ?? Infinity,
       );
@@ -78,7 +84,12 @@ export class World {
       assert.ok(now >= this.now, "time goes on");
       this.now = now;
       for (const [key, run] of this.running) {
-        if (run.endTime > now) continue;
+        if (run.suspended?.left !== undefined) continue;
+        if (run.endTime > now && run.suspended !== undefined && run.suspended.at <= now) {
+          run.suspended.left = run.endTime - now;
+          this.state.suspendJob(run.start.job, now, run.start.task);
+        }
+        if (run.endTime > now || run.suspended?.left !== undefined) continue;
         const { job, task } = run.start;
         if (run.preempted?.at === now) {
           this.running.delete(key);
@@ -148,6 +159,14 @@ export class World {
     this.decisions = decisions;
     for (const start of decisions.starts) this.#take(start);
     for (const preemption of decisions.preemptions) this.#preempt(preemption);
+    for (const { job, task } of decisions.resumptions) {
+      const run = this.#runOf(job, task)!;
+      assert.ok(run.suspended?.left !== undefined, `job ${job} stood still`);
+      const { left } = run.suspended;
+      run.suspended = undefined;
+      run.endTime = this.now + left;
+      if (run.lease !== undefined) run.lease.until += this.now;
+    }
     for (const { job, reason } of decisions.waiting) this.reasons.set(job, reason);
     for (const job of decisions.unreserved)
       assert.ok(this.reserved.delete(job), `job ${job} had a reservation to lose`);
@@ -156,11 +175,20 @@ export class World {
     this.onDecide?.(decisions, this.now);
   }
 
-  #preempt({ job, task, mode, graceSeconds, by }: Preemption): void {
-    const run = [...this.running.values()].find(({ start, lease }) => {
+  #runOf(job: number, task: number | undefined): Running | undefined {
+    return [...this.running.values()].find(({ start, lease }) => {
       return start.job === job && (start.task === task || lease?.rest.includes(task ?? -1) === true);
     });
+  }
+
+  #preempt({ job, task, mode, graceSeconds, by }: Preemption): void {
+    const run = this.#runOf(job, task);
     assert.ok(run !== undefined && job !== by, `job ${job} runs and is preempted by another`);
+    if (mode === "Suspend") {
+      assert.ok(run.suspended === undefined || run.lease !== undefined, "it runs");
+      run.suspended ??= { at: this.now + 1 };
+      return;
+    }
     if (run.preempted !== undefined) assert.ok(run.lease !== undefined, "it is preempted once");
     // Some leave sooner than they must, at once at the soonest.
     const { leaveShare = 1 } = this.scenario;
@@ -289,7 +317,8 @@ export class World {
       if (act !== "Lengthen") this.state.updateJob(id, change[act], this.now);
     } else if (act === "Lengthen") {
       for (const run of this.running.values()) {
-        if (run.start.job === id) this.state.setEnd(id, run.start.endTime + 20, this.now, run.start.task);
+        if (run.start.job === id && run.suspended === undefined)
+          this.state.setEnd(id, run.start.endTime + 20, this.now, run.start.task);
       }
     }
   }
@@ -303,8 +332,12 @@ export class World {
         for (const [index, set] of run.start.nodes.entries()) {
           for (const name of set) {
             if (name !== node.name) continue;
-            jobs.add(run);
-            for (const [resource, amount] of run.input.podSets[index]!.request.entries()) used[resource]! += amount;
+            const isStill = run.suspended?.left !== undefined;
+            if (!isStill) jobs.add(run);
+            for (const [resource, amount] of run.input.podSets[index]!.request.entries()) {
+              // Memory and the rest stay in use.
+              if (!isStill || resource !== 0) used[resource]! += amount;
+            }
           }
         }
       }
@@ -384,6 +417,7 @@ export function rebuild(world: World, now: number): ClusterStore {
     const slot = { nodes: start.nodes, queue: start.queue, startTime: start.startTime, endTime: run.slotEnd };
     state.startJob(start.job, slot, start.task, more);
     // An extension of an overdue job is counted from when it was made.
+    if (run.suspended !== undefined) throw new Error("not for what stands still");
     state.moveEnd(state.jobs.get(start.job)!.runs!.get(start.task ?? -1)!, run.end);
   }
   return state;

@@ -55,6 +55,8 @@ export interface NodeInput {
   /** Absent: the node does not tell its NUMA domains, and takes no pods that want one. */
   numa?: readonly NumaDomainInput[];
   foreignPods?: readonly ForeignPodsInput[];
+  /** What runs there cannot be made to stand still. */
+  neverSuspends?: boolean;
   /** `Drained`: what runs goes on, nothing new starts. `Down`: unusable; the caller says when its jobs have ended. */
   state: "Up" | "Drained" | "Down";
 }
@@ -299,7 +301,8 @@ export interface Reservation extends Allocation {
 
 /**
  * A running job (task) that has to make room. It counts as running until `endJob` (with `requeue`, unless the mode is `Cancel`);
- * what it leaves is kept for the job that needs it. `Checkpoint`: it is told to save its state first.
+ * what it leaves is kept for the job that needs it. `Checkpoint`: it is told to save its state first. `Suspend`: it stays where it
+ * is and stands still, which `suspendJob` tells; its cores are then the other's, and a resumption gives them back.
  */
 export interface Preemption {
   job: number;
@@ -310,12 +313,20 @@ export interface Preemption {
   graceSeconds: number;
 }
 
+/** A suspended job (task) whose cores are free again: it goes on. It counts as running with all that it has from then on. */
+export interface Resumption {
+  job: number;
+  task?: number;
+}
+
 /** What one `decide` decided. Everything but `starts` tells changes since the `decide` before. */
 export interface Decisions {
   /** In the order decided. The state already counts them as running: tell `endJob` if a start comes to nothing. */
   starts: Start[];
   /** In the order decided; each is told once. */
   preemptions: Preemption[];
+  /** In the order in which they were suspended. */
+  resumptions: Resumption[];
   /** New or moved. */
   reservations: Reservation[];
   /** Jobs that still wait and hold a reservation no more. A start takes its reservation with it, and is not told here. */

@@ -6,7 +6,7 @@ import { refreshEmpty } from "./room.ts";
 import { viewFor } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
 import type { Terms } from "./preemption-rules.ts";
-import type { Run } from "./records.ts";
+import type { Charge, Run } from "./records.ts";
 import { podsThroughout } from "./shape.ts";
 import type { Group, Shape, Variant } from "./shape.ts";
 import type { ClusterStore } from "./store.ts";
@@ -22,6 +22,12 @@ export interface Candidate {
   terms: Terms;
   /** Core-seconds of work (in milli-cpu) that it would lose. */
   loss: number;
+  /** What others get of it; absent: all that it has, from the time of the search on. */
+  frees?: { charges: readonly Charge[]; from: Time };
+}
+
+function freesOf({ run, frees }: Candidate, time: Time): { charges: readonly Charge[]; from: Time } {
+  return frees === undefined ? { charges: run.charges, from: time } : { ...frees, from: Math.max(time, frees.from) };
 }
 
 /** Lexicographic: the highest tier among them, what they lose together, how many they are, and which, so that no two are equal. */
@@ -168,11 +174,18 @@ export class VictimSearch {
   #fits(set: readonly Candidate[]): boolean {
     const { table } = this.#store;
     const seconds = this.#shape.slotSeconds;
-    for (const { run } of set) applyCharges(table, run.charges, this.#time, run.end, 1);
+    this.#apply(set, 1);
     const placement = place(this.#store, this.#shape, this.#variant, this.#time, seconds, "Minimum");
     if (placement !== undefined) applyCharges(table, placement.charges, this.#time, this.#time + seconds, 1);
-    for (const { run } of set) applyCharges(table, run.charges, this.#time, run.end, -1);
+    this.#apply(set, -1);
     return placement !== undefined;
+  }
+
+  #apply(set: readonly Candidate[], sign: 1 | -1): void {
+    for (const candidate of set) {
+      const { charges, from } = freesOf(candidate, this.#time);
+      applyCharges(this.#store.table, charges, from, candidate.run.end, sign);
+    }
   }
 
   /** The best of all subsets of a pool that would do. */
@@ -284,7 +297,7 @@ export class VictimSearch {
     for (const candidate of this.#set.onNode.get(home)!) {
       if (candidate.terms.tier > level || !mayGo(candidate)) continue;
       any = true;
-      for (const charge of candidate.run.charges) {
+      for (const charge of freesOf(candidate, this.#time).charges) {
         if (charge.node !== home) continue;
         for (const [column, amount] of charge.amounts.entries()) sum[column]! += amount;
         for (const [index, column] of lacking.entries()) {
@@ -367,10 +380,11 @@ export class VictimSearch {
     let on = node;
     if (gone.length > 0) {
       const timeline = node.timeline.copy();
-      for (const { run } of gone) {
-        for (const charge of run.charges) {
+      for (const candidate of gone) {
+        const { charges, from } = freesOf(candidate, this.#time);
+        for (const charge of charges) {
           if (viewFor(charge.node, this.#shape.input.reservation) === node)
-            timeline.add(this.#time, run.end, charge.amounts, 1);
+            timeline.add(from, candidate.run.end, charge.amounts, 1);
         }
       }
       on = { ...node, timeline };

@@ -25,7 +25,8 @@ export function wake(store: ClusterStore): void {
   for (let next = store.ends.peek(); next !== undefined && next.time <= now; next = store.ends.peek()) {
     store.ends.pop();
     const { run, time } = next;
-    if (!run.alive || run.end !== time) continue;
+    // One that stands still is planned anew before it is over.
+    if (!run.alive || run.end !== time || run.suspended !== undefined) continue;
     if (store.policy.overdue === "Release") for (const { node } of run.charges) store.table.touch(node);
     else {
       const overdue = now - run.slotEnd;
@@ -39,6 +40,10 @@ export function nextWake(store: ClusterStore): Time | undefined {
   let next = store.wakes.peek()?.time ?? Infinity;
   if (store.advance.boundary < next && mattersToSomebody(store)) next = store.advance.boundary;
   for (const { start } of store.claims) next = Math.min(next, Math.max(start, store.now + 1));
+  for (const { suspended } of store.standing) {
+    const { isStill, resume, until } = suspended!;
+    next = Math.min(next, Math.max(isStill ? resume : until, store.now + 1));
+  }
   for (const job of store.plan.reserved) next = Math.min(next, job.reservation!.start);
   if (store.policy.overdue === "Extend") {
     for (let end = store.ends.peek(); end !== undefined; end = store.ends.peek()) {

@@ -33,7 +33,7 @@ test("it takes from the core a state, what decides on it, and what a limit refus
 const otherCore = `
 export * from ${JSON.stringify(import.meta.resolve("@berth/scheduling"))};
 export function decide(state, now) {
-  const nothing = { starts: [], preemptions: [], reservations: [], unreserved: [], waiting: [], expired: [] };
+  const nothing = { starts: [], preemptions: [], resumptions: [], reservations: [], unreserved: [], waiting: [], expired: [] };
   if (state.counts().running > 0) return nothing;
   for (let job = 100; job >= 0; job -= 1) {
     if (!state.has(job)) continue;

@@ -46,7 +46,7 @@ const idleWakes = 10_000;
 /**
  * Plays a workload in virtual time through the core's `decide`; there is no policy here. A preempted job keeps its place for its
  * grace, or ends by itself within it; then it waits again, with all of its run before it (`Requeue`), or with what is left
- * (`Suspend`, `Checkpoint`), or is gone (`Cancel`).
+ * (`Checkpoint`), or is gone (`Cancel`), or stands still where it is until the core has it go on (`Suspend`).
  */
 export function play(options: PlayOptions): Played {
   const { state, jobs, input, submitTime, runSeconds, mode, refusal, progress } = options;
@@ -57,6 +57,7 @@ export function play(options: PlayOptions): Played {
   const left = new Map<number, number>();
   const stopping = new Map<number, Preemption>();
   const waiting = new Set<number>();
+  const standing = new Set<number>();
   const isRunning = new Uint8Array(jobs);
   const refused: Played["refused"] = [];
   const ends = new EndQueue();
@@ -98,6 +99,12 @@ export function play(options: PlayOptions): Played {
       return;
     }
     attempt.preempted = preemption.mode;
+    if (preemption.mode === "Suspend") {
+      state.suspendJob(index, now);
+      standing.add(index);
+      left.set(index, allSeconds - ranSeconds);
+      return;
+    }
     const requeue = preemption.mode !== "Cancel";
     state.endJob(index, now, { ok: false, requeue });
     if (!requeue) return;
@@ -107,8 +114,9 @@ export function play(options: PlayOptions): Played {
   const pass = (now: number): void => {
     const decided = decide(state, now);
     decisions += 1;
-    for (const { job } of decided.starts) {
+    for (const { job } of [...decided.resumptions, ...decided.starts]) {
       const own = attempts[job]!;
+      standing.delete(job);
       own.push({ start: now, end: now + (left.get(job) ?? runSeconds(job)) });
       waiting.delete(job);
       isRunning[job] = 1;
@@ -134,7 +142,12 @@ export function play(options: PlayOptions): Played {
     const ending = firstEnd();
     const now = Math.min(submission, ending, wake ?? Infinity);
     if (now === Infinity) break;
-    if (submission === Infinity && ending === Infinity && (waiting.size === 0 || idle > idleWakes)) break;
+    if (
+      submission === Infinity &&
+      ending === Infinity &&
+      ((waiting.size === 0 && standing.size === 0) || idle > idleWakes)
+    )
+      break;
     if (mode === "Cycle") {
       for (; arrived < jobs && submitTime(order[arrived]!) === now; arrived += 1) submit(order[arrived]!);
       while (firstEnd() === now) endFirst(now);

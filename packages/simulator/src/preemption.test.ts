@@ -50,6 +50,15 @@ test("checkpointed: it goes on with what is left", () => {
   ]);
 });
 
+test("suspended: it goes on as soon as the other has ended, and loses nothing", () => {
+  const simulation = simulate({ jobs: two, processors: 4, policy: "site", site: site("Suspend") });
+  assert.deepEqual(played(simulation), [
+    [1, 90, 150, [{ start: 0, end: 40, lostSeconds: 0 }]],
+    [2, 40, 90, undefined],
+  ]);
+  assert.deepEqual([simulation.preemptions, simulation.lostProcessorSeconds], [1, 0]);
+});
+
 test("cancelled: it is gone", () => {
   const simulation = simulate({ jobs: two, processors: 4, policy: "site", site: site("Cancel") });
   assert.deepEqual(played(simulation), [[2, 45, 95, undefined]]);
@@ -66,7 +75,7 @@ test("who ends by itself within the grace has ended well", () => {
 });
 
 test("whatever is preempted, all that is not cancelled runs to its end, and nobody has more than there is", () => {
-  for (const mode of ["Requeue", "Checkpoint"] as const) {
+  for (const mode of ["Requeue", "Checkpoint", "Suspend"] as const) {
     for (const seed of [1, 2, 3]) {
       const jobs = lublinFeitelson({ jobs: 300, processors: 32, seed, load: 3 }).map((job) =>
         Object.assign(job, { user: Number(job.user) % 4 === 0 ? "high" : "low" }),

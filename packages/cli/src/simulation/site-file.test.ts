@@ -216,7 +216,7 @@ test("what the core says of a queue, an account or the policy has its line", () 
     ].join("---\n"),
   );
   const messages = [
-    "queue fast: jobs cannot be suspended",
+    "queue fast: priorityFactor is -1",
     "account a would be above itself",
     "policy: x",
     "queue fastest: x",
