@@ -4,6 +4,7 @@ import type { NodeRecord } from "./nodes.ts";
 import { applyCharges, longestSlot } from "./charges.ts";
 import { pendingTasks } from "./records.ts";
 import type { Charge, JobRecord, Placement, Run } from "./records.ts";
+import { mayBegin } from "./keep-rules.ts";
 import { begin } from "./starting.ts";
 import { holdEnd, isInTheWay } from "./suspensions.ts";
 import type { ClusterStore } from "./store.ts";
@@ -72,7 +73,7 @@ export function settleClaims(store: ClusterStore): Start[] {
       continue;
     }
     applyCharges(table, charges, start, end, 1);
-    const fits = hasRoom(store, claim, seconds);
+    const fits = hasRoom(store, claim, seconds) && mayBegin(store, claim, now);
     applyCharges(table, charges, start, end, -1);
     if (!fits) {
       if (start <= now) release();

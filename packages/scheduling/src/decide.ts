@@ -196,7 +196,7 @@ class Pass {
       const ruled = isRuled(store, jobClass.shape);
       if (ruled && kept !== undefined) {
         // What others do changes where it may go: it is looked at anew, with nobody that comes after it in its way.
-        if (kept.start > this.#now && !rulesHold(store, job, kept)) {
+        if (kept.start > this.#now && !rulesHold(store, jobClass.shape, kept)) {
           for (const later of store.plan.reserved) if (!this.#visited.has(later)) store.plan.lift(later);
         }
         store.plan.gained = true;

@@ -10,7 +10,6 @@ import { compareJobs } from "./priority.ts";
 import { mostRunning, pendingTasks } from "./records.ts";
 import type { JobRecord, Placement } from "./records.ts";
 import { windowBefore, windowBehind } from "./reservation-blocks.ts";
-import { mightPreempt } from "./preemption-rules.ts";
 import { isRuled } from "./rule-views.ts";
 import { storeOf } from "./store.ts";
 import { isInTheWay } from "./suspensions.ts";
@@ -55,8 +54,6 @@ export function explain(state: ClusterState, id: number, now: Time): Explanation
   const short = group.asked.find((resource) => free.mostFree[resource]! < group.request[resource]!);
   if (short !== undefined) result.short = short;
   if (free.pods.fitting >= free.pods.needed && isRuled(store, job.class.shape)) result.rules = true;
-  if (waitsForRoom.has(job.reason) && isRuled(store, job.class.shape) && mightPreempt(store, job.class))
-    result.neverPreempts = true;
   if (waitsForRoom.has(job.reason) || job.reservation !== undefined) addStart(store, job, result);
   addCauses(store, job, result);
   return result;

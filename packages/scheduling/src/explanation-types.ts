@@ -32,8 +32,6 @@ export interface Explanation {
   topology?: { level: string; domain?: string; fitting: number };
   /** There is room now, but not where rules between pods allow it. */
   rules?: true;
-  /** Running jobs may be preempted by its like, but not by it, because rules between pods say where it may go. */
-  neverPreempts?: true;
   /** Amounts of `perPod` are of one NUMA domain. */
   numa?: true;
   /** Of `Licenses`: of which the cluster has too few, or too few are free. */

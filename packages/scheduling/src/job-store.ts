@@ -1,4 +1,3 @@
-import type { Claim } from "./claims.ts";
 import { DependencyLinks } from "./dependency-links.ts";
 import { SchedulingError } from "./error.ts";
 import { Heap } from "./heap.ts";
@@ -14,8 +13,6 @@ import { checkJob } from "./validation.ts";
 
 /** The jobs of a state as they wait, change and go. */
 export abstract class JobStore extends SiteStore {
-  /** What others are leaving for jobs that preempted them. */
-  readonly claims = new Set<Claim>();
   readonly runGroups = new RunGroups();
   readonly preemptionBounds = new PreemptionBounds();
   readonly links = new DependencyLinks(this.jobs, (job) => this.refresh(job));

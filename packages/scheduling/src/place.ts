@@ -1,7 +1,7 @@
 /** Pods of a job onto nodes at a given time. */
 import { applyCharges } from "./charges.ts";
 import { assignDetails } from "./devices.ts";
-import { spoilsReserved } from "./keep-rules.ts";
+import { spoilsPlanned } from "./keep-rules.ts";
 import { licenceCharge } from "./licences.ts";
 import type { NodeRecord } from "./nodes.ts";
 import { pick, pickTogether, placementOf } from "./pick.ts";
@@ -218,7 +218,7 @@ function placeGroups(
   }
   const placement: Placement = { charges, nodes: bySets(shape, nodesOfGroup), queue: variant.queue };
   if (variant.groups.some(({ needs }) => needs !== undefined)) placement.grants = bySets(shape, grantsOfGroup);
-  if (!shape.concernsPods || !spoilsReserved(context, shape.podSets, placement, start, start + seconds))
+  if (!shape.concernsPods || !spoilsPlanned(context, shape.podSets, placement, start, start + seconds))
     return placement;
   applyCharges(context.table, charges, start, start + seconds, 1);
   return undefined;

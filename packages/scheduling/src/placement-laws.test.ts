@@ -13,6 +13,7 @@ import type {
 } from "./index.ts";
 import type { ClusterStore } from "./store.ts";
 import { law } from "./testing-law.ts";
+import { checkPodRules } from "./testing-pod-rules.ts";
 
 const resources = ["cpu", "memory", "pods", "gpu"];
 const levels = ["block", "rack"];
@@ -244,65 +245,14 @@ function checkTopology(all: Case, starts: readonly Start[]): void {
   }
 }
 
-/** Starts of one decision come one after the other: `before` ran already. */
+/** Starts of one decision come one after the other. */
 function checkRules(all: Case, running: Running[], starts: readonly Start[]): void {
   const pods = running.flatMap(({ start, input }) =>
-    start.nodes.flat().map((node) => ({ job: input.id, node, set: input.podSets[0]! })),
+    start.nodes.flat().map((node) => ({ job: String(input.id), node, set: input.podSets[0]! })),
   );
-  const means = (one: PodTerm, podClass: string | undefined): boolean =>
-    podClass !== undefined && matches(one.pods, podClass);
-  for (const [index, mine] of pods.entries()) {
-    for (const one of mine.set.rules?.antiAffinity ?? []) {
-      const here = domainOf(all, mine.node, [one.key]);
-      for (const [other, theirs] of pods.entries()) {
-        if (other === index || here === undefined || !means(one, theirs.set.podClass)) continue;
-        assert.notEqual(
-          domainOf(all, theirs.node, [one.key]),
-          here,
-          `${mine.job} keeps off ${theirs.job} by ${one.key}`,
-        );
-      }
-    }
-  }
-  const order = [...starts];
-  const there = pods.filter(({ job }) => !order.some((start) => start.job === job));
-  for (const { job } of order) {
-    const own = pods.filter((pod) => pod.job === job);
-    const { rules, podClass } = own[0]!.set;
-    for (const one of rules?.affinity ?? []) {
-      const where = new Set(
-        there.filter(({ set }) => means(one, set.podClass)).map(({ node }) => domainOf(all, node, [one.key])),
-      );
-      where.delete(undefined);
-      const mine = new Set(own.map(({ node }) => domainOf(all, node, [one.key])));
-      assert.ok(!mine.has(undefined));
-      if (where.size === 0) assert.ok(means(one, podClass) && mine.size === 1, `job ${job} is first of its kind`);
-      else
-        assert.ok(
-          [...mine].every((domain) => where.has(domain)),
-          `job ${job} is where its fellows are`,
-        );
-    }
-    there.push(...own);
-    for (const one of rules?.spread ?? []) {
-      if (!one.required) continue;
-      const counts = new Map<string, number>();
-      for (const { name } of all.nodes) {
-        const domain = domainOf(all, name, [one.key]);
-        if (domain !== undefined) counts.set(domain, 0);
-      }
-      for (const { node, set } of there) {
-        const domain = domainOf(all, node, [one.key]);
-        if (domain !== undefined && means(one, set.podClass)) counts.set(domain, counts.get(domain)! + 1);
-      }
-      const least = Math.min(...counts.values());
-      for (const { node } of own) {
-        const domain = domainOf(all, node, [one.key]);
-        assert.ok(domain !== undefined);
-        assert.ok(counts.get(domain)! - least <= one.maxSkew, `job ${job} spreads over ${one.key}`);
-      }
-    }
-  }
+  const order = starts.map(({ job }) => String(job));
+  const nodes = all.nodes.map(({ name }) => name);
+  checkPodRules({ pods, order, nodes, matches, domainOf: (node, key) => domainOf(all, node, [key]) });
 }
 
 /** Also what is looked at of each decision must hold. */

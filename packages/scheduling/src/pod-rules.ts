@@ -6,7 +6,7 @@
 import type { NodeRecord, NodeTable } from "./nodes.ts";
 import type { PodRulesInput, PodTerm, SpreadInput } from "./placement-types.ts";
 import type { JobRecord, Run } from "./records.ts";
-import type { Pick, Topology } from "./topology.ts";
+import type { Pick as NodePick, Topology } from "./topology.ts";
 import type { PodSetInput, Time } from "./types.ts";
 
 interface SetOfPods {
@@ -20,6 +20,23 @@ export interface Occupant {
   nodes: readonly NodeRecord[];
   start: Time;
   end: Time;
+  /** It may as well not be there at that time: rules must hold with it and without it. */
+  maybe?: true;
+}
+
+/** Where pods of a job are to be: a reservation, or a place that others are leaving. */
+export interface Planned {
+  job: JobRecord;
+  nodes: readonly (readonly NodeRecord[])[];
+  start: Time;
+  end: Time;
+}
+
+/** Runs that would make room: those that are gone for certain from a time on, and those that stand still where they are. */
+export interface Leaving {
+  gone: ReadonlySet<Run>;
+  still: ReadonlySet<Run>;
+  from: Time;
 }
 
 /** Whether others' rules may mean any of these pods, or they have rules. */
@@ -40,6 +57,10 @@ function keepsOff(podSets: readonly PodSetInput[]): boolean {
 export class PodIndex {
   /** With their pod sets as they were at the start. */
   readonly #runs = new Map<Run, readonly PodSetInput[]>();
+  /** Set while it is looked for room that others would leave: nobody counts on what is only planned, or about to leave. */
+  leaving: Leaving | undefined;
+  /** While it is asked what there would be room for without any rules. */
+  areIgnored = false;
   /** Runs with anti-affinity. */
   #keepers = 0;
   #foreignNodes: NodeRecord[] = [];
@@ -62,26 +83,38 @@ export class PodIndex {
   }
 
   /** Whether pods that have no rules can be kept off by others. */
-  hasKeepers(table: NodeTable, reserved: Iterable<JobRecord>): boolean {
+  hasKeepers(table: NodeTable, reserved: Iterable<JobRecord>, claims: Iterable<Planned>): boolean {
     this.#refresh(table);
     if (this.#keepers > 0 || this.#foreignKeepers > 0) return true;
     for (const job of reserved) if (keepsOff(job.input.podSets)) return true;
+    for (const { job } of claims) if (keepsOff(job.input.podSets)) return true;
     return false;
   }
 
   /** All pods that rules can mean and that are there at some time of `[start, end)`. */
-  *occupants(table: NodeTable, reserved: Iterable<JobRecord>, start: Time, end: Time): IterableIterator<Occupant> {
+  *occupants(table: NodeTable, planned: Iterable<Planned>, start: Time, end: Time): IterableIterator<Occupant> {
     this.#refresh(table);
+    const { leaving } = this;
     for (const [run, podSets] of this.#runs) {
-      if (run.end <= start || run.start >= end) continue;
-      yield* bySet(podSets, run.nodes, run.start, run.end);
+      // When one that stands still goes on, and ends, is not settled.
+      const stays = leaving !== undefined && (run.suspended !== undefined || leaving.still.has(run));
+      const runEnd = stays ? Infinity : run.end;
+      if (runEnd <= start || run.start >= end) continue;
+      const leaves = leaving?.gone.has(run) === true;
+      if (leaves && leaving.from <= start) continue;
+      const isMaybe = leaves || (leaving !== undefined && run.preempted !== undefined && !stays);
+      yield* bySet(podSets, { nodes: run.nodes, start: run.start, end: runEnd }, isMaybe);
     }
-    for (const { input, reservation } of reserved) {
-      if (reservation === undefined || !concernsPods(input.podSets)) continue;
-      if (reservation.end <= start || reservation.start >= end) continue;
-      yield* bySet(input.podSets, reservation.nodes, reservation.start, reservation.end);
+    for (const one of planned) {
+      if (!one.job.class.shape.concernsPods || one.end <= start || one.start >= end) continue;
+      yield* bySet(one.job.input.podSets, one, leaving !== undefined);
     }
     yield* this.foreign(table);
+  }
+
+  /** Pod sets of a run, if rules can mean any of them. */
+  setsOf(run: Run): readonly PodSetInput[] {
+    return this.#runs.get(run) ?? [];
   }
 
   /** Pods of others, which are there for ever as far as the core knows. */
@@ -111,12 +144,12 @@ export class PodIndex {
 
 function* bySet(
   podSets: readonly PodSetInput[],
-  nodes: readonly (readonly NodeRecord[])[],
-  start: Time,
-  end: Time,
+  { nodes, start, end }: Pick<Planned, "nodes" | "start" | "end">,
+  isMaybe: boolean,
 ): IterableIterator<Occupant> {
   for (const [index, set] of podSets.entries()) {
-    if (set.podClass !== undefined || set.rules !== undefined) yield { set, nodes: nodes[index] ?? [], start, end };
+    if (set.podClass === undefined && set.rules === undefined) continue;
+    yield { set, nodes: nodes[index] ?? [], start, end, ...(isMaybe ? { maybe: true } : {}) };
   }
 }
 
@@ -126,10 +159,21 @@ export interface RuleContext {
   matches: (selector: string, nodeClass: string) => boolean;
 }
 
+/** The keys of domains in which pods of two sets are kept apart, by either's anti-affinity. */
+export function keysApart(context: Pick<RuleContext, "matches">, a: SetOfPods, b: SetOfPods): string[] {
+  const means = ({ pods }: PodTerm, { podClass }: SetOfPods): boolean =>
+    podClass !== undefined && context.matches(pods, podClass);
+  const ofA = (a.rules?.antiAffinity ?? []).filter((term) => means(term, b));
+  const ofB = (b.rules?.antiAffinity ?? []).filter((term) => means(term, a));
+  return [...ofA, ...ofB].map(({ key }) => key);
+}
+
 interface Spread {
   input: SpreadInput;
   /** Pods by domain, of the domains that count. */
   counts: Map<number, number>;
+  /** Those among them that may as well not be there. */
+  maybe: Map<number, number>;
   isSelf: boolean;
 }
 
@@ -140,7 +184,7 @@ export class RuleView {
   /** Domains that are closed, by key. */
   readonly #closed = new Map<string, Set<number>>();
   /** Domains in which each affinity term holds. */
-  readonly #affine: { term: PodTerm; domains: Set<number>; isSelf: boolean }[];
+  readonly #affine: { term: PodTerm; domains: Set<number>; isSelf: boolean; isMaybe: boolean }[];
   /** Where no pod of them is anywhere, and all means themselves, the first pod may go anywhere. */
   #isFirst: boolean;
   readonly #spreads: Spread[];
@@ -151,16 +195,17 @@ export class RuleView {
     this.#set = set;
     const rules: PodRulesInput = set.rules ?? {};
     this.#affine = (rules.affinity ?? []).map((term) => {
-      return { term, domains: new Set<number>(), isSelf: this.#means(term, set) };
+      return { term, domains: new Set<number>(), isSelf: this.#means(term, set), isMaybe: false };
     });
     this.#spreads = (rules.spread ?? []).map((input) => {
-      return { input, counts: this.#countedDomains(input, rules), isSelf: this.#means(input, set) };
+      const counts = this.#countedDomains(input, rules);
+      return { input, counts, maybe: new Map<number, number>(), isSelf: this.#means(input, set) };
     });
     this.#preferred = (rules.preferredPods ?? []).map((term) => {
       return { key: term.key, weight: term.weight, counts: new Map<number, number>(), isSelf: this.#means(term, set) };
     });
     for (const occupant of occupants) this.#see(occupant, start);
-    this.#isFirst = this.#affine.every(({ domains, isSelf }) => isSelf && domains.size === 0);
+    this.#isFirst = this.#affine.every(({ domains, isSelf, isMaybe }) => isSelf && !isMaybe && domains.size === 0);
   }
 
   /** No pod that the affinity needs is anywhere, nor can its own pods be the first. */
@@ -184,7 +229,7 @@ export class RuleView {
     closed.add(domain);
   }
 
-  #see({ set, nodes, start, end }: Occupant, at: Time): void {
+  #see({ set, nodes, start, end, maybe }: Occupant, at: Time): void {
     for (const term of this.#set.rules?.antiAffinity ?? []) {
       if (this.#means(term, set)) for (const node of nodes) this.#close(term.key, node);
     }
@@ -192,12 +237,18 @@ export class RuleView {
       if (this.#means(term, this.#set)) for (const node of nodes) this.#close(term.key, node);
     }
     if (start > at || end <= at) return;
-    for (const { term, domains } of this.#affine) {
-      if (!this.#means(term, set)) continue;
-      for (const node of nodes) if (this.#domain(term.key, node) >= 0) domains.add(this.#domain(term.key, node));
+    for (const affine of this.#affine) {
+      const { key } = affine.term;
+      if (!this.#means(affine.term, set) || !nodes.some((node) => this.#domain(key, node) >= 0)) continue;
+      if (maybe === true) affine.isMaybe = true;
+      else for (const node of nodes) if (this.#domain(key, node) >= 0) affine.domains.add(this.#domain(key, node));
     }
-    for (const { input, counts } of this.#spreads) {
-      if (this.#means(input, set)) for (const node of nodes) this.#count(counts, input.key, node, true);
+    for (const spread of this.#spreads) {
+      if (!this.#means(spread.input, set)) continue;
+      for (const node of nodes) {
+        this.#count(spread.counts, spread.input.key, node, true);
+        if (maybe === true) this.#count(spread.maybe, spread.input.key, node, false);
+      }
     }
     for (const [index, term] of (this.#set.rules?.preferredPods ?? []).entries()) {
       if (!this.#means(term, set)) continue;
@@ -231,12 +282,12 @@ export class RuleView {
       const domain = this.#domain(term.key, node);
       if (domain < 0 || (!this.#isFirst && !domains.has(domain))) return false;
     }
-    for (const { input, counts, isSelf } of this.#spreads) {
+    for (const { input, counts, maybe, isSelf } of this.#spreads) {
       if (!input.required) continue;
       const domain = this.#domain(input.key, node);
       const count = counts.get(domain);
       if (count === undefined) return false;
-      if (count + (isSelf ? 1 : 0) - least(input, counts) > input.maxSkew) return false;
+      if (count + (isSelf ? 1 : 0) - least(input, counts, maybe) > input.maxSkew) return false;
     }
     return true;
   }
@@ -266,7 +317,7 @@ export class RuleView {
   }
 
   /** Domains among which the first pod of a gang that wants to be together chooses: by the first affinity term. */
-  firstDomains(options: readonly Pick[]): number[] | undefined {
+  firstDomains(options: readonly NodePick[]): number[] | undefined {
     if (!this.#isFirst || this.#affine.length === 0) return undefined;
     const { key } = this.#affine[0]!.term;
     const room = new Map<number, number>();
@@ -283,8 +334,14 @@ export class RuleView {
   }
 }
 
-function least({ minDomains }: SpreadInput, counts: ReadonlyMap<number, number>): number {
-  return minDomains !== undefined && counts.size < minDomains ? 0 : Math.min(...counts.values());
+function least(
+  { minDomains }: SpreadInput,
+  counts: ReadonlyMap<number, number>,
+  maybe: ReadonlyMap<number, number>,
+): number {
+  if (minDomains !== undefined && counts.size < minDomains) return 0;
+  if (maybe.size === 0) return Math.min(...counts.values());
+  return Math.min(...Array.from(counts, ([domain, count]) => count - (maybe.get(domain) ?? 0)));
 }
 
 /**
@@ -297,14 +354,14 @@ function least({ minDomains }: SpreadInput, counts: ReadonlyMap<number, number>)
  */
 export function pickByRules(
   view: () => RuleView,
-  options: readonly Pick[],
+  options: readonly NodePick[],
   least: number,
   most: number,
   score: Float64Array,
   order: 1 | -1,
   maxNodes: number,
   before: ReadonlyMap<NodeRecord, unknown>,
-): Pick[] | undefined {
+): NodePick[] | undefined {
   const first = most > 1 ? view().firstDomains(options) : undefined;
   if (first === undefined) return deal(view(), options, least, most, score, order, maxNodes, before);
   for (const domain of first) {
@@ -318,14 +375,14 @@ export function pickByRules(
 
 function deal(
   view: RuleView,
-  options: readonly Pick[],
+  options: readonly NodePick[],
   least: number,
   most: number,
   score: Float64Array,
   order: 1 | -1,
   maxNodes: number,
   before: ReadonlyMap<NodeRecord, unknown>,
-): Pick[] | undefined {
+): NodePick[] | undefined {
   let more = maxNodes;
   const taken = new Map<NodeRecord, number>();
   let missing = most;

@@ -1,11 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { decide } from "./index.ts";
-import { applyCharges } from "./charges.ts";
-import { place } from "./place.ts";
-import { refreshEmpty } from "./room.ts";
-import type { Run } from "./records.ts";
-import { obstacleOf } from "./obstacles.ts";
 import type { ClusterStore } from "./store.ts";
 import { assertExpectedStarts } from "./testing-expected-starts.ts";
 import { assertCopiesDecideAlike } from "./testing-copies.ts";
@@ -14,8 +9,7 @@ import { scenarios } from "./testing-scenarios.ts";
 import { rebuild, World } from "./testing.ts";
 import { withPreemption } from "./testing-preemption.ts";
 import { withReservations } from "./testing-reservations.ts";
-import { CandidateSet, VictimSearch } from "./victims.ts";
-import type { Candidate } from "./victims.ts";
+import { cost, eachSearch, isLess, situations } from "./testing-victims.ts";
 
 law(
   "with preemption nothing is over-committed, gangs are whole, and timelines are what runs, is reserved and claimed",
@@ -145,78 +139,9 @@ law(
   }),
 );
 
-/** All that runs at some moment, as candidates, and a job that waits. */
-const situations = fc.record({
-  scenario: scenarios({ plain: true }),
-  at: fc.integer({ min: 0, max: 10 }),
-  tiers: fc.array(fc.integer({ min: 1, max: 2 }), { minLength: 40, maxLength: 40 }),
-  losses: fc.array(fc.integer({ min: 0, max: 5 }), { minLength: 40, maxLength: 40 }),
-});
-
-function eachSearch(
-  situation: typeof situations extends fc.Arbitrary<infer T> ? T : never,
-  check: (
-    find: (exact: number) => Candidate[] | undefined,
-    fits: (set: readonly Candidate[]) => boolean,
-    all: Candidate[],
-    pods: number,
-  ) => void,
-): void {
-  const { scenario, at, tiers, losses } = situation;
-  const world = new World(scenario);
-  let steps = 0;
-  world.onDecide = (_, now) => {
-    steps += 1;
-    if (steps !== at + 1) return;
-    const store = (world.state as ClusterStore).copy();
-    store.tick(now);
-    for (const job of [...store.plan.reserved, ...store.plan.lifted]) store.plan.drop(job);
-    const time = now + 1;
-    const runs = [...new Set<Run>(store.charging.runs())].filter(({ end }) => end > time);
-    const all = runs.map((run, index): Candidate => {
-      const terms = {
-        mode: "Requeue",
-        graceSeconds: 0,
-        exemptSeconds: 0,
-        tier: tiers[index]!,
-        isReclaimed: false,
-      } as const;
-      return { run, terms, loss: losses[index]! };
-    });
-    for (const job of store.jobs.values()) {
-      const { shape } = job.class;
-      if (obstacleOf(store, shape) !== undefined) continue;
-      const variant = shape.open[0]!;
-      for (const group of variant.groups) refreshEmpty(store, shape, variant, group);
-      const fits = (set: readonly Candidate[]): boolean => {
-        for (const { run } of set) applyCharges(store.table, run.charges, time, run.end, 1);
-        const found = place(store, shape, variant, time, shape.slotSeconds, "Minimum");
-        if (found !== undefined) applyCharges(store.table, found.charges, time, time + shape.slotSeconds, 1);
-        for (const { run } of set) applyCharges(store.table, run.charges, time, run.end, -1);
-        return found !== undefined;
-      };
-      if (fits([])) continue;
-      const find = (exact: number): Candidate[] | undefined =>
-        new VictimSearch(store, shape, variant, time, new CandidateSet(all), exact).find(() => false);
-      check(find, fits, all, variant.groups[0]!.minPods);
-    }
-  };
-  world.play();
-}
-
-const cost = (set: readonly Candidate[]): number[] => [
-  Math.max(...set.map(({ terms }) => terms.tier)),
-  set.reduce((sum, { loss }) => sum + loss, 0),
-  set.length,
-];
-const isLess = (a: number[], b: number[]): boolean => {
-  const at = a.findIndex((value, index) => value !== b[index]);
-  return at >= 0 && a[at]! < b[at]!;
-};
-
 law(
   "victims are the least that would do, compared with all others, where they are few",
-  fc.property(situations, (situation) => {
+  fc.property(situations(scenarios({ plain: true })), (situation) => {
     eachSearch(situation, (find, fits, all) => {
       if (all.length > 8) return;
       let best: number[] | undefined;
@@ -232,7 +157,7 @@ law(
 
 law(
   "node by node no victim is superfluous, some are found where there are any, and for one pod they are the least",
-  fc.property(situations, (situation) => {
+  fc.property(situations(scenarios({ plain: true })), (situation) => {
     eachSearch(situation, (find, fits, all, pods) => {
       const found = find(0);
       assert.equal(found !== undefined, all.length > 0 && fits(all));

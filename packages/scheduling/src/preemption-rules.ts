@@ -191,12 +191,3 @@ function leaving(store: ClusterStore, account: string, resource: number, also: r
   }
   return sum;
 }
-
-/** Whether anything runs that may have to make room for jobs of a class, wherever it is. */
-export function mightPreempt(store: ClusterStore, jobClass: JobClass): boolean {
-  if (!preemptsAtAll(store)) return false;
-  const groups = [...store.runGroups.of(store)].filter(({ runs }) => runs.size > 0);
-  return jobClass.shape.open.some(({ queue }) =>
-    groups.some((group) => termsOf(store, jobClass, queue, group) !== undefined),
-  );
-}

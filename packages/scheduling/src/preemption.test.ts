@@ -1,11 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createClusterState, decide, explain, forecast } from "./index.ts";
-import type { ClusterState, JobInput, Preemption, QueueInput } from "./index.ts";
+import type { ClusterOptions, ClusterState, JobInput, PodSetInput, Preemption, QueueInput } from "./index.ts";
 
 /** Nodes of 4 cpus each; students fill holes, research goes first. */
-function cluster(nodes: number, students: Partial<QueueInput> = {}): ClusterState {
-  const state = createClusterState({ resources: ["cpu", "memory", "pods"] });
+function cluster(
+  nodes: number,
+  students: Partial<QueueInput> = {},
+  options: Partial<ClusterOptions> = {},
+): ClusterState {
+  const state = createClusterState({ resources: ["cpu", "memory", "pods"], ...options });
   state.putQueue({ name: "research", tier: 2 });
   state.putQueue({ name: "lent", tier: 2, preemptMode: "Requeue" });
   state.putQueue({ name: "students", tier: 1, preemptMode: "Requeue", ...students });
@@ -87,19 +91,6 @@ test("who has lost least goes, as few as do, and nobody in vain", () => {
   state.addJob(job(5, "research", 5, 50, { submitTime: 200 }));
   state.addJob(job(6, "research", 1, 50, { submitTime: 200 }));
   assert.deepEqual(victims(decide(state, 200).preemptions), [1]);
-});
-
-test("nobody is preempted for a job whose pods have rules, and it is said so", () => {
-  const state = cluster(1);
-  state.addJob(job(1, "students", 4, 1000));
-  decide(state, 0);
-  const rules = { antiAffinity: [{ key: "host", pods: "x" }] };
-  state.addJob(job(2, "research", 4, 100, { podSets: [{ count: 1, request: [4, 0, 1], rules }], submitTime: 1 }));
-  // Of the victims' own tier, where it would preempt nobody anyway.
-  state.addJob(job(3, "students", 4, 100, { podSets: [{ count: 1, request: [4, 0, 1], rules }], submitTime: 1 }));
-  assert.deepEqual(decide(state, 1).preemptions, []);
-  assert.equal(explain(state, 2, 1)!.neverPreempts, true);
-  assert.equal(explain(state, 3, 1)!.neverPreempts, undefined);
 });
 
 test("a gang has all of its places made free, or none", () => {
@@ -222,4 +213,109 @@ test("expected starts count on preemption", () => {
     { job: 2, time: 11, basis: "Forecast" },
     { job: 3, time: 1111, basis: "Forecast" },
   ]);
+});
+
+/** Pods of a class, with rules, one to a node of four. */
+const pods = (podClass: string, rules: PodSetInput["rules"] = {}, cpus = 4): Partial<JobInput> => {
+  return { podSets: [{ count: 1, request: [cpus, 0, 1], podClass, rules }] };
+};
+
+/** Two racks of two nodes. */
+function racks(): ClusterState {
+  const matches = (selector: string, podClass: string): boolean => selector === podClass;
+  const state = cluster(0, { graceSeconds: 10 }, { matches });
+  for (const [index, rack] of ["r0", "r0", "r1", "r1"].entries()) {
+    const name = `n${index}`;
+    state.putNode({ name, capacity: [4, 100, 10], nodeClass: "", state: "Up", domains: { host: name, rack } });
+  }
+  return state;
+}
+
+test("whom anti-affinity keeps off has those leave who are in the way, on other nodes too, and no others", () => {
+  const state = racks();
+  state.addJob(job(1, "students", 1, 1000, { ...pods("web", {}, 1), nodes: ["n0"] }));
+  state.addJob(job(2, "students", 1, 1000, { ...pods("web", {}, 1), nodes: ["n2"] }));
+  state.addJob(job(3, "students", 1, 1000, { nodes: ["n1"] }));
+  state.addJob(job(4, "lent", 1, 1000, { ...pods("web", {}, 1), nodes: ["n0"] }));
+  assert.equal(decide(state, 0).starts.length, 4);
+  // There is room on each node, but in both racks is somebody it keeps off; those of the first include one of its own tier.
+  const alone = { antiAffinity: [{ key: "rack", pods: "web" }] };
+  state.addJob(job(5, "research", 1, 100, { ...pods("db", alone, 1), submitTime: 50 }));
+  const decisions = decide(state, 50);
+  assert.deepEqual(decisions.preemptions, [{ job: 2, by: 5, mode: "Requeue", graceSeconds: 10 }]);
+  assert.deepEqual(explain(state, 5, 50)!.start, { time: 60, nodes: ["n2"], reserved: true });
+  // Nobody whom it keeps off comes into its rack meanwhile.
+  state.addJob(job(6, "research", 1, 1000, { ...pods("web", {}, 1), nodes: ["n3"], submitTime: 51 }));
+  assert.deepEqual(decide(state, 51).starts, []);
+  state.endJob(2, 55, { ok: false, requeue: true });
+  assert.deepEqual(
+    decide(state, 55).starts.map(({ job, nodes }) => [job, nodes]),
+    [[5, [["n2"]]]],
+  );
+});
+
+test("a victim is none of those beside whom the preemptor wants to be", () => {
+  const state = racks();
+  state.addJob(job(1, "students", 4, 1000, { ...pods("db"), nodes: ["n0"] }));
+  state.addJob(job(2, "students", 4, 1000, { nodes: ["n1"] }));
+  state.addJob(job(3, "students", 4, 1000, { nodes: ["n2"] }));
+  state.addJob(job(4, "students", 4, 1000, { nodes: ["n3"] }));
+  decide(state, 0);
+  // Job 1 would be the cheapest, and 3 and 4 cost less than 2, but only beside job 1 there is what it wants.
+  for (const id of [1, 3, 4]) state.setCheckpoint(id, 99);
+  const beside = { affinity: [{ key: "rack", pods: "db" }] };
+  state.addJob(job(5, "research", 4, 100, { ...pods("web", beside), submitTime: 100 }));
+  assert.deepEqual(victims(decide(state, 100).preemptions), [2]);
+  // On the node itself there would be room only if it left: nobody is preempted for that.
+  const other = racks();
+  other.addJob(job(1, "students", 4, 1000, { ...pods("db"), nodes: ["n0"] }));
+  decide(other, 0);
+  const onNode = { affinity: [{ key: "host", pods: "db" }] };
+  other.addJob(job(2, "research", 4, 100, { ...pods("web", onNode), submitTime: 1 }));
+  assert.deepEqual(decide(other, 1).preemptions, []);
+});
+
+test("for whom room was made others leave alone what it counts on, as long as they leave", () => {
+  const state = racks();
+  state.addJob(job(1, "students", 4, 1000, { ...pods("db"), nodes: ["n0"] }));
+  state.addJob(job(2, "students", 4, 1000, { nodes: ["n1"] }));
+  decide(state, 0);
+  const beside = { affinity: [{ key: "rack", pods: "db" }] };
+  state.addJob(job(3, "research", 4, 100, { ...pods("web", beside), submitTime: 1 }));
+  state.addJob(job(4, "research", 4, 100, { nodes: ["n0"], submitTime: 2 }));
+  assert.deepEqual(
+    decide(state, 2).preemptions.map(({ job, by }) => [job, by]),
+    [[2, 3]],
+  );
+  state.endJob(2, 12, { ok: false, requeue: true });
+  const later = decide(state, 12);
+  assert.deepEqual(
+    later.starts.map(({ job }) => job),
+    [3],
+  );
+  assert.deepEqual(
+    later.preemptions.map(({ job, by }) => [job, by]),
+    [[1, 4]],
+  );
+});
+
+test("topology spread: whose leaving evens the domains out, and nobody where none would", () => {
+  const even = { spread: [{ key: "rack", pods: "web", maxSkew: 1, required: true }] };
+  const state = racks();
+  state.addJob(job(1, "students", 4, 1000, { ...pods("web"), nodes: ["n0"] }));
+  state.addJob(job(2, "lent", 4, 1000, { nodes: ["n1"] }));
+  state.addJob(job(3, "research", 4, 1000, { nodes: ["n2"] }));
+  state.addJob(job(4, "research", 4, 1000, { nodes: ["n3"] }));
+  decide(state, 0);
+  // In the second rack it may go, but nobody there leaves; in the first only in the place of job 1.
+  state.addJob(job(5, "research", 4, 100, { ...pods("web", even), submitTime: 1 }));
+  assert.deepEqual(victims(decide(state, 1).preemptions), [1]);
+  const other = racks();
+  other.addJob(job(1, "lent", 4, 1000, { ...pods("web"), nodes: ["n0"] }));
+  other.addJob(job(2, "students", 4, 1000, { nodes: ["n1"] }));
+  other.addJob(job(3, "research", 4, 1000, { nodes: ["n2"] }));
+  other.addJob(job(4, "research", 4, 1000, { nodes: ["n3"] }));
+  decide(other, 0);
+  other.addJob(job(5, "research", 4, 100, { ...pods("web", even), submitTime: 1 }));
+  assert.deepEqual(decide(other, 1).preemptions, []);
 });

@@ -2,8 +2,6 @@ import type { JobClass } from "./classes.ts";
 import { addClaim } from "./claims.ts";
 import { placeEarliest } from "./earliest.ts";
 import { applyCharges } from "./charges.ts";
-import { place } from "./place.ts";
-import { isRuled } from "./rule-views.ts";
 import { mayReclaim, preemptsAtAll, termsOf } from "./preemption-rules.ts";
 import type { Terms } from "./preemption-rules.ts";
 import { onNodes } from "./records.ts";
@@ -12,8 +10,9 @@ import type { Shape, Variant } from "./shape.ts";
 import type { ClusterStore } from "./store.ts";
 import { earliestResume, holdEnd, inOrder, moveResume, planResume, split, suspend } from "./suspensions.ts";
 import type { Preemption, Time } from "./types.ts";
-import { CandidateSet, VictimSearch } from "./victims.ts";
-import type { Candidate } from "./victims.ts";
+import { CandidateSet } from "./candidates.ts";
+import type { Candidate } from "./candidates.ts";
+import { VictimSearch } from "./victims.ts";
 
 /** So many searches for victims that can go on afterwards. */
 const mostAttempts = 4;
@@ -30,6 +29,10 @@ const mostAttempts = 4;
  * superfluous is left out, the dearest first. For a job of one pod whose candidates are eight on a node at most this is the exact
  * optimum again; a gang may lose more than it had to, but no victim is ever one without whom it would start as well. Where nodes
  * cannot be looked at alone (pods of several shapes, licences) at most 256 candidates are considered, all together.
+ *
+ * Where rules between pods matter, they must hold with the victims gone, whatever becomes of pods that are only planned or about to
+ * leave, for those too for which others are leaving already. Rules may want that somebody stays, so that all of many may not do where
+ * some would: each node is looked at for itself then, for a lone pod, with those elsewhere whom anti-affinity concerns.
  *
  * Costs nothing where no queue, QOS or account says that anybody may be preempted; otherwise for each class that finds no room a
  * bound that is kept by change, and where that leaves hope a search: about one look at the candidates on each node, and for the next
@@ -51,7 +54,7 @@ export class PreemptionPass {
 
   /** Whether jobs of the class could have others make room. */
   mayPreempt(jobClass: JobClass): boolean {
-    if (!this.#isActive || isRuled(this.#store, jobClass.shape)) return false;
+    if (!this.#isActive) return false;
     return jobClass.shape.open.some((variant) => this.#searchFor(jobClass, variant) !== undefined);
   }
 
@@ -82,9 +85,9 @@ export class PreemptionPass {
       for (let attempts = 0; attempts < mostAttempts; attempts += 1) {
         const victims = search.find(isBarred);
         if (victims === undefined || victims.length === 0 || !this.#leavesGuarantees(jobClass, victims)) break;
-        const never = neverGoingOn(store, shape, variant, victims, time);
+        const never = neverGoingOn(store, shape, search, victims);
         if (never === undefined) {
-          this.#commit(job, variant, victims, time);
+          this.#commit(job, victims, search);
           return true;
         }
         stuck.add(never);
@@ -161,7 +164,7 @@ export class PreemptionPass {
     return found;
   }
 
-  #commit(job: JobRecord, variant: Variant, victims: Candidate[], latest: Time): void {
+  #commit(job: JobRecord, victims: Candidate[], search: VictimSearch): void {
     const store = this.#store;
     const { now, table } = store;
     const { shape } = job.class;
@@ -195,11 +198,10 @@ export class PreemptionPass {
     const soonest = Math.max(now + 1, ...victims.map(({ run }) => holdEnd(run)));
     let start = soonest;
     let placement: Placement | undefined;
-    for (start of [soonest, latest]) {
-      placement = place(store, shape, variant, start, shape.slotSeconds, "Minimum");
+    for (start of [soonest, search.time]) {
+      placement = search.placeAt(start);
       if (placement !== undefined) break;
     }
-    applyCharges(table, placement!.charges, start, start + shape.slotSeconds, 1);
     const home = onNodes(placement!);
     const end = start + shape.slotSeconds;
     applyCharges(table, home.charges, start, end, -1);
@@ -239,9 +241,8 @@ function candidateOf(store: ClusterStore, run: Run, given: Terms): Candidate | u
 function neverGoingOn(
   store: ClusterStore,
   shape: Shape,
-  variant: Variant,
+  search: VictimSearch,
   victims: readonly Candidate[],
-  latest: Time,
 ): Run | undefined {
   const still = inOrder(victims.flatMap(({ run, terms }) => (terms.mode === "Suspend" ? [run] : [])));
   if (still.length === 0) return undefined;
@@ -262,10 +263,10 @@ function neverGoingOn(
   }
   const soonest = Math.max(now + 1, ...victims.map(endOf));
   let never: Run | undefined = still[0];
-  for (const start of [soonest, latest]) {
-    const placement = place(store, shape, variant, start, shape.slotSeconds, "Minimum");
+  for (const start of [soonest, search.time]) {
+    const placement = search.placeAt(start, victims);
     if (placement === undefined) continue;
-    done.push([table, placement.charges, start, start + shape.slotSeconds, -1]);
+    apply(placement.charges, start, start + shape.slotSeconds, -1);
     never = still.find((run) => {
       const { kept, freed } = run.suspended ?? split(store, run);
       const from = run.suspended === undefined ? graceEnd(store, 0) : now;

@@ -1,7 +1,7 @@
 /** What rules between pods mean for the jobs of a shape, given all that runs and is reserved. */
 import type { NodeTable } from "./nodes.ts";
 import { RuleView } from "./pod-rules.ts";
-import type { Occupant, PodIndex, RuleContext } from "./pod-rules.ts";
+import type { Occupant, Planned, PodIndex, RuleContext } from "./pod-rules.ts";
 import type { JobRecord } from "./records.ts";
 import type { Group, Shape } from "./shape.ts";
 import type { Time } from "./types.ts";
@@ -11,6 +11,22 @@ export interface RuledContext extends RuleContext {
   readonly now: Time;
   readonly pods: PodIndex;
   readonly plan: { readonly reserved: ReadonlySet<JobRecord> };
+  readonly claims: ReadonlySet<Planned>;
+}
+
+/** All pods that rules can mean, that run or are planned, at some time of `[start, end)`. */
+function occupantsOf(context: RuledContext, start: Time, end: Time): IterableIterator<Occupant> {
+  const { table, pods, plan, claims } = context;
+  return pods.occupants(table, planned(plan.reserved, claims), start, end);
+}
+
+export function* planned(reserved: Iterable<JobRecord>, claims: Iterable<Planned>): IterableIterator<Planned> {
+  for (const job of reserved) {
+    const { reservation } = job;
+    if (reservation !== undefined)
+      yield { job, nodes: reservation.nodes, start: reservation.start, end: reservation.end };
+  }
+  yield* claims;
 }
 
 /** What rules between pods say of a group; undefined where nobody has any that mean it. */
@@ -22,9 +38,8 @@ export function viewOf(
   end: Time,
   own: readonly Occupant[],
 ): (() => RuleView) | undefined {
-  if (!shape.concernsPods || !isRuled(context, shape)) return undefined;
-  const { table, pods, plan } = context;
-  const others = [...pods.occupants(table, plan.reserved, start, end), ...own];
+  if (!shape.concernsPods || context.pods.areIgnored || !isRuled(context, shape)) return undefined;
+  const others = [...occupantsOf(context, start, end), ...own];
   return () => new RuleView(context, group.set, others, start);
 }
 
@@ -33,19 +48,20 @@ export function isRuled(context: RuledContext, shape: Shape): boolean {
   if (!shape.concernsPods) return false;
   return (
     shape.podSets.some(({ rules }) => rules !== undefined) ||
-    context.pods.hasKeepers(context.table, context.plan.reserved)
+    context.pods.hasKeepers(context.table, context.plan.reserved, context.claims)
   );
 }
 
 /** Whether affinity asks for pods that are nowhere, now or among what is reserved. */
 export function lacksPods(context: RuledContext, shape: Shape): boolean {
-  const { table, pods, plan, now } = context;
+  const { plan, claims, now } = context;
   return shape.podSets.some((set) => {
     if ((set.rules?.affinity?.length ?? 0) === 0) return false;
     const times = new Set([now]);
     for (const { reservation } of plan.reserved) if (reservation !== undefined) times.add(reservation.start);
+    for (const { start } of claims) times.add(start);
     return [...times].every((time) => {
-      return new RuleView(context, set, pods.occupants(table, plan.reserved, time, time + 1), time).lacksPods;
+      return new RuleView(context, set, occupantsOf(context, time, time + 1), time).lacksPods;
     });
   });
 }

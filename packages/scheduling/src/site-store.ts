@@ -3,6 +3,7 @@ import { checkPriorityPolicy, checkQueue } from "./account-validation.ts";
 import { Accounts } from "./accounts.ts";
 import type { AdvanceReservations } from "./advance-reservations.ts";
 import { Charging } from "./charging.ts";
+import type { Claim } from "./claims.ts";
 import { ClassTable } from "./class-table.ts";
 import { NodeTable } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
@@ -37,6 +38,8 @@ export abstract class SiteStore implements PlacementContext {
   readonly topology: Topology;
   /** Runs that rules between pods can mean. */
   readonly pods = new PodIndex();
+  /** What others are leaving for jobs that preempted them. */
+  readonly claims = new Set<Claim>();
   licences: Readonly<Record<string, number>> = {};
   readonly table: NodeTable;
   readonly plan: ReservationPlan;

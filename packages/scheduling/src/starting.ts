@@ -1,7 +1,7 @@
 /** One job at a time: whether it starts now, or from when on room is kept for it. */
 import { placeEarliest } from "./earliest.ts";
 import type { NodeRecord } from "./nodes.ts";
-import { rulesHold } from "./keep-rules.ts";
+import { rulesHold, spoilsClaims } from "./keep-rules.ts";
 import { applyCharges, longestSlot } from "./charges.ts";
 import { mayPlaceTogether, place, placeTogether } from "./place.ts";
 import { mayFitNow } from "./room.ts";
@@ -218,7 +218,8 @@ export function stillFits(store: ClusterStore, job: JobRecord, kept: Reservation
   const { shape } = job.class;
   const variant = shape.open.find(({ queue }) => queue === kept.queue);
   if (variant === undefined) return false;
-  if (!inOneDomain(store, shape, kept.nodes) || !rulesHold(store, job, kept)) return false;
+  if (!inOneDomain(store, shape, kept.nodes) || !rulesHold(store, shape, kept)) return false;
+  if (shape.concernsPods && spoilsClaims(store, shape.podSets, kept, kept.start, kept.end)) return false;
   for (const [set, nodes] of kept.nodes.entries()) {
     const group = variant.groups[shape.groupOf[set]!]!;
     if (nodes.some((node) => !mayUse(node, shape, variant, group, store))) return false;

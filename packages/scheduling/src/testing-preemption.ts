@@ -6,9 +6,9 @@ import type { Scenario } from "./testing-scenarios.ts";
 /** Gives queues tiers and modes, and jobs queues, QOS and accounts that may preempt each other. */
 export function withPreemption(
   scenarios: fc.Arbitrary<Scenario>,
-  options: { tiersOnly?: boolean; suspends?: boolean } = {},
+  options: { tiersOnly?: boolean; suspends?: boolean; nodes?: number } = {},
 ): fc.Arbitrary<Scenario> {
-  const { tiersOnly = false } = options;
+  const { tiersOnly = false, nodes: most = 2 } = options;
   const queue = (name: string, tier: number): fc.Arbitrary<QueueInput> =>
     fc.record({
       name: fc.constant(name),
@@ -54,7 +54,7 @@ export function withPreemption(
         return Object.assign(job, { input: Object.assign({}, input, { queues: [name] }, more) });
       });
       // Few nodes, lest all find room.
-      const nodes = scenario.nodes.slice(0, 2);
+      const nodes = scenario.nodes.slice(0, most);
       return Object.assign({}, scenario, rest, { jobs, nodes });
     });
 }

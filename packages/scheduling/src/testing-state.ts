@@ -10,9 +10,9 @@ import { Timeline } from "./timeline.ts";
 
 export const resources = ["cpu", "memory", "pods"];
 
-/** Node class "gpu" matches every selector, class "cpu" only "any". */
+/** Node class "gpu" matches every selector, class "cpu" only "any"; a class of pods the selector that is its name. */
 export function matches(selector: string, nodeClass: string): boolean {
-  return selector === "any" || nodeClass === "gpu";
+  return selector === "any" || selector === nodeClass || nodeClass === "gpu";
 }
 
 export function emptyState(scenario: Scenario): ClusterState {

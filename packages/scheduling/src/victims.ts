@@ -1,12 +1,17 @@
 /** Which running jobs make room for one that waits: as few as do, and those that lose least. */
+import { compareCandidates, compareSets, costOf, freesOf, isCheaper } from "./candidates.ts";
+import type { Candidate, CandidateSet } from "./candidates.ts";
 import { Heap } from "./heap.ts";
 import { applyCharges } from "./charges.ts";
+import { carefully, mayClaim, standingClaims } from "./keep-rules.ts";
 import { place } from "./place.ts";
+import type { Planned } from "./pod-rules.ts";
 import { refreshEmpty } from "./room.ts";
 import { viewFor } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
-import type { Terms } from "./preemption-rules.ts";
-import type { Charge, Run } from "./records.ts";
+import type { Placement, Run } from "./records.ts";
+import { isRuled } from "./rule-views.ts";
+import { poolsByNode } from "./ruled-victims.ts";
 import { podsThroughout } from "./shape.ts";
 import type { Group, Shape, Variant } from "./shape.ts";
 import type { ClusterStore } from "./store.ts";
@@ -16,88 +21,6 @@ import type { Time } from "./types.ts";
 const mostExact = 8;
 /** Where nodes cannot be looked at one by one, at most so many candidates are. */
 const mostTogether = 256;
-
-export interface Candidate {
-  run: Run;
-  terms: Terms;
-  /** Core-seconds of work (in milli-cpu) that it would lose. */
-  loss: number;
-  /** What others get of it; absent: all that it has, from the time of the search on. */
-  frees?: { charges: readonly Charge[]; from: Time };
-}
-
-function freesOf({ run, frees }: Candidate, time: Time): { charges: readonly Charge[]; from: Time } {
-  return frees === undefined ? { charges: run.charges, from: time } : { ...frees, from: Math.max(time, frees.from) };
-}
-
-/** Lexicographic: the highest tier among them, what they lose together, how many they are, and which, so that no two are equal. */
-interface Cost {
-  tier: number;
-  loss: number;
-  count: number;
-}
-
-function costOf(set: readonly Candidate[]): Cost {
-  let [tier, loss] = [-Infinity, 0];
-  for (const { terms, loss: own } of set) {
-    tier = Math.max(tier, terms.tier);
-    loss += own;
-  }
-  return { tier, loss, count: set.length };
-}
-
-function compareSets(a: readonly Candidate[], b: readonly Candidate[]): number {
-  const [x, y] = [costOf(a), costOf(b)];
-  if (x.tier !== y.tier) return x.tier < y.tier ? -1 : 1;
-  return compareLosses(x, y) || compareIds(a, b);
-}
-
-function compareLosses(a: Pick<Cost, "loss" | "count">, b: Pick<Cost, "loss" | "count">): number {
-  if (a.loss !== b.loss) return a.loss < b.loss ? -1 : 1;
-  return a.count - b.count;
-}
-
-function compareIds(a: readonly Candidate[], b: readonly Candidate[]): number {
-  for (const [index, candidate] of a.entries()) {
-    const order = compareRuns(candidate.run, b[index]!.run);
-    if (order !== 0) return order;
-  }
-  return 0;
-}
-
-function compareRuns(a: Run, b: Run): number {
-  return a.job.id - b.job.id || (a.task ?? -1) - (b.task ?? -1);
-}
-
-/** What is cheap to lose first. */
-function compareCandidates(a: Candidate, b: Candidate): number {
-  return a.terms.tier - b.terms.tier || a.loss - b.loss || compareRuns(a.run, b.run);
-}
-
-/** Where the highest tier is settled: what they lose, how many they are, which. */
-function isCheaper(a: readonly Candidate[], b: readonly Candidate[]): boolean {
-  return (compareLosses(costOf(a), costOf(b)) || compareIds(a, b)) < 0;
-}
-
-/** All who could make room for jobs of a queue, QOS and account. */
-export class CandidateSet {
-  readonly all: readonly Candidate[];
-  /** By the node itself, whatever view of it a job sees. */
-  readonly onNode = new Map<NodeRecord, Candidate[]>();
-  readonly levels: readonly number[];
-
-  constructor(candidates: readonly Candidate[]) {
-    this.all = candidates.toSorted(compareCandidates);
-    this.levels = [...new Set(candidates.map(({ terms }) => terms.tier))].sort((a, b) => a - b);
-    for (const candidate of this.all) {
-      for (const { node } of candidate.run.charges) {
-        const there = this.onNode.get(node);
-        if (there === undefined) this.onNode.set(node, [candidate]);
-        else if (there.at(-1) !== candidate) there.push(candidate);
-      }
-    }
-  }
-}
 
 /** What a node would give for how much, at least or exactly. */
 interface Offer {
@@ -124,9 +47,11 @@ export class VictimSearch {
   readonly #shape: Shape;
   readonly #variant: Variant;
   /** When the job is to start. */
-  readonly #time: Time;
+  readonly time: Time;
   readonly #exact: number;
   readonly #set: CandidateSet;
+  /** Claims that count on pods which are there, at the last search. */
+  #standing: readonly Planned[] = [];
   /** The first offer of each node, and how far the log of changes had come. */
   readonly #first = new Map<
     NodeRecord,
@@ -139,7 +64,7 @@ export class VictimSearch {
     this.#store = store;
     this.#shape = shape;
     this.#variant = variant;
-    this.#time = time;
+    this.time = time;
     this.#set = set;
     for (const group of variant.groups) refreshEmpty(store, shape, variant, group);
   }
@@ -154,13 +79,22 @@ export class VictimSearch {
   /** The victims; undefined: none would do. `isBarred`: those that this job must leave alone. */
   find(isBarred: (candidate: Candidate) => boolean): Candidate[] | undefined {
     const { all, levels } = this.#set;
-    const mayGo = (one: Candidate): boolean => one.run.alive && one.run.preempted === undefined && !isBarred(one);
+    const { claims, pods } = this.#store;
+    // One that stands still ends later: others may have counted on its end.
+    const isCounted = claims.values().some(({ job }) => job.class.shape.concernsPods);
+    const mayGo = (one: Candidate): boolean =>
+      one.run.alive &&
+      one.run.preempted === undefined &&
+      !isBarred(one) &&
+      !(isCounted && one.frees !== undefined && pods.setsOf(one.run).length > 0);
+    this.#standing = standingClaims(this.#store);
+    if (isRuled(this.#store, this.#shape)) return this.#findRuled(mayGo);
     const isPlain = this.#variant.groups.length === 1 && this.#shape.input.licences === undefined;
     const few = all.length > 4 * mostTogether ? undefined : all.filter((one) => mayGo(one) && this.#isUseful(one));
     for (const level of levels) {
       const pool = few?.filter(({ terms }) => terms.tier <= level);
       if (pool !== undefined && pool.length <= this.#exact) {
-        if (pool.length > 0 && this.#fits(pool)) return this.#least(pool);
+        if (pool.length > 0 && this.#fits(pool)) return this.#least(pool) ?? pool;
         continue;
       }
       const found = isPlain ? this.#byNodes(level, mayGo) : undefined;
@@ -170,26 +104,92 @@ export class VictimSearch {
     return undefined;
   }
 
+  /**
+   * Rules may want that somebody stays, or that somebody leaves who is elsewhere: all sets of few candidates; of many, for a lone pod who is
+   * in its way on each node, otherwise the nodes that lose least or all together.
+   */
+  #findRuled(mayGo: (candidate: Candidate) => boolean): Candidate[] | undefined {
+    const { all, levels } = this.#set;
+    const { pods } = this.#store;
+    const isMet = ({ run, frees }: Candidate): boolean => frees === undefined && pods.setsOf(run).length > 0;
+    const useful = all.filter((one) => mayGo(one) && (isMet(one) || this.#isUseful(one)));
+    for (const level of levels) {
+      const pool = useful.filter(({ terms }) => terms.tier <= level);
+      if (pool.length === 0 || !this.#hasRoom(pool)) continue;
+      const found = pool.length <= this.#exact ? this.#least(pool, true) : this.#amongMany(pool, level, mayGo);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  #amongMany(
+    pool: readonly Candidate[],
+    level: number,
+    mayGo: (candidate: Candidate) => boolean,
+  ): Candidate[] | undefined {
+    const { groups } = this.#variant;
+    const group = groups[0]!;
+    const isSimple = groups.length === 1 && this.#shape.input.licences === undefined;
+    if (isSimple && group.pods === 1) {
+      const pools = poolsByNode(this.#store, group, pool, (node, gone) => this.#pods(node, group, gone) > 0);
+      const found = pools.flatMap((set) => (this.#fits(set) ? [this.#prune(set, true)] : []));
+      if (found.length > 0) return found.reduce((best, next) => (compareSets(next, best) < 0 ? next : best));
+    } else if (isSimple) {
+      const { set = [] } = this.#byNodes(level, mayGo) ?? {};
+      if (set.length > 0 && this.#fits(set)) return this.#prune(set, true);
+    }
+    return pool.length <= mostTogether && this.#fits(pool) ? this.#prune(pool, true) : undefined;
+  }
+
+  /** Whether there is room when they are gone, whatever the rules. */
+  #hasRoom(set: readonly Candidate[]): boolean {
+    const { pods } = this.#store;
+    this.#apply(set, 1);
+    pods.areIgnored = true;
+    const placement = this.#place(this.time);
+    pods.areIgnored = false;
+    this.#apply(set, -1);
+    return placement !== undefined;
+  }
+
   /** Whether the whole job finds room when they are gone. Everything is as it was afterwards. */
   #fits(set: readonly Candidate[]): boolean {
-    const { table } = this.#store;
-    const seconds = this.#shape.slotSeconds;
     this.#apply(set, 1);
-    const placement = place(this.#store, this.#shape, this.#variant, this.#time, seconds, "Minimum");
-    if (placement !== undefined) applyCharges(table, placement.charges, this.#time, this.#time + seconds, 1);
+    const placement = this.placeAt(this.time, set);
     this.#apply(set, -1);
     return placement !== undefined;
   }
 
   #apply(set: readonly Candidate[], sign: 1 | -1): void {
     for (const candidate of set) {
-      const { charges, from } = freesOf(candidate, this.#time);
+      const { charges, from } = freesOf(candidate, this.time);
       applyCharges(this.#store.table, charges, from, candidate.run.end, sign);
     }
   }
 
+  /** Where the job would be, when these leave too; nothing is taken. Nobody counts on pods that are only planned, or about to leave. */
+  placeAt(start: Time, leaving: readonly Candidate[] = []): Placement | undefined {
+    if (!this.#shape.concernsPods && this.#standing.length === 0) return this.#place(start);
+    // Who only stands still stays where it is.
+    const [gone, still] = [new Set<Run>(), new Set<Run>()];
+    for (const { run, frees } of leaving) (frees === undefined ? gone : still).add(run);
+    return carefully(this.#store, { gone, still, from: start }, () => {
+      const found = this.#place(start);
+      if (found === undefined) return undefined;
+      const slot = { nodes: found.nodes, start, end: start + this.#shape.slotSeconds };
+      return mayClaim(this.#store, this.#shape, slot, this.#standing) ? found : undefined;
+    });
+  }
+
+  #place(start: Time): Placement | undefined {
+    const seconds = this.#shape.slotSeconds;
+    const placement = place(this.#store, this.#shape, this.#variant, start, seconds, "Minimum");
+    if (placement !== undefined) applyCharges(this.#store.table, placement.charges, start, start + seconds, 1);
+    return placement;
+  }
+
   /** The best of all subsets of a pool that would do. */
-  #least(pool: readonly Candidate[]): Candidate[] {
+  #least(pool: readonly Candidate[], isRuled = false): Candidate[] | undefined {
     const subsets: { bits: number; set: Candidate[] }[] = [];
     for (let bits = 1; bits < 1 << pool.length; bits += 1) {
       subsets.push({ bits, set: pool.filter((_, index) => (bits >> index) & 1) });
@@ -200,23 +200,27 @@ export class VictimSearch {
       // Less than what does not do, does not do.
       if (vain.some((more) => (bits & more) === bits)) continue;
       if (this.#fits(set)) return set;
-      vain.push(bits);
+      // Rules may want that somebody stays: then more may do where less does not.
+      if (!isRuled || !this.#hasRoom(set)) vain.push(bits);
     }
-    return pool.slice();
+    return undefined;
   }
 
   /** Leaves out what is not needed, what is dearest first; of many, in halves first. */
-  #prune(set: readonly Candidate[]): Candidate[] {
+  #prune(set: readonly Candidate[], isRuled = false): Candidate[] {
     let kept = set.toSorted((a, b) => -compareCandidates(a, b));
     for (let size = kept.length >> 1; size >= 1; size >>= 1) {
       if (size > 1 && kept.length <= 32) continue;
+      const before = kept.length;
       for (let from = 0; from < kept.length;) {
         const rest = [...kept.slice(0, from), ...kept.slice(from + size)];
         if (rest.length > 0 && rest.length < kept.length && this.#fits(rest)) kept = rest;
         else from += size;
       }
+      // Who was needed beside others may not be without them.
+      if (isRuled && size === 1 && kept.length < before) size = 2;
     }
-    return kept.length <= this.#exact ? this.#least(kept) : kept;
+    return kept.length <= this.#exact ? (this.#least(kept, isRuled) ?? kept) : kept;
   }
 
   /**
@@ -286,7 +290,7 @@ export class VictimSearch {
     const group = this.#variant.groups[0]!;
     const { slotSeconds } = this.#shape;
     node.timeline.advance(this.#store.now);
-    const least = node.timeline.leastFree(this.#time, this.#time + slotSeconds);
+    const least = node.timeline.leastFree(this.time, this.time + slotSeconds);
     const wanted = group.exclusive ? node.capacity : group.request;
     const sum = least.slice();
     let [ratio, count, any] = [0, 1, false];
@@ -297,7 +301,7 @@ export class VictimSearch {
     for (const candidate of this.#set.onNode.get(home)!) {
       if (candidate.terms.tier > level || !mayGo(candidate)) continue;
       any = true;
-      for (const charge of freesOf(candidate, this.#time).charges) {
+      for (const charge of freesOf(candidate, this.time).charges) {
         if (charge.node !== home) continue;
         for (const [column, amount] of charge.amounts.entries()) sum[column]! += amount;
         for (const [index, column] of lacking.entries()) {
@@ -381,7 +385,7 @@ export class VictimSearch {
     if (gone.length > 0) {
       const timeline = node.timeline.copy();
       for (const candidate of gone) {
-        const { charges, from } = freesOf(candidate, this.#time);
+        const { charges, from } = freesOf(candidate, this.time);
         for (const charge of charges) {
           if (viewFor(charge.node, this.#shape.input.reservation) === node)
             timeline.add(from, candidate.run.end, charge.amounts, 1);
@@ -389,6 +393,6 @@ export class VictimSearch {
       }
       on = { ...node, timeline };
     }
-    return podsThroughout(on, group, this.#time, this.#shape.slotSeconds);
+    return podsThroughout(on, group, this.time, this.#shape.slotSeconds);
   }
 }

@@ -175,8 +175,7 @@ export function waitMessage(
     InvalidTemplate: () => "the cluster refuses its pods as they stand",
   };
   const { preempts = [], preempted } = explanation;
-  const rules = explanation.neverPreempts === true ? "; nobody is preempted for jobs that rules between pods mean" : "";
-  const why = preempts.length > 0 ? preemptsMessage(explanation, now) : `${messages[reason]()}${rules}`;
+  const why = preempts.length > 0 ? preemptsMessage(explanation, now) : messages[reason]();
   return preempted === undefined
     ? why
     : `${why}; preempted by job ${preempted.by} at ${formatTime(preempted.time, now)}, it waits again`;

@@ -82,10 +82,6 @@ test("messages have the numbers", () => {
     "waits for jobs 7, 8",
   );
   assert.equal(
-    waitMessage({ ...base, reason: "Resources", neverPreempts: true }, resources, now),
-    "no node has all that it needs free together; nobody is preempted for jobs that rules between pods mean",
-  );
-  assert.equal(
     waitMessage(
       {
         ...base,
