@@ -57,6 +57,9 @@ function row(of: Partial<AttemptRow> = {}): AttemptRow {
     billing: 4.5,
     allocated: { cpu: 4000, memory: 2 ** 34, "nvidia.com/gpu": 1 },
     suspendedSeconds: 60,
+    steps: [
+      { id: 0, name: "hostname", tasks: 2, cpus: 2, nodeList: "n[1-2]", startedAt: 1000, endedAt: 2000, exitCode: 9 },
+    ],
     ...of,
   };
 }

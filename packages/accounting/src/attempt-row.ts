@@ -54,6 +54,26 @@ export interface AttemptRow {
   allocated: Record<string, number> | null;
   /** For how long between start and end it stood still; null: not at all. */
   suspendedSeconds: number | null;
+  /** What its script started by srun, in the order of their starts; null: nothing. */
+  steps: StepRow[] | null;
+}
+
+/** One step of an attempt. */
+export interface StepRow {
+  /** Its number: step 42.ID. */
+  id: number;
+  name: string;
+  tasks: number;
+  cpus: number;
+  /** `n[1-3]`. */
+  nodeList: string;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  /** Absent: it ran when the job ended. */
+  endedAt?: number;
+  /** 128 + n where signal n ended it. */
+  exitCode?: number;
+  peakMemoryKibibytes?: number;
 }
 
 export interface AttemptFilter {

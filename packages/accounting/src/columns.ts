@@ -43,6 +43,7 @@ const fields: readonly [keyof AttemptRow, Conversion][] = [
   ["billing", "plain"],
   ["allocated", "json"],
   ["suspendedSeconds", "plain"],
+  ["steps", "json"],
 ];
 
 const names = fields.map(([field]) => field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));

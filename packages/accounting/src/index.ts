@@ -3,6 +3,7 @@ export type {
   AccountingReader,
   AttemptFilter,
   AttemptRow,
+  StepRow,
   NumberedRow,
   UsageEntry,
   UsageRow,

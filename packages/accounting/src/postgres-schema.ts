@@ -27,6 +27,7 @@ export const migrations: readonly string[] = [
   // What a user asks for is the newest of their own.
   `CREATE INDEX attempts_by_user ON attempts ("user", end_time);`,
   `ALTER TABLE attempts ADD COLUMN suspended_seconds bigint;`,
+  `ALTER TABLE attempts ADD COLUMN steps text;`,
 ];
 
 /** Held to the end of a transaction by whoever writes rows or the schema: numbers become visible in their order. */

@@ -33,6 +33,7 @@ const migrations: readonly string[] = [
   // What a user asks for is the newest of their own.
   `CREATE INDEX attempts_by_user ON attempts (user, end_time);`,
   `ALTER TABLE attempts ADD COLUMN suspended_seconds INTEGER;`,
+  `ALTER TABLE attempts ADD COLUMN steps TEXT;`,
 ];
 
 const schemaVersion = migrations.length;

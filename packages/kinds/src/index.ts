@@ -7,6 +7,7 @@ export {
   readCheckpoints,
   taskCheckpointKey,
 } from "./checkpoint.ts";
+export { parseStepRecord, stepProgram, workerCommand, type StepReport } from "./step-program.ts";
 export { admissionPolicies, admissionPolicyBindings, operateVerb } from "./admission-policies.ts";
 export { attemptOf, attemptPodName, cancelRequest, isActive, isFinal } from "./attempts.ts";
 export type { AttemptName } from "./attempts.ts";

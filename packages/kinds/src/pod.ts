@@ -1,5 +1,6 @@
 /** The part of core/v1 Pod that Berth writes and reads. Quantities are Kubernetes strings. */
 import type { KubernetesObject } from "@berth/machinery";
+import type { StepReport } from "./step-program.ts";
 
 export interface ResourceList {
   [resource: string]: string | number;
@@ -93,6 +94,8 @@ export interface TerminationReport {
   runMilliseconds?: number;
   /** Largest resident memory of the whole tree, bytes. */
   peakMemoryBytes?: number;
+  /** What srun started in it, in the order of their starts. */
+  steps?: StepReport[];
   /** Words of Slurm's kind for what went wrong before the script began (`chdir`, `output`, `exec`). */
   failure?: string;
   message?: string;

@@ -205,6 +205,7 @@ esac
 set --
 [ ! -e "$berth_home/environment" ] || . "$berth_home/environment"
 [ ! -e "$berth_home/arguments" ] || . "$berth_home/arguments"
+[ -z "\${BERTH_BIN-}" ] || export PATH="$BERTH_BIN:\${PATH-/usr/local/bin:/usr/bin:/bin}"
 
 if [ -n "$berth_init" ] || { [ "$$" != 1 ] && [ -z "$berth_tees" ]; }; then
   berth_odd "$berth_script" "$@"

@@ -1,11 +1,16 @@
 /** How the end of a container's task is told in the pod's status. */
 import { readFileSync } from "node:fs";
-import type { ContainerTerminated, LeasedEnd, TerminationReport } from "@berth/kinds";
+import type { ContainerTerminated, LeasedEnd, StepReport, TerminationReport } from "@berth/kinds";
 import { timestamp } from "./pod-status.ts";
 import type { TaskEnd } from "./tasks.ts";
 
 /** @param startedAt in milliseconds, where the task itself did not tell */
-export function terminatedBy(end: TaskEnd, openFailure: TerminationReport, startedAt: number): ContainerTerminated {
+export function terminatedBy(
+  end: TaskEnd,
+  openFailure: TerminationReport,
+  steps: readonly StepReport[],
+  startedAt: number,
+): ContainerTerminated {
   const exitCode = end.exitCode ?? 128;
   const report: TerminationReport = {
     cpuMilliseconds: end.cpuMilliseconds,
@@ -13,6 +18,7 @@ export function terminatedBy(end: TaskEnd, openFailure: TerminationReport, start
     peakMemoryBytes: end.peakMemoryBytes,
     ...(end.setupFailure === undefined ? {} : { failure: "exec", message: end.setupFailure }),
     ...openFailure,
+    ...(steps.length === 0 ? {} : { steps: [...steps] }),
   };
   const reason = end.outOfMemory
     ? "OOMKilled"

@@ -56,6 +56,11 @@ export async function launchRequest(
     );
   let mounts = containerMounts(container, await prepared.folders);
   let workingDirectory = container.workingDir ?? "/";
+  const steps = context.steps.prepare(pod, container, run, process.getuid?.() === 0 ? prepared.identity : undefined);
+  if (steps !== undefined) {
+    environment["BERTH_BIN"] = steps.mount.target;
+    mounts = [...mounts, steps.mount];
+  }
   if (context.driver.namespaces === "none") {
     const rewrite = (text: string): string => rewritePaths(text, mounts);
     environment = Object.fromEntries(Object.entries(environment).map(([name, value]) => [name, rewrite(value)]));
@@ -100,6 +105,7 @@ export async function launchRequest(
       command,
       environment,
       workingDirectory,
+      steps: steps?.folder,
       identity: asOther ? prepared.identity : undefined,
       namespaces: context.driver.namespaces,
       notice:

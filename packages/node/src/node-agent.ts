@@ -20,6 +20,7 @@ import { PodWorker } from "./pod-worker.ts";
 import { References } from "./references.ts";
 import { SimulatedPod } from "./simulated.ts";
 import { StatusWriter, type Told } from "./status-writer.ts";
+import { Steps } from "./steps.ts";
 import { Suspensions } from "./suspensions.ts";
 import { type Identity, nobody } from "./task.ts";
 import { Tasks } from "./tasks.ts";
@@ -89,7 +90,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
   }
 
   function context(nodeName: string): NodeContext {
-    const { node, tasks, volumes, claims, suspensions, driver, cgroups, references } = local!;
+    const { node, tasks, volumes, claims, suspensions, steps, driver, cgroups, references } = local!;
     return {
       nodeName,
       driver: node.get(nodeName)!.driver ?? driver,
@@ -98,6 +99,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
       volumes,
       claims,
       suspensions,
+      steps,
       dataDirectory: options.dataDirectory,
       podsDirectory: join(options.dataDirectory, "nodes", "pods"),
       limitsMemory: cgroups?.limitsMemory === true,
@@ -148,6 +150,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
         local!.claims.release(uid);
         local!.suspensions.forget(uid);
         local!.tasks.forget(uid);
+        local!.steps.forget(pod);
       });
     } else if (one === undefined) local?.tasks.forget(uid);
     else one.close();
@@ -197,6 +200,7 @@ export async function startNodeAgent(options: NodeAgentOptions): Promise<NodeAge
   if (local !== undefined) {
     endOrphans(local, join(options.dataDirectory, "nodes", "pods"), held, informer);
     local.volumes.dropUnused();
+    local.steps.keepOnly(informer.values());
   }
 
   const done = informer.done.then(async () => {
@@ -232,6 +236,7 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
   // Without mount namespaces other users must be able to reach their volumes, and the data folder is closed to them.
   const volumesDirectory = driver.name === "process" && asRoot ? join("/run", name) : join(directory, "volumes");
   const volumes = new Volumes(volumesDirectory, options.dataDirectory, references);
+  const steps = new Steps(directory, join(volumesDirectory, "bin"));
   const leftovers = driver.name === "process" ? new Leftovers() : undefined;
   const sampler = cgroups?.limitsMemory !== true ? new MemorySampler(tasks) : undefined;
   const enough = real.reduce((sum, { cpus }) => sum + cpus, 0) <= cores.length;
@@ -256,6 +261,7 @@ function createLocal(options: NodeAgentOptions, real: NodeSpec[], log: Log) {
     volumes,
     claims,
     suspensions,
+    steps,
     references,
     leftovers,
     node,

@@ -5,6 +5,7 @@ import type { Driver } from "./driver.ts";
 import type { ReferencedData } from "./environment.ts";
 import type { PodWorker } from "./pod-worker.ts";
 import type { Identity } from "./task.ts";
+import type { Steps } from "./steps.ts";
 import type { Suspensions } from "./suspensions.ts";
 import type { Tasks } from "./tasks.ts";
 import type { Volumes } from "./volumes.ts";
@@ -17,6 +18,7 @@ export interface NodeContext {
   readonly volumes: Volumes;
   readonly claims: Claims;
   readonly suspensions: Suspensions;
+  readonly steps: Steps;
   readonly cores: CoreBinding;
   readonly dataDirectory: string;
   readonly podsDirectory: string;

@@ -436,7 +436,18 @@ export class PodWorker {
     }
     if (end.setupFailure !== undefined)
       this.#context.event(this.#pod, "Warning", "FailedCreatePodContainer", end.setupFailure);
-    return terminatedBy(end, this.#openFailure(run, end.exitCode), state.running?.startedAt ?? this.facts.startedAt);
+    return terminatedBy(
+      end,
+      this.#openFailure(run, end.exitCode),
+      this.#isDriver() ? this.#context.steps.reports(this.#pod, run) : [],
+      state.running?.startedAt ?? this.facts.startedAt,
+    );
+  }
+
+  /** Of the pods of a gang the one that the script runs in tells of its steps. */
+  #isDriver(): boolean {
+    const attempt = attemptOf(this.#pod);
+    return attempt?.podSet === "main" && attempt.index === 0;
   }
 
   #openFailure(run: string, exitCode: number | undefined): TerminationReport {

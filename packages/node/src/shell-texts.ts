@@ -99,8 +99,9 @@ done
  * kernel is to end the command, and not those who tell of its end.
  */
 export const initText = `
+[ ! -d "/proc/$$/fd/9" ] || export BERTH_STEPS="/proc/$$/fd/9"
 ( { echo 500 >/proc/self/oom_score_adj; } 2>/dev/null
-  exec 2>&5 5>&- 7>&-
+  exec 2>&5 5>&- 7>&- 9>&-
   if [ "$1" = source ]; then shift 2; berth_file=$1; shift; . "$berth_file"
   else shift; berth_launch=$BERTH_LAUNCH; unset BERTH_LAUNCH BERTH_INIT; exec $berth_launch "$@"; fi )
 berth_code=$?

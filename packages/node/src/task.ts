@@ -39,6 +39,8 @@ export interface TaskPlan {
   workingDirectory: string;
   /** `POD-UID/CONTAINER.N`. */
   run: string;
+  /** Folder in which the steps of the job meet, relative to that of the pods. */
+  steps?: string;
   /** Absent: the agent's own identity. */
   identity?: Identity;
   /** Own pid and mount namespaces; else the task runs beside all others. */
@@ -110,6 +112,11 @@ export function taskText(plan: TaskPlan, tools: Tools): string {
   if (tools.setsid !== undefined) lines.push(`export BERTH_LAUNCH=${quoteForShell(tools.setsid)}`);
   // The sandbox hides the folder; file descriptor 8, opened before, reaches it.
   lines.push(`exec 5>>${quoteForShell(`/proc/self/fd/8/${plan.run}/log`)} >&5`);
+  if (plan.steps !== undefined) {
+    // The first process keeps it open, and who runs in its namespaces as the same user reaches it there.
+    const path = quoteForShell(`/proc/self/fd/8/${plan.steps}`);
+    lines.push(`[ ! -d ${path} ] || exec 9<${path}`);
+  }
   lines.push(`cd ${quoteForShell(plan.workingDirectory)} 2>&5 || exit 125`);
   const words: string[] = [];
   // `unshare` becomes the user as well, which is cheaper than a program of its own; the launcher has the groups already.

@@ -53,7 +53,7 @@ export { formatMoment, parseMoment } from "./moments.ts";
 export { type OptionDefinition, sbatchOptions } from "./options.ts";
 export { rowOfView, type ViewFacts, viewOfRow } from "./queue-view-rows.ts";
 export { type ReasonEntry, reasons, reasonsDocument, slurmReason } from "./reasons.ts";
-export type { AccountingRow, JobRow, NodeRow, NodeState, PartitionRow } from "./rows.ts";
+export type { AccountingRow, AccountingStep, JobRow, NodeRow, NodeState, PartitionRow } from "./rows.ts";
 export { readSinfoCommandLine, type SinfoQuery } from "./sinfo-command-line.ts";
 export { formatSinfo, type SinfoLayout } from "./sinfo-format.ts";
 export { readSqueueCommandLine, type SqueueQuery } from "./squeue-command-line.ts";

@@ -172,6 +172,8 @@ export interface AccountingRow {
   requestedMemoryBytes?: number;
   peakMemoryBytes?: number;
   cpuMilliseconds?: number;
+  /** What its script started by srun, in the order of their starts. */
+  steps?: readonly AccountingStep[];
   requestedGpus?: number;
   priority?: number;
   /** Slurm's word for the last reason to wait. */
@@ -183,4 +185,20 @@ export interface AccountingRow {
   standardOutput?: string;
   standardError?: string;
   standardInput?: string;
+}
+
+/** One step of an attempt. */
+export interface AccountingStep {
+  id: number;
+  name: string;
+  tasks: number;
+  cpus: number;
+  nodes: readonly string[];
+  /** Seconds since 1970. */
+  startTime: number;
+  /** Absent: it ran when the job ended. */
+  endTime?: number;
+  /** 128 + n where signal n ended it. */
+  exitCode?: number;
+  peakMemoryBytes?: number;
 }

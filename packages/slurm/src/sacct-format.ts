@@ -5,7 +5,7 @@ import { SlurmError } from "./errors.ts";
 import { compressHostlist } from "./hostlist.ts";
 import { formatMemory } from "./memory.ts";
 import { formatMoment } from "./moments.ts";
-import type { AccountingRow } from "./rows.ts";
+import type { AccountingRow, AccountingStep } from "./rows.ts";
 import { formatJobId } from "./squeue-format.ts";
 import { formatAccountedExitCode } from "./states.ts";
 
@@ -28,10 +28,11 @@ export interface SacctLayout {
   nowSeconds: number;
 }
 
-/** A line: the job itself, or the step that its script is. */
+/** A line: the job itself, or a step: its script, or (`step`) what that started; then `row` says of the job what holds for the step. */
 interface Line {
   row: AccountingRow;
   batch: boolean;
+  step?: AccountingStep;
 }
 
 interface SacctField {
@@ -76,6 +77,47 @@ function stepExitCode(row: AccountingRow): string {
   return row.state === "PREEMPTED" ? "0:9" : formatAccountedExitCode(row);
 }
 
+/** What is after the job's id in that of a line. */
+const suffix = ({ batch, step }: Line) => (step !== undefined ? `.${step.id}` : batch ? ".batch" : "");
+
+/** The line of a step: one that ran when the job ended was ended with it. */
+function stepLine(row: AccountingRow, step: AccountingStep): Line {
+  const { exitCode: code, endTime = row.endTime } = step;
+  const signal = code !== undefined && code > 128 ? code - 128 : 0;
+  return {
+    batch: true,
+    step,
+    row: {
+      ...row,
+      state:
+        code === undefined
+          ? "CANCELLED"
+          : signal === 15 || signal === 9
+            ? "CANCELLED"
+            : code > 0
+              ? "FAILED"
+              : "COMPLETED",
+      exitCode: signal > 0 ? 0 : (code ?? 0),
+      signal: code === undefined ? 15 : signal,
+      startTime: step.startTime,
+      endTime,
+      elapsedSeconds: Math.max(0, (endTime ?? step.startTime) - step.startTime),
+      allocatedCpus: step.cpus,
+      requestedCpus: step.cpus,
+      requestedNodes: step.nodes.length,
+      nodes: [...step.nodes],
+      peakMemoryBytes: step.peakMemoryBytes,
+      cpuMilliseconds: undefined,
+    },
+  };
+}
+
+/** The largest of the steps' exit codes. */
+function derivedExitCode({ steps = [] }: AccountingRow): string {
+  const worst = Math.max(0, ...steps.map(({ exitCode = 0 }) => exitCode));
+  return worst > 128 ? `0:${worst - 128}` : `${worst}:0`;
+}
+
 function usedMemory(row: AccountingRow, { units }: SacctLayout): string {
   if (row.peakMemoryBytes === undefined) return "";
   return formatMemory(Math.floor(row.peakMemoryBytes / 1024) * 1024, units);
@@ -100,7 +142,7 @@ const waited = (row: AccountingRow, layout: SacctLayout) =>
 const fields: SacctField[] = [
   field("Account", 10, ({ row }) => row.account),
   field("AllocCPUS", 10, ({ row }) => String(allocated(row))),
-  field("AllocNodes", 10, ({ row, batch }) => String(batch ? 1 : row.nodes.length)),
+  field("AllocNodes", 10, ({ row, batch, step }) => String(batch && !step ? 1 : row.nodes.length)),
   ofJob("AllocTRES", 10, (row) => tres(row, allocated(row), row.nodes.length)),
   ofStep("AveCPU", 10, (row) => formatFullDuration((row.cpuMilliseconds ?? 0) / 1000)),
   ofStep("AveRSS", 10, usedMemory),
@@ -108,27 +150,27 @@ const fields: SacctField[] = [
   ofJob("Comment", 14, (row) => row.comment ?? ""),
   field("CPUTime", 10, ({ row }) => formatFullDuration(cpuSeconds(row))),
   field("CPUTimeRAW", 10, ({ row }) => String(cpuSeconds(row))),
-  ofJob("DerivedExitCode", 15, () => "0:0"),
+  ofJob("DerivedExitCode", 15, derivedExitCode),
   field("Elapsed", 10, ({ row }) => formatFullDuration(row.elapsedSeconds)),
   field("ElapsedRaw", 10, ({ row }) => String(row.elapsedSeconds)),
   ofJob("Eligible", 19, (row, layout) => moment(row.eligibleTime, layout)),
   field("End", 19, ({ row }, layout) => moment(row.endTime, layout)),
-  field("ExitCode", 8, ({ row, batch }) => (batch ? stepExitCode(row) : formatAccountedExitCode(row))),
+  field("ExitCode", 8, ({ row, batch, step }) => (batch && !step ? stepExitCode(row) : formatAccountedExitCode(row))),
   ofJob("GID", 6, (row) => String(row.gid ?? "")),
   ofJob("Group", 9, (row) => row.group ?? ""),
-  field("JobID", -12, ({ row, batch }) => formatJobId(row) + (batch ? ".batch" : "")),
-  field("JobIDRaw", -12, ({ row, batch }) => String(row.jobId) + (batch ? ".batch" : "")),
-  field("JobName", 10, ({ row, batch }) => (batch ? "batch" : row.jobName)),
+  field("JobID", -12, (line) => formatJobId(line.row) + suffix(line)),
+  field("JobIDRaw", -12, (line) => String(line.row.jobId) + suffix(line)),
+  field("JobName", 10, ({ row, batch, step }) => step?.name ?? (batch ? "batch" : row.jobName)),
   ofStep("MaxRSS", 10, usedMemory),
   ofStep("MaxRSSNode", 10, (row) => (row.peakMemoryBytes === undefined ? "" : (row.nodes[0] ?? ""))),
   ofStep("MaxRSSTask", 10, (row) => (row.peakMemoryBytes === undefined ? "" : "0")),
   ofStep("MinCPU", 10, (row) => formatFullDuration((row.cpuMilliseconds ?? 0) / 1000)),
   field("NCPUS", 10, ({ row }) => String(allocated(row))),
-  field("NNodes", 8, ({ row, batch }) => String(batch ? 1 : row.nodes.length || row.requestedNodes)),
-  field("NodeList", 15, ({ row, batch }) =>
-    batch ? (row.nodes[0] ?? "") : row.nodes.length === 0 ? "None assigned" : compressHostlist(row.nodes),
+  field("NNodes", 8, ({ row, batch, step }) => String(batch && !step ? 1 : row.nodes.length || row.requestedNodes)),
+  field("NodeList", 15, ({ row, batch, step }) =>
+    batch && !step ? (row.nodes[0] ?? "") : row.nodes.length === 0 ? "None assigned" : compressHostlist(row.nodes),
   ),
-  ofStep("NTasks", 8, () => "1"),
+  field("NTasks", 8, ({ batch, step }) => (batch ? String(step?.tasks ?? 1) : "")),
   ofJob("Partition", 10, (row) => row.partition),
   ofJob("Planned", 10, (row, layout) => formatFullDuration(waited(row, layout))),
   ofJob("Priority", 10, (row) => String(row.priority ?? 0)),
@@ -138,12 +180,12 @@ const fields: SacctField[] = [
   ofJob("ReqMem", 10, (row, { units }) =>
     row.requestedMemoryBytes === undefined ? "0" : formatMemory(row.requestedMemoryBytes, units),
   ),
-  field("ReqNodes", 8, ({ row, batch }) => String(batch ? 1 : row.requestedNodes)),
+  field("ReqNodes", 8, ({ row, batch, step }) => String(batch && !step ? 1 : row.requestedNodes)),
   ofJob("ReqTRES", 10, (row) => tres(row, row.requestedCpus, row.requestedNodes)),
   ofJob("Reserved", 10, (row, layout) => formatFullDuration(waited(row, layout))),
   ofJob("Restarts", 8, (row) => String(Math.max(0, row.attempt - 1))),
   field("Start", 19, ({ row }, layout) => moment(row.startTime, layout)),
-  field("State", 10, ({ row, batch }) => (batch ? stepState(row) : jobState(row))),
+  field("State", 10, ({ row, batch, step }) => (step ? row.state : batch ? stepState(row) : jobState(row))),
   ofJob("StdErr", 20, (row) => row.standardError ?? row.standardOutput ?? ""),
   ofJob("StdIn", 20, (row) => row.standardInput ?? "/dev/null"),
   ofJob("StdOut", 20, (row) => row.standardOutput ?? ""),
@@ -223,7 +265,9 @@ export function formatSacct(rows: readonly AccountingRow[], layout: SacctLayout)
   const lines: Line[] = [];
   for (const row of layout.array ? rows.flatMap(expandElements) : rows) {
     lines.push({ row, batch: false });
-    if (!layout.allocationsOnly && row.startTime !== undefined) lines.push({ row, batch: true });
+    if (layout.allocationsOnly || row.startTime === undefined) continue;
+    lines.push({ row, batch: true });
+    for (const step of row.steps ?? []) lines.push(stepLine(row, step));
   }
   let text = "";
   if (layout.parsable) {

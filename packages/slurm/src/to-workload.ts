@@ -11,6 +11,7 @@ import {
   submissionContainer,
   submissionKeys,
   type Workload,
+  workerCommand,
   type WorkloadSpec,
   wrapperScript,
 } from "@berth/kinds";
@@ -206,9 +207,6 @@ function rfc3339(seconds: number): string {
   return new Date(seconds * 1000).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
-/** What the other nodes of a job run: nothing, until the script's end takes them down, or something is started there. */
-const waitCommand = ["/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done"];
-
 type MakeTemplate = (share: NodeShare, role: PodSet["role"]) => PodTemplate;
 
 function podTemplate(secretName: string, nodeSelector: Record<string, string>): MakeTemplate {
@@ -229,7 +227,7 @@ function podTemplate(secretName: string, nodeSelector: Record<string, string>): 
           {
             name: "main",
             image: hostImage,
-            command: role === "Driver" ? command : waitCommand,
+            command: role === "Driver" ? command : [...workerCommand],
             resources: { requests, ...(Object.keys(limits).length > 0 && { limits }) },
             ...(role === "Driver" && { volumeMounts: [mount] }),
           },

@@ -1,7 +1,14 @@
 /** Ended attempts, and jobs that live, as the rows of sacct. */
-import type { AttemptRow } from "@berth/accounting";
+import type { AttemptRow, StepRow } from "@berth/accounting";
 import { finalPhases, suspendedSeconds, type FinalPhase } from "@berth/kinds";
-import { jobStateOf, slurmReason, type AccountingRow, type JobRow } from "@berth/slurm";
+import {
+  expandHostlist,
+  jobStateOf,
+  slurmReason,
+  type AccountingRow,
+  type AccountingStep,
+  type JobRow,
+} from "@berth/slurm";
 import { seconds } from "../times.ts";
 
 /** The row of an ended attempt. */
@@ -46,7 +53,23 @@ export function endedRow(row: AttemptRow): AccountingRow {
     reason: reasons.length === 0 ? "None" : slurmReason(reasons.at(-1) as Parameters<typeof slurmReason>[0]),
     workingDirectory: row.workingDirectory ?? undefined,
     ...(row.command === null ? {} : { submitLine: row.command }),
+    ...(row.steps === null || row.steps === undefined ? {} : { steps: row.steps.map(stepOf) }),
   };
+}
+
+function stepOf({ id, name, tasks, cpus, nodeList, startedAt, endedAt, exitCode, peakMemoryKibibytes }: StepRow) {
+  const step: AccountingStep = {
+    id,
+    name,
+    tasks,
+    cpus,
+    nodes: expandHostlist(nodeList),
+    startTime: Math.floor(startedAt / 1000),
+  };
+  if (endedAt !== undefined) step.endTime = Math.floor(endedAt / 1000);
+  if (exitCode !== undefined) step.exitCode = exitCode;
+  if (peakMemoryKibibytes !== undefined) step.peakMemoryBytes = peakMemoryKibibytes * 1024;
+  return step;
 }
 
 const finalNames: ReadonlySet<string> = new Set(finalPhases);

@@ -1,5 +1,13 @@
 /** What the end of a pod means for its attempt. Pure. */
-import type { ContainerTerminated, FinalPhase, LeasedEnd, Pod, PodStatus, TerminationReport } from "@berth/kinds";
+import type {
+  ContainerTerminated,
+  FinalPhase,
+  LeasedEnd,
+  Pod,
+  PodStatus,
+  StepReport,
+  TerminationReport,
+} from "@berth/kinds";
 import { annotations, openFailureExitCode, suspendedSeconds, suspensionReportOf } from "@berth/kinds";
 import { timestamp } from "../context.ts";
 
@@ -15,6 +23,8 @@ export interface AttemptEnd {
   runMilliseconds?: number;
   /** For how long it stood still between start and end. */
   suspendedSeconds?: number;
+  /** What its script started by srun. */
+  steps?: StepReport[];
   /** In words, where there is more to say than the phase does. */
   message?: string;
 }
@@ -101,6 +111,7 @@ export function endOfPod(pod: Pod, stopped?: FinalPhase): AttemptEnd {
     peakMemoryBytes: report.peakMemoryBytes,
     cpuMilliseconds: report.cpuMilliseconds,
     runMilliseconds: report.runMilliseconds,
+    ...(report.steps === undefined ? {} : { steps: report.steps }),
     startTime: startOf(pod),
     endTime: terminated?.finishedAt,
     message: report.message ?? pod.status?.message,

@@ -63,6 +63,7 @@ function row(at: number): AttemptRow {
     billing: 2 + (at % 4),
     allocated: { cpu: 1000 * (1 + (at % 4)) },
     suspendedSeconds: null,
+    steps: null,
   };
 }
 

@@ -86,6 +86,7 @@ function base(record: WorkloadRecord, endTime: string): Omit<AttemptRow, "task" 
     billing: null,
     allocated: null,
     suspendedSeconds: null,
+    steps: null,
   };
 }
 
@@ -107,6 +108,7 @@ export function attemptRow(record: WorkloadRecord, attempt: EndedAttempt, nowTim
     billing: attempt.charge?.billing ?? null,
     allocated: attempt.charge?.allocated ?? null,
     suspendedSeconds: end.suspendedSeconds || null,
+    steps: end.steps ?? null,
   });
 }
 
