@@ -3,10 +3,20 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { type AnyObject, resources } from "@berth/client";
 import { annotations, apiVersion, isFinal, type Pod, type Workload, workloads } from "@berth/kinds";
+import type { ResourceKey } from "@berth/machinery";
 import { waitFor } from "../support/waiting.ts";
-import { person, startBerth, type BerthOnKube } from "./berth.ts";
+import { person, startBerth, type BerthOnKube, type Controllers } from "./berth.ts";
 import { startControlPlane, type ControlPlane } from "./control-plane.ts";
 import { startKwok, withoutKwok } from "./kwok.ts";
+
+const kind = (group: string, version: string, resource: string, kind: string, namespaced = false): ResourceKey => {
+  return { group, version, resource, kind, namespaced };
+};
+const runtimeClasses = kind("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass");
+const storageClasses = kind("storage.k8s.io", "v1", "storageclasses", "StorageClass");
+const csiNodes = kind("storage.k8s.io", "v1", "csinodes", "CSINode");
+const volumes = kind("", "v1", "persistentvolumes", "PersistentVolume");
+const claims = kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true);
 
 const namespace = "lab";
 const gpu = "example.com/gpus";
@@ -25,10 +35,12 @@ interface Asked {
 describe("predicates on a real control plane", { skip: withoutKwok(), timeout: 600_000 }, () => {
   let plane: ControlPlane;
   let berth: BerthOnKube;
+  let leading: Controllers;
   before(async () => {
     plane = await startControlPlane();
     await startKwok(plane, { nodes: 3, capacity: { cpu: "4", memory: "8Gi", pods: "100", [gpu]: "2" } });
     berth = await startBerth(plane);
+    leading = berth.first;
     const owned = {
       [annotations.owner]: person.name,
       [annotations.uid]: String(person.uid),
@@ -97,7 +109,7 @@ describe("predicates on a real control plane", { skip: withoutKwok(), timeout: 6
       60,
     ).catch((error: unknown) => {
       throw new Error(
-        `${(error as Error).message}; it is ${JSON.stringify(last)}; said: ${JSON.stringify(berth.first.lines.slice(-5))}`,
+        `${(error as Error).message}; it is ${JSON.stringify(last)}; said: ${JSON.stringify(leading.lines.slice(-5))}`,
       );
     });
   };
@@ -199,5 +211,202 @@ describe("predicates on a real control plane", { skip: withoutKwok(), timeout: 6
     await submit("never", devices("3"));
     assert.match(await refusal("never"), new RegExp(`needs 3 ${gpu} on one node; the largest has 2`));
     await cancel("two", "one", "more");
+  });
+
+  test("what a RuntimeClass takes beside the containers counts, and where it says, its pods go", async () => {
+    await plane.client.create(runtimeClasses, {
+      apiVersion: "node.k8s.io/v1",
+      kind: "RuntimeClass",
+      metadata: { name: "heavy" },
+      handler: "heavy",
+      overhead: { podFixed: { cpu: "1500m", memory: "64Mi" } },
+      scheduling: { nodeSelector: { heavy: "yes" } },
+    } as unknown as AnyObject);
+    await plane.client.patch(resources.nodes, "kwok-0", { metadata: { labels: { heavy: "yes" } } });
+    const heavy = (): Asked => ({ requests: { cpu: "1" }, pod: { runtimeClassName: "heavy" } });
+    await submit("first", heavy());
+    assert.deepEqual(await runs("first"), ["kwok-0"]);
+    await submit("second", heavy());
+    await waits("second", /needs 2.5 cpus on one node; at most 1.5 cpus/);
+    await cancel("first");
+    assert.deepEqual(await runs("second"), ["kwok-0"]);
+    await cancel("second");
+  });
+
+  const makeClass = (name: string, more: object): Promise<AnyObject> =>
+    plane.client.create(storageClasses, {
+      apiVersion: "storage.k8s.io/v1",
+      kind: "StorageClass",
+      metadata: { name },
+      volumeBindingMode: "WaitForFirstConsumer",
+      ...more,
+    } as unknown as AnyObject);
+  const onNode = (...names: string[]) => ({
+    required: {
+      nodeSelectorTerms: [{ matchExpressions: [{ key: "kubernetes.io/hostname", operator: "In", values: names }] }],
+    },
+  });
+  const makeVolume = (name: string, storageClassName: string, node: string, storage = "1Gi", more: object = {}) =>
+    plane.client.create(volumes, {
+      apiVersion: "v1",
+      kind: "PersistentVolume",
+      metadata: { name },
+      spec: {
+        accessModes: ["ReadWriteOnce"],
+        capacity: { storage },
+        persistentVolumeReclaimPolicy: "Retain",
+        storageClassName,
+        local: { path: "/mnt" },
+        nodeAffinity: onNode(node),
+        ...more,
+      },
+    } as AnyObject);
+  const claimSpec = (storageClassName: string, storage = "1Gi", mode = "ReadWriteOnce") => ({
+    accessModes: [mode],
+    storageClassName,
+    resources: { requests: { storage } },
+  });
+  const makeClaim = (name: string, storageClassName: string, storage?: string, mode?: string): Promise<AnyObject> =>
+    plane.client.create(claims, {
+      apiVersion: "v1",
+      kind: "PersistentVolumeClaim",
+      metadata: { name, namespace },
+      spec: claimSpec(storageClassName, storage, mode),
+    } as AnyObject);
+  const mounting = (...names: string[]): Asked => ({
+    pod: { volumes: names.map((claimName) => ({ name: claimName, persistentVolumeClaim: { claimName } })) },
+  });
+  type Claim = AnyObject & { spec: { volumeName?: string }; status: { phase: string } };
+  const claimOf = (name: string): Promise<Claim> => plane.client.get<Claim>(claims, name, { namespace });
+
+  test("a volume is where it is: of bound claims, and of those that wait for their node", async () => {
+    await makeClass("local", { provisioner: "kubernetes.io/no-provisioner" });
+    await submit("early", mounting("data"));
+    await waits("early", /waits for claim data, which is not there in namespace lab/, "Claims");
+    await makeClaim("data", "local", "2Gi");
+    await waits(
+      "early",
+      /waits for claim data, of which storage class local has no volume left that would do/,
+      "Claims",
+    );
+    await makeVolume("small", "local", "kwok-0");
+    await makeVolume("large", "local", "kwok-1", "4Gi");
+    await makeVolume("fitting", "local", "kwok-2", "2Gi");
+    const [node] = await runs("early");
+    const { spec, status } = await claimOf("data");
+    assert.deepEqual([status.phase, node], ["Bound", spec.volumeName === "large" ? "kwok-1" : "kwok-2"]);
+    // Bound once, it is where it is, also for the next.
+    await cancel("early");
+    await submit("again", mounting("data"));
+    assert.deepEqual(await runs("again"), [node]);
+    // What others have is not for Berth: kube-scheduler takes one, Berth's get what is left.
+    await submit("gang", { ...mounting("shared"), count: 2 });
+    await makeClaim("shared", "local", "2Gi");
+    const nodes = await runs("gang");
+    assert.equal(new Set([...nodes, node]).size, 2);
+    await submit("lost", mounting("none"));
+    await makeClaim("none", "elsewhere");
+    await waits("lost", /waits for claim none, whose storage class elsewhere is not there/, "Claims");
+    await cancel("again", "gang", "lost");
+  });
+
+  test("a provisioner is told the node, and may have none there; ephemeral claims come with their pods", async () => {
+    await makeClass("made", { provisioner: "example.com/maker" });
+    await makeClaim("wanted", "made");
+    await submit("maker", mounting("wanted"));
+    const asked = (name: string, not = ""): Promise<string> =>
+      waitFor(`claim ${name} to be told its node`, async () => {
+        const claim = await claimOf(name).catch(() => undefined);
+        const told = claim?.metadata.annotations?.["volume.kubernetes.io/selected-node"];
+        return told === not ? undefined : told;
+      });
+    /** What the provisioner of the class would do. */
+    const provision = async (name: string, node: string): Promise<void> => {
+      const { metadata } = await claimOf(name);
+      const claimRef = { apiVersion: "v1", kind: "PersistentVolumeClaim", name, namespace, uid: metadata.uid };
+      await makeVolume(`for-${name}`, "made", node, "1Gi", { claimRef });
+    };
+    const first = await asked("wanted");
+    const giveUp = { metadata: { annotations: { "volume.kubernetes.io/selected-node": null } } };
+    await plane.client.patch(claims, "wanted", giveUp, { namespace });
+    const second = await asked("wanted", first);
+    assert.notEqual(second, first);
+    await provision("wanted", second);
+    assert.deepEqual(await runs("maker"), [second]);
+    const ephemeral = {
+      volumes: [{ name: "scratch", ephemeral: { volumeClaimTemplate: { spec: claimSpec("made") } } }],
+    };
+    await submit("scratch", { pod: ephemeral });
+    const made = await waitFor("the claim of its pod", async () => {
+      const { items } = await plane.client.listAll<Claim>(claims, { namespace });
+      return items.find(({ metadata }) => metadata.name.endsWith("-scratch"))?.metadata.name;
+    });
+    const node = await asked(made);
+    await provision(made, node);
+    assert.deepEqual(await runs("scratch"), [node]);
+    await cancel("maker", "scratch");
+    await submit("taken", { pod: ephemeral });
+    const left = await waitFor("the claim of the next", async () => {
+      const { items } = await plane.client.listAll<Claim>(claims, { namespace });
+      return items.find(({ metadata }) => metadata.name.startsWith("taken"))?.metadata.name;
+    });
+    await asked(left);
+    // The pod is there and has no node: the next leader makes another in its stead.
+    await leading.end();
+    leading = await berth.startControllers();
+    const other = await waitFor("the claim of its second pod", async () => {
+      const { items } = await plane.client.listAll<Claim>(claims, { namespace });
+      return items.find(({ metadata }) => metadata.name.startsWith("taken") && metadata.name !== left)?.metadata.name;
+    });
+    const place = await asked(other);
+    await provision(other, place);
+    assert.deepEqual(await runs("taken"), [place]);
+    await cancel("taken");
+    await waitFor("the claim to go with its pod", () =>
+      claimOf(made).then(
+        () => undefined,
+        () => true,
+      ),
+    );
+  });
+
+  test("a claim of one pod is one pod's; a node attaches so many volumes", async () => {
+    await makeClaim("single", "local", "1Gi", "ReadWriteOncePod");
+    await makeVolume("one-pod", "local", "kwok-0", "1Gi", { accessModes: ["ReadWriteOncePod"] });
+    await submit("has", mounting("single"));
+    assert.deepEqual(await runs("has"), ["kwok-0"]);
+    await submit("wants", mounting("single"));
+    await waits("wants", /host ports, claims of one pod/);
+    await cancel("has");
+    await runs("wants");
+    await cancel("wants");
+    const attached = {
+      csi: { driver: "csi.example.com", volumeHandle: "v" },
+      local: undefined,
+      nodeAffinity: undefined,
+    };
+    for (const name of ["kwok-0", "kwok-1", "kwok-2"]) {
+      const drivers = [{ name: "csi.example.com", nodeID: name, topologyKeys: null, allocatable: { count: 1 } }];
+      const object = { apiVersion: "storage.k8s.io/v1", kind: "CSINode", metadata: { name }, spec: { drivers } };
+      await plane.client.create(csiNodes, object as unknown as AnyObject);
+    }
+    const four = [0, 1, 2, 3];
+    for (const at of four) await makeVolume(`attached-${at}`, "by-hand", "", "1Gi", attached);
+    await waitFor("the volumes to be available", async () => {
+      const { items } = await plane.client.listAll<AnyObject & { status?: { phase?: string } }>(volumes);
+      const free = items.filter(
+        ({ metadata, status }) => metadata.name.startsWith("attached") && status?.phase === "Available",
+      );
+      return free.length === four.length || undefined;
+    });
+    for (const at of four) await makeClaim(`attached-${at}`, "by-hand");
+    await submit("attaches", mounting("attached-0"));
+    await submit("attaches-1", mounting("attached-1"));
+    await submit("attaches-2", mounting("attached-2"));
+    const nodes = [...(await runs("attaches")), ...(await runs("attaches-1")), ...(await runs("attaches-2"))];
+    assert.equal(new Set(nodes).size, 3);
+    await submit("attaches-3", mounting("attached-3"));
+    await waits("attaches-3", /needs 1 attachable-volumes-csi-csi.example.com on one node; at most 0/);
+    await cancel("attaches", "attaches-1", "attaches-2", "attaches-3");
   });
 });

@@ -358,6 +358,9 @@ const tried = new Set(["create namespaces", "list secrets"]);
 const seldom = new Set([
   // When a namespace ends.
   "deletecollection persistentvolumes",
+  // Where claims wait for a node, of which predicates.test.ts has all.
+  "patch persistentvolumes",
+  "patch persistentvolumeclaims",
   ...[
     "workloads",
     "queues",
@@ -369,6 +372,11 @@ const seldom = new Set([
     "pods",
     "nodes",
     "namespaces",
+    "persistentvolumes",
+    "persistentvolumeclaims",
+    "storageclasses",
+    "csinodes",
+    "runtimeclasses",
   ].map((resource) => `list ${resource}`),
   "patch pods/status",
   "operate workloads",

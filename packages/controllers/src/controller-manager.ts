@@ -6,6 +6,7 @@ import { isReason } from "@berth/client";
 import { OidcUsers, type UserDirectory } from "@berth/identity";
 import type { Pod } from "@berth/kinds";
 import { annotations, attemptOf, isActive, isFinal, labels, systemNamespace } from "@berth/kinds";
+import { Claims } from "./claims/claims.ts";
 import { watchedAccounting } from "./accounting-watch.ts";
 import type { Context } from "./context.ts";
 import type { LonePods } from "./hosted/groups.ts";
@@ -98,15 +99,19 @@ async function lead({ users, ...rest }: ControllersOptions): Promise<void> {
   const jobIds = new JobIds(client);
   const ledger = new Ledger();
   const retention = new Retention(options, stores, writer);
-  const scheduling = new Scheduling(options, ledger, stores, writer, (record) => {
+  const isAlone = rest.isAlone === true;
+  // The embedded cluster has no claims.
+  const claims = isAlone ? undefined : new Claims(options, stores, writer);
+  const finished = (record: WorkloadRecord): void => {
     admissions.finished(record);
     if (!record.isGone) retention.finished(record);
-  });
+  };
+  const scheduling = new Scheduling(options, ledger, stores, writer, finished, claims);
   const life = new AttemptLife(options, ledger, writer, scheduling);
   const admissions = new Admissions({ context: options, ledger, stores, writer, jobIds, life, scheduling });
   await storesSynced(stores);
+  await claims?.synced();
   await scheduling.prepare(life);
-  const isAlone = rest.isAlone === true;
   let lonePods: LonePods | undefined;
   const hosts = new Hosts({
     context: options,

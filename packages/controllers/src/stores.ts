@@ -111,6 +111,8 @@ function ownLabels(has: Record<string, string>): Record<string, string> {
   return kept;
 }
 
+const claimSources = ["persistentVolumeClaim", "ephemeral"];
+
 /** Of foreign pods what they ask for, besides where they are. */
 export function slimPod(pod: Pod): Pod {
   if (pod.metadata.labels?.[labels.workload] !== undefined) return slimOwnPod(pod);
@@ -125,7 +127,9 @@ export function slimPod(pod: Pod): Pod {
       return kept;
     });
   const { affinity, containers, initContainers, nodeName, overhead, resources, schedulerName } = pod.spec;
-  const { schedulingGates, workloadRef } = pod.spec;
+  const { schedulingGates, workloadRef, resourceClaims } = pod.spec;
+  const volumes =
+    pod.spec.volumes?.filter((volume) => claimSources.some((source) => volume[source] !== undefined)) ?? [];
   pod.spec = {
     nodeName,
     schedulerName,
@@ -135,6 +139,8 @@ export function slimPod(pod: Pod): Pod {
     ...(resources === undefined ? {} : { resources }),
     ...(schedulingGates === undefined ? {} : { schedulingGates }),
     ...(workloadRef === undefined ? {} : { workloadRef }),
+    ...(resourceClaims === undefined ? {} : { resourceClaims }),
+    ...(volumes.length === 0 ? {} : { volumes }),
   };
   if (affinity?.["podAntiAffinity"] !== undefined) pod.spec.affinity = { podAntiAffinity: affinity["podAntiAffinity"] };
   return pod;

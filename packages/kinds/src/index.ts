@@ -111,9 +111,12 @@ export type { Queue, QueueSpec, QueueStatus, SharedTree } from "./queue.ts";
 export { amountsOf, effectiveRequests, podRequests } from "./requests.ts";
 export type { Amounts } from "./requests.ts";
 export type { Reservation, ReservationSpec, ReservationStatus } from "./reservation.ts";
+export type { NodeSelectorTerm } from "./selectors.ts";
 export {
   matchesClass,
+  matchesNode,
   namedNodes,
+  namesNodes,
   nodeClassOf,
   podClassOf,
   podSelectorOf,

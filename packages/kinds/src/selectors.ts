@@ -3,11 +3,11 @@
  * (or a queue) asks of them. Equal strings are asked about once.
  */
 import { type LabelRequirement, matchesLabels } from "@berth/machinery";
-import type { Taint } from "./node.ts";
+import type { Node, Taint } from "./node.ts";
 import type { PodSpec, Toleration } from "./pod.ts";
 import type { QueueSpec } from "./queue.ts";
 
-interface NodeSelectorTerm {
+export interface NodeSelectorTerm {
   matchExpressions?: { key: string; operator: string; values?: string[] }[];
   matchFields?: { key: string; operator: string; values?: string[] }[];
 }
@@ -16,6 +16,8 @@ interface Selector {
   labels?: Record<string, string>;
   /** Any one of the terms. */
   terms?: NodeSelectorTerm[];
+  /** Of each list, any one of its terms: what volumes and claimed devices ask for. */
+  also?: readonly (readonly NodeSelectorTerm[])[];
   tolerations?: Toleration[];
 }
 
@@ -54,10 +56,14 @@ function termsOf(spec: Pick<PodSpec, "affinity">): NodeSelectorTerm[] | undefine
   return affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
 }
 
-/** The selector of a pod, without what names one node (see {@link namedNodes}). Undefined: any untainted node. */
+/**
+ * The selector of a pod, without what names one node (see {@link namedNodes}). Undefined: any untainted node.
+ * @param also of each list any one term, none of which names nodes
+ */
 export function selectorOf(
   spec: Pick<PodSpec, "nodeSelector" | "affinity" | "tolerations">,
   queue: Pick<QueueSpec, "tolerations">,
+  also: readonly (readonly NodeSelectorTerm[])[] = [],
 ): string {
   const { [hostnameLabel]: _, ...labels } = spec.nodeSelector ?? {};
   const terms = termsOf(spec)?.map((term) => ({
@@ -66,9 +72,30 @@ export function selectorOf(
   const selector: Selector = {
     labels: sorted(labels),
     terms: terms?.some((term) => (term.matchExpressions?.length ?? 0) > 0) === true ? terms : undefined,
+    ...(also.length === 0 ? {} : { also }),
     tolerations: [...(queue.tolerations ?? []), ...(spec.tolerations ?? [])],
   };
   return JSON.stringify(selector);
+}
+
+/** Whether these terms name nodes, so that only a look at each node answers them. */
+export function namesNodes(terms: readonly NodeSelectorTerm[]): boolean {
+  return terms.some(
+    ({ matchFields = [], matchExpressions = [] }) =>
+      matchFields.length > 0 || matchExpressions.some(({ key }) => key === hostnameLabel),
+  );
+}
+
+/** Whether a node fits one of these terms, by the rules of kube-scheduler: an empty term fits none. */
+export function matchesNode(terms: readonly NodeSelectorTerm[], { metadata }: Pick<Node, "metadata">): boolean {
+  return terms.some((term) => {
+    const { matchFields = [], matchExpressions = [] } = term;
+    if (matchFields.length + matchExpressions.length === 0) return false;
+    const isNamed = matchFields.every(({ operator, values = [] }) =>
+      operator === "In" ? values.includes(metadata.name) : !values.includes(metadata.name),
+    );
+    return isNamed && matchesTerm(term, metadata.labels ?? {});
+  });
 }
 
 /** Selector of a queue's own nodes. Taints are the pods' affair: everything is tolerated here. */
@@ -147,6 +174,7 @@ export function matchesClass(selectorText: string, classText: string): boolean {
   if (pods !== undefined) return matchesPods(pods, classText);
   const node = JSON.parse(classText) as NodeClass;
   for (const [key, value] of Object.entries(selector.labels ?? {})) if (node.labels[key] !== value) return false;
+  if (selector.also?.every((terms) => terms.some((term) => matchesTerm(term, node.labels))) === false) return false;
   if (selector.terms !== undefined && !selector.terms.some((term) => matchesTerm(term, node.labels))) return false;
   return node.taints.every((taint) => (selector.tolerations ?? []).some((toleration) => tolerates(toleration, taint)));
 }

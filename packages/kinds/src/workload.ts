@@ -171,6 +171,7 @@ export const pendingReasons = [
   "QosUserJobLimit",
   "QosUserResourceLimit",
   "PerJobLimit",
+  "Claims",
   "Cleaning",
   "LaunchFailedRequeuedHeld",
   "InvalidTemplate",

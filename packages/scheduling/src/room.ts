@@ -105,7 +105,7 @@ export function refreshEmpty(context: PlacementContext, shape: Shape, variant: V
   const fit = (node: NodeRecord): number =>
     mayUse(node, shape, variant, group, context) ? podsOn(node, node.capacity, group, group.perNode) : 0;
   const known = new Map<NodeKind, number>();
-  const areAlike = nodes.length === 0 && excludedNodes.length === 0;
+  const areAlike = nodes.length === 0 && excludedNodes.length === 0 && group.set.nodes === undefined;
   group.empty.refresh(table.shapes, table.nodes, (node) => {
     if (domains?.of[node.index] === -1) return 0;
     if (!areAlike || node.reservation !== undefined) return fit(node);

@@ -88,7 +88,7 @@ export class Shape {
     const keys: string[] = [];
     this.groupOf = [];
     for (const set of input.podSets) {
-      const groupKey = JSON.stringify([dense(set.request, width), set.selector, set.podClass, set.rules]);
+      const groupKey = JSON.stringify([dense(set.request, width), set.selector, set.nodes, set.podClass, set.rules]);
       if (!keys.includes(groupKey)) keys.push(groupKey);
       this.groupOf.push(keys.indexOf(groupKey));
     }
@@ -121,6 +121,7 @@ export class Shape {
     this.place = JSON.stringify([
       input.queues,
       input.podSets[0]?.selector,
+      input.podSets[0]?.nodes,
       input.nodes,
       input.excludedNodes,
       input.reservation,
@@ -158,7 +159,15 @@ export function requestOf(set: PodSetInput, input: Pick<JobInput, "numa">, { res
 export function shapeKey(input: JobInput): string {
   return JSON.stringify([
     input.queues,
-    input.podSets.map((set) => [set.count, set.minCount, set.request, set.selector, set.podClass, set.rules]),
+    input.podSets.map((set) => [
+      set.count,
+      set.minCount,
+      set.request,
+      set.selector,
+      set.nodes,
+      set.podClass,
+      set.rules,
+    ]),
     input.nodes,
     input.excludedNodes,
     input.podsPerNode,
@@ -187,6 +196,7 @@ export interface Eligibility {
 export function mayUse(node: NodeRecord, shape: Shape, variant: Variant, group: Group, by: Eligibility): boolean {
   if (node.state !== "Up" || node.reservation !== shape.input.reservation) return false;
   const { nodes, excludedNodes } = shape.input;
+  if (group.set.nodes?.includes(node.name) === false) return false;
   if (nodes !== undefined && nodes.length > 0 && !nodes.includes(node.name)) return false;
   if (excludedNodes !== undefined && excludedNodes.includes(node.name)) return false;
   const queueSelector = by.queue(variant.queue)?.selector;

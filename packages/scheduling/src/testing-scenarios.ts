@@ -76,6 +76,7 @@ function jobs({ plain = false, leases = false, varied = false, arrays: hasArrays
           request: fc.tuple(amount(4), fc.integer({ min: 0, max: 3 }), fc.constant(1)),
           selector: safe(fc.constantFrom("any", "gpu")),
           elastic: safe(fc.constant(true)),
+          nodes: safe(fc.constantFrom(["n0"], ["n0", "n2", "n9"])),
         }),
         { minLength: 1, maxLength: plain && !varied ? 1 : 2 },
       ),
@@ -118,10 +119,11 @@ function jobs({ plain = false, leases = false, varied = false, arrays: hasArrays
         queues: job.queues,
         submitTime: job.submitTime,
         priority: job.priority,
-        podSets: job.podSets.map(({ count, request, selector, elastic }) => ({
+        podSets: job.podSets.map(({ count, request, selector, elastic, nodes }) => ({
           count,
           request,
           selector,
+          nodes,
           minCount: elastic === true ? 1 : undefined,
         })),
         podsPerNode: job.podsPerNode,

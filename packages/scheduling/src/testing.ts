@@ -229,6 +229,7 @@ export class World {
         const node = this.nodes.get(name)!;
         assert.equal(node.state, "Up");
         assert.ok(matches(set.selector ?? "any", node.nodeClass) && matches(queue.selector ?? "any", node.nodeClass));
+        assert.ok(set.nodes === undefined || set.nodes.includes(name));
         assert.ok(!(input.excludedNodes ?? []).includes(name));
         assert.ok(input.nodes === undefined || input.nodes.includes(name));
         perNode.set(name, (perNode.get(name) ?? 0) + 1);

@@ -98,6 +98,8 @@ export interface PodSetInput {
   request: ResourceVector;
   /** Restricts to nodes whose class matches, on top of the queue's. */
   selector?: string;
+  /** Names of the only nodes where these pods may be; unlike those of the job they need not be up, or there. */
+  nodes?: readonly string[];
   /** Opaque, what rules between pods see of these pods; absent: no rule of others means them. */
   podClass?: string;
   rules?: PodRulesInput;
@@ -197,7 +199,7 @@ export interface JobInput {
   deadline?: Time;
   hold?: "User" | "Admin";
   /** A reason that only the caller can know; while set, the job waits for it. */
-  blocked?: "Cleaning" | "LaunchFailedRequeuedHeld" | "InvalidTemplate" | "UserJobLimit";
+  blocked?: "Cleaning" | "LaunchFailedRequeuedHeld" | "InvalidTemplate" | "UserJobLimit" | "Claims";
   dependencies?: { any?: boolean; of: readonly DependencyInput[] };
   array?: ArrayInput;
   lease?: LeaseInput;
@@ -263,6 +265,8 @@ export const waitReasons = [
   "QosUserResourceLimit",
   /** It alone asks for more than one job may have. */
   "PerJobLimit",
+  /** A claim of a volume or of devices that it names is not there, or not ready. */
+  "Claims",
   "Cleaning",
   "LaunchFailedRequeuedHeld",
   "InvalidTemplate",

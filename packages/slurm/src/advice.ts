@@ -31,6 +31,8 @@ const advice: Partial<Record<PendingReason, string>> = {
   PodAffinity: "Check the affinity of its pods: what they are to run beside must be there.",
   UserJobLimit: "Nothing: it starts when one of your jobs ends.",
   PerJobLimit: "Cancel it and ask for less, or have the limit changed.",
+  Claims:
+    "Read the message: the claim must be made, or its storage class or volume mended; the job then goes on by itself.",
   Cleaning: "Nothing: it goes on in a moment.",
   LaunchFailedRequeuedHeld: "Read the message; when its cause is gone, release the job.",
   InvalidTemplate: "Read the message, cancel the job, and submit it without what is refused.",

@@ -181,6 +181,11 @@ export const reasons: Record<PendingReason, ReasonEntry> = {
     sentence:
       "The job alone asks for more than a limit gives to one job; the limit was set or changed after the submission. Ask for less, or have the limit changed.",
   },
+  Claims: {
+    slurm: "BurstBufferResources",
+    sentence:
+      "A claim that its pods name, of a volume or of devices, is not there or not ready. The message says which, and what it lacks.",
+  },
   Cleaning: {
     slurm: "Cleaning",
     sentence: "The job was requeued, and what its last attempt left is still being removed.",

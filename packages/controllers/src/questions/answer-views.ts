@@ -13,7 +13,7 @@ import { QueueViews } from "./queue-views.ts";
 /** Answers until the signal of the context aborts. */
 export function answerViews(
   context: Context,
-  parts: { ledger: Ledger; stores: Stores; scheduling: Pick<Scheduling, "inspected"> },
+  parts: { ledger: Ledger; stores: Stores; scheduling: Pick<Scheduling, "inspected" | "claimProblem"> },
 ): void {
   const { now } = context;
   const orders = new QueueOrders(parts.ledger, parts.scheduling);

@@ -42,7 +42,7 @@ const assumptions: Record<ExpectedStart["basis"], string> = {
 interface ExplanationParts {
   ledger: Ledger;
   stores: Pick<Stores, "memberships" | "sites">;
-  scheduling: Pick<Scheduling, "inspected">;
+  scheduling: Pick<Scheduling, "inspected" | "claimProblem">;
   orders: QueueOrders;
   /** Milliseconds since 1970. */
   now: () => number;
@@ -127,9 +127,10 @@ export class Explanations {
     }
     const { core, resources, now } = this.#parts.scheduling.inspected;
     const explanation = core.has(record.jobId) ? explain(core, record.jobId, now) : undefined;
+    const lacking = record.blocked ?? this.#parts.scheduling.claimProblem(record);
     const reason = record.blocked === undefined ? (explanation?.reason ?? record.waiting.reason) : "InvalidTemplate";
     const message =
-      record.blocked ??
+      lacking ??
       (explanation === undefined
         ? record.waiting.message
         : waitMessage(explanation, resources, now, wantsNodes(record.workload)));

@@ -25,6 +25,7 @@ import {
   type ForeignPodsInput,
   type Journalled,
 } from "@berth/scheduling";
+import type { Claims } from "../claims/claims.ts";
 import type { Context } from "../context.ts";
 import { isTerminal } from "../model/ends.ts";
 import type { WorkloadRecord } from "../model/record.ts";
@@ -48,6 +49,8 @@ export class LiveCluster {
   readonly #context: Context;
   readonly #stores: Stores;
   readonly #events: ClusterEvents;
+  /** Absent where there is nothing but what pods say themselves. */
+  readonly claims: Claims | undefined;
   readonly associations: AssociationFeed;
   readonly reservations: ReservationFeed;
   #resources: string[] = [];
@@ -61,7 +64,8 @@ export class LiveCluster {
   #isMade = false;
   #lastNow = 0;
 
-  constructor(context: Context, stores: Stores, writer: Writer, events: ClusterEvents) {
+  constructor(context: Context, stores: Stores, writer: Writer, events: ClusterEvents, claims: Claims | undefined) {
+    this.claims = claims;
     this.#context = context;
     this.#stores = stores;
     this.#events = events;
@@ -95,7 +99,8 @@ export class LiveCluster {
   /** Makes the state, without jobs, from what the stores hold. */
   make(): void {
     this.#isMade = false;
-    this.#resources = resourcesOf(this.#stores.nodes.values());
+    const named = resourcesOf(this.#stores.nodes.values());
+    this.#resources = [...named, ...(this.claims?.resources().filter((name) => !named.includes(name)) ?? [])];
     const options = {
       resources: this.#resources,
       matches: matchesClass,
@@ -148,9 +153,18 @@ export class LiveCluster {
     if (problem !== undefined) this.#context.log("warn", `node ${name} is taken to have no NUMA domains: ${problem}`);
     const foreignPods = this.#foreignPodsOf(name);
     this.#core.putNode({
-      ...nodeInput(node, this.#resources, this.#foreign.get(name)),
+      ...nodeInput(this.#withClaimed(node), this.#resources, this.#foreign.get(name)),
       ...(foreignPods.length === 0 ? {} : { foreignPods }),
     });
+  }
+
+  /** With what only claims are of. */
+  #withClaimed(node: Node): Node {
+    const more = this.claims?.capacityOf(node.metadata.name) ?? {};
+    if (Object.keys(more).length === 0) return node;
+    const allocatable: Record<string, string> = { ...(node.status?.allocatable ?? node.status?.capacity) };
+    for (const [name, amount] of Object.entries(more)) allocatable[name] = String(amount);
+    return { ...node, status: { ...node.status, allocatable } };
   }
 
   /** Pods of others on a node that rules between pods may mean, or that keep others off. */
@@ -160,7 +174,7 @@ export class LiveCluster {
     for (const { node: on, pod } of this.#foreignPods.values()) {
       if (on !== node) continue;
       const { labels: has, namespace = "" } = pod.metadata;
-      const holdings = holdingsOf(pod.spec);
+      const holdings = holdingsOf(pod.spec, this.claims?.demandOf(namespace, pod.spec)?.singleClaims);
       const podClass = classOfPod(has, namespace, this.mentioned, holdings);
       const { antiAffinity = [] } = rulesOf(pod.spec, namespace, {}, holdings) ?? {};
       if (podClass === undefined && antiAffinity.length === 0) continue;
@@ -174,10 +188,18 @@ export class LiveCluster {
 
   putNode(node: Node): void {
     const isNew = (name: string): boolean => name.includes("/") && !this.#resources.includes(name);
-    if (Object.keys(capacityOf(node)).some(isNew)) this.#events.outgrown();
+    const claimed = Object.keys(this.claims?.capacityOf(node.metadata.name) ?? {});
+    if (Object.keys(capacityOf(node)).some(isNew) || claimed.some((name) => !this.#resources.includes(name)))
+      this.#events.outgrown();
     else this.#put(node);
     this.reservations.nodesChanged();
     this.#events.changed();
+  }
+
+  /** What is known of it beside its status changed. */
+  refreshNode(name: string): void {
+    const node = this.#stores.nodes.get(undefined, name);
+    if (node !== undefined && this.#isMade) this.putNode(node);
   }
 
   #putQueue(queue: Queue): void {
@@ -242,7 +264,7 @@ export class LiveCluster {
     const isOwn = pod.metadata.labels?.[labels.workload] !== undefined;
     const holds = !isDeleted && node !== undefined && !isTerminal(pod) && !isOwn;
     if (holds === (counted !== undefined)) {
-      if (!holds || isSame(counted!.amounts, podRequests(pod.spec))) return;
+      if (!holds || isSame(counted!.amounts, this.#requestsOf(pod))) return;
       // It was resized in place.
       this.countForeign(counted!.pod, true);
       this.countForeign(pod, false);
@@ -253,7 +275,7 @@ export class LiveCluster {
       this.#foreignPods.delete(uid);
       addAmounts(this.#foreign.get(counted.node)!, counted.amounts, -1);
     } else {
-      const amounts = { ...podRequests(pod.spec), pods: 1 };
+      const amounts = { ...this.#requestsOf(pod), pods: 1 };
       this.#foreignPods.set(uid, { node: node!, amounts, pod });
       for (const key of ruleKeys(pod.spec)) {
         if (this.mentioned.has(key)) continue;
@@ -266,6 +288,10 @@ export class LiveCluster {
     const found = this.#stores.nodes.get(undefined, counted?.node ?? node!);
     if (isNew) this.#events.outgrown();
     else if (found !== undefined && this.#isMade) this.putNode(found);
+  }
+
+  #requestsOf({ spec, metadata: { namespace = "" } }: Pod): Amounts {
+    return { ...podRequests(spec), ...this.claims?.demandOf(namespace, spec)?.requests };
   }
 
   /** A node of Berth's own, where no device plugin gives out devices. */

@@ -31,6 +31,7 @@ export class JobFeed {
       queue: this.#cluster.queueOf(record),
       site: this.#cluster.site,
       mentioned: this.#cluster.mentioned,
+      claims: this.#cluster.claims,
       outcomeOf: (jobId) => {
         const known = this.#ledger.byJobId(jobId);
         if (known === undefined) return { outcome: record.history?.get(jobId) };

@@ -76,7 +76,7 @@ function resourcesMessage(
     return `needs room for ${plural(pods.needed, "pod")} in one domain of ${topology.level}; ${where} now${whenFree(explanation, now)}`;
   }
   if (rules === true) {
-    return `what it asks of the pods beside it (affinity, anti-affinity, spread, host ports), or they of it, leaves too few nodes now${whenFree(explanation, now)}`;
+    return `what it asks of the pods beside it (affinity, anti-affinity, spread, host ports, claims of one pod), or they of it, leaves too few nodes now${whenFree(explanation, now)}`;
   }
   if (pods.needed > 1) {
     const each = eachPod(perPod.request, resources);
@@ -170,6 +170,7 @@ export function waitMessage(
     QosUserJobLimit: limited,
     QosUserResourceLimit: limited,
     PerJobLimit: limited,
+    Claims: () => "a claim of its pods is not ready",
     Cleaning: () => "what its last attempt left is still being removed",
     LaunchFailedRequeuedHeld: () => "it could not be started several times over and is held",
     InvalidTemplate: () => "the cluster refuses its pods as they stand",

@@ -5,6 +5,7 @@ import type {
   Pod,
   PodSet,
   PodSpec,
+  PodTemplate,
   Queue,
   TaskVariables,
   VolumeMount,
@@ -40,6 +41,8 @@ export interface AttemptPlan {
   grants?: Grants;
   /** Whether nobody but Berth gives out the node's devices, so that the job must be told which are its own. */
   givesDevices?: (node: string) => boolean;
+  /** Whether pods of this template are bound to their node once that is chosen, instead of being made for it. */
+  isLate?: (template: PodTemplate) => boolean;
   /** Of a node that is not Berth's own: what it can do. */
   kubelet?: (node: string) => KubeletTraits | undefined;
   wallTimeSeconds: number;
@@ -259,14 +262,16 @@ function podOf(
 export function plannedPods(plan: AttemptPlan): PlannedPod[] {
   const { workload, task, attempt } = plan;
   const total = plan.nodes.reduce((sum, nodes) => sum + nodes.length, 0);
-  return workload.spec.podSets.flatMap((podSet, set) =>
-    (plan.nodes[set] ?? []).map((node, index) => ({
+  return workload.spec.podSets.flatMap((podSet, set) => {
+    const isLate = plan.isLate?.(podSet.template) === true;
+    return (plan.nodes[set] ?? []).map((node, index) => ({
       name: attemptPodName({ workload: workload.metadata.name, task, podSet: podSet.name, index, attempt }),
       node,
       isDriver: podSet.role !== "Worker",
+      isLate,
       build: () => podOf(plan, podSet, index, node, total, plan.grants?.[set]?.[index]),
-    })),
-  );
+    }));
+  });
 }
 
 /** The same of pods that somebody else makes: where each may be. */

@@ -2,6 +2,7 @@
 import type { Checkpoint, Membership, Node, Pod, QualityOfService, Queue, Reservation } from "@berth/kinds";
 import { isFinal, parseIndexList } from "@berth/kinds";
 import { type Decisions, explain, type Foresight, type Preemption, type Start, submitRefusal } from "@berth/scheduling";
+import { type Claims, mayDemand, type SettledPod } from "../claims/claims.ts";
 import type { Context } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -33,7 +34,7 @@ import { SharedTrees } from "../namespaces/shared-trees.ts";
 import { type AttemptPlan, plannedPlaces, plannedPods } from "./pods.ts";
 import { Refusals } from "./refusals.ts";
 import { Rejections } from "./rejections.ts";
-import { graceSecondsOf, jobInput } from "./snapshot.ts";
+import { claimProblem, graceSecondsOf, jobInput } from "./snapshot.ts";
 import { StandingEnds } from "./standing-ends.ts";
 import { UsageBook } from "./usage-book.ts";
 import { WaitingReports } from "./waiting.ts";
@@ -58,6 +59,8 @@ export class Scheduling implements LifeEvents {
   readonly #standing: StandingEnds;
   readonly #refusals: Refusals;
   #life!: AttemptLife;
+  /** Those that other objects may say something of. */
+  readonly #demanding = new Set<WorkloadRecord>();
   #isRunning = false;
   #isScheduled = false;
   #wakeTimer: NodeJS.Timeout | undefined;
@@ -71,14 +74,13 @@ export class Scheduling implements LifeEvents {
     stores: Stores,
     writer: Writer,
     finished: (record: WorkloadRecord) => void,
+    claims?: Claims,
   ) {
     this.#context = context;
     this.#ledger = ledger;
     this.#finished = finished;
-    this.#cluster = new LiveCluster(context, stores, writer, {
-      changed: () => this.wake(),
-      outgrown: () => this.#rebuild(),
-    });
+    const events = { changed: () => this.wake(), outgrown: () => this.#rebuild() };
+    this.#cluster = new LiveCluster(context, stores, writer, events, claims);
     this.#trees = new SharedTrees(context, writer);
     this.#jobs = new JobFeed(this.#cluster, ledger);
     this.#leasing = new Leasing({
@@ -113,6 +115,7 @@ export class Scheduling implements LifeEvents {
     this.#life = life;
     await this.#usage.read();
     this.#cluster.make();
+    this.#followClaims();
     this.#usage.feed(this.#cluster.core, this.#cluster.resources);
   }
 
@@ -125,6 +128,22 @@ export class Scheduling implements LifeEvents {
     this.#isRunning = true;
     this.#cluster.reservations.retry();
     this.wake();
+  }
+
+  #followClaims(): void {
+    const { claims } = this.#cluster;
+    if (claims === undefined) return;
+    claims.changed = () => {
+      for (const record of this.#demanding) {
+        if (record.isGone || isFinal(record.phase)) this.#demanding.delete(record);
+        else if (this.#jobs.update(record)) {
+          const { reason, message } = record.waiting;
+          if (reason === "Claims" && message !== this.claimProblem(record)) this.#reports.reworded(record);
+          this.wake();
+        }
+      }
+    };
+    claims.nodeChanged = (name) => this.#cluster.refreshNode(name);
   }
 
   #rebuild(): void {
@@ -207,6 +226,7 @@ export class Scheduling implements LifeEvents {
   /** An admitted Workload that is not finished. */
   add(record: WorkloadRecord): void {
     if (this.#cluster.learnRules(record.workload)) this.#rebuild();
+    if (record.workload.spec.podSets.some(({ template }) => mayDemand(template.spec))) this.#demanding.add(record);
     if (!this.#cluster.core.has(record.jobId!)) this.#jobs.add(record);
     this.wake();
   }
@@ -258,6 +278,10 @@ export class Scheduling implements LifeEvents {
 
   isEmbedded(node: string): boolean {
     return this.#cluster.isEmbedded(node);
+  }
+
+  async settle(pod: SettledPod, node: string, isWanted: () => boolean): Promise<void> {
+    await this.#cluster.claims?.settle(pod, node, isWanted);
   }
 
   takenBack(record: WorkloadRecord, tasks: readonly number[], why: string | undefined): void {
@@ -371,6 +395,10 @@ export class Scheduling implements LifeEvents {
       graceSeconds: graceSecondsOf(workload, this.#cluster.site),
       wholeNode: (name) => this.#cluster.amountsOf(name),
       environment: attemptEnvironment(place),
+      isLate: (template) => {
+        const { claims } = this.#cluster;
+        return claims?.demandOf(record.namespace, template.spec, queue.spec)?.isLate === true;
+      },
       lease: lease && { ...lease, variables: () => taskVariables(place) },
     };
     if (start.nodes.some((set) => set.some((name) => this.#cluster.kubeletTraits(name) !== undefined)))
@@ -437,8 +465,14 @@ export class Scheduling implements LifeEvents {
     return { core, resources, now: this.#cluster.now() };
   }
 
+  /** What claims of its pods lack, in words; undefined: nothing. */
+  claimProblem(record: WorkloadRecord): string | undefined {
+    return claimProblem(record.workload, this.#jobs.contextOf(record));
+  }
+
   #messageOf(record: WorkloadRecord): string | undefined {
-    if (record.blocked !== undefined) return record.blocked;
+    const lacking = record.blocked ?? this.claimProblem(record);
+    if (lacking !== undefined) return lacking;
     const now = this.#cluster.now();
     const explanation = explain(this.#cluster.core, record.jobId!, now);
     if (explanation === undefined) return undefined;

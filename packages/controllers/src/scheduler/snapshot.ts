@@ -9,6 +9,7 @@ import {
   vectorOf,
 } from "@berth/kinds";
 import type { DependencyInput, DependencyOutcome, JobInput, PodSetInput, TopologyInput } from "@berth/scheduling";
+import type { Claims } from "../claims/claims.ts";
 import { seconds } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { WorkloadRecord } from "../model/record.ts";
@@ -31,17 +32,20 @@ export function isGang(workload: Workload): boolean {
   return podSets.length > 1 || podSets[0]!.count > 1;
 }
 
-function podSetInputs(workload: Workload, { queue, resources, mentioned }: JobContext): PodSetInput[] {
+function podSetInputs(workload: Workload, { queue, resources, mentioned, claims }: JobContext): PodSetInput[] {
   const namespace = workload.metadata.namespace ?? "";
   return workload.spec.podSets.map(({ count, minCount, template }): PodSetInput => {
+    const demand = claims?.demandOf(namespace, template.spec, queue.spec);
+    const { spec, requests, terms, nodes, singleClaims } = demand ?? { spec: template.spec };
     const podSet: PodSetInput = {
       count,
       minCount,
-      request: vectorOf(effectiveRequests(template.spec, queue.spec), resources),
-      selector: selectorOf(template.spec, queue.spec),
+      request: vectorOf({ ...effectiveRequests(spec, queue.spec), ...requests }, resources),
+      selector: selectorOf(spec, queue.spec, terms),
+      ...(nodes === undefined ? {} : { nodes }),
     };
-    const holdings = holdingsOf(template.spec);
-    const rules = rulesOf(template.spec, namespace, queue.spec, holdings);
+    const holdings = holdingsOf(spec, singleClaims);
+    const rules = rulesOf(spec, namespace, queue.spec, holdings);
     if (rules !== undefined) podSet.rules = rules;
     const podClass = classOfPod(labelsOfPods(template, queue.spec), namespace, mentioned, holdings);
     if (podClass !== undefined) podSet.podClass = podClass;
@@ -67,6 +71,8 @@ function nodesOf(workload: Workload): readonly string[] | undefined {
 
 export interface JobContext {
   resources: readonly string[];
+  /** What pods ask for by the names of other objects. */
+  claims?: Pick<Claims, "demandOf">;
   queue: Queue;
   site: Site | undefined;
   /** Labels of pods by which some rule selects. */
@@ -107,7 +113,12 @@ export function jobInput(record: WorkloadRecord, context: JobContext): JobInput 
     beginTime: seconds(spec.beginTime),
     deadline: seconds(spec.deadline),
     hold: spec.hold,
-    blocked: record.blocked === undefined ? undefined : "InvalidTemplate",
+    blocked:
+      record.blocked !== undefined
+        ? "InvalidTemplate"
+        : claimProblem(workload, context) === undefined
+          ? undefined
+          : "Claims",
     dependencies:
       spec.dependencies === undefined
         ? undefined
@@ -121,6 +132,19 @@ export function jobInput(record: WorkloadRecord, context: JobContext): JobInput 
             ended: { ok: runsOf(record.book.succeeded), notOk: runsOf(record.book.notSucceeded) },
           },
   };
+}
+
+/** What claims of its pods lack, in words. */
+export function claimProblem(
+  { spec, metadata: { namespace = "" } }: Workload,
+  { claims, queue }: Pick<JobContext, "claims" | "queue">,
+): string | undefined {
+  if (claims === undefined) return undefined;
+  for (const { template } of spec.podSets) {
+    const problem = claims.demandOf(namespace, template.spec, queue.spec)?.problem;
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
 }
 
 function excludedNodesOf(record: WorkloadRecord): readonly string[] | undefined {

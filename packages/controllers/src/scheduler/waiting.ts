@@ -40,6 +40,11 @@ export class WaitingReports {
     this.#add(record);
   }
 
+  /** What is told with its reason is another. */
+  reworded(record: WorkloadRecord): void {
+    this.#add(record);
+  }
+
   /** It ran from `startTime` on (absent: it never did) and waits again: only what it waited is waiting. */
   again({ waiting }: WorkloadRecord, startTime: string | undefined): void {
     const now = timestamp(this.#context.now());

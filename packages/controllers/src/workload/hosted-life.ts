@@ -18,14 +18,17 @@ import {
 } from "../model/record.ts";
 import { isJob } from "../model/hosts-of-pods.ts";
 import { hostOf } from "../model/wrapped-pod.ts";
+import { ClaimsUnsettled } from "../claims/claims.ts";
 import { bindPod, PodUnavailable } from "../pod/binding.ts";
 import { grantAnnotation } from "../scheduler/pods.ts";
 import { wallTimeOf } from "../scheduler/snapshot.ts";
 import { slimPod } from "../stores.ts";
-import type { Writer } from "../writer.ts";
+import { pause, type Writer } from "../writer.ts";
 import { attemptOfPods, findPod, markRunning, stopPods } from "./attempt-pods.ts";
 import type { LifeEvents } from "./life-events.ts";
 import type { PodRemoval } from "./pod-removal.ts";
+
+const unsettledMs = 5000;
 
 /** Whose the pods are. */
 export interface HostEvents {
@@ -163,6 +166,7 @@ export class HostedLife {
     const { name } = pod.metadata;
     const isHere = (): boolean => entry.name === name && entry.state === "Creating";
     try {
+      await this.#settle(record, attempt, entry, pod);
       const bound = await writer.run(() =>
         attempt.stopped === undefined
           ? bindPod(context.client, boundPod(record, attempt, entry, pod))
@@ -180,8 +184,17 @@ export class HostedLife {
       if (context.signal.aborted || !isHere()) return;
       const isGone = error instanceof PodUnavailable;
       if (!isGone) context.log("warn", `pod ${name}: ${(error as Error).message}`, { jobId: record.jobId });
+      // The place is given again at once, to the same.
+      if (error instanceof ClaimsUnsettled) await pause(unsettledMs, context.signal);
       this.#free(record, attempt, entry);
     }
+  }
+
+  async #settle(record: WorkloadRecord, attempt: Attempt, { place, node }: AttemptPod, pod: Pod): Promise<void> {
+    const { namespace = "", name, uid = "" } = pod.metadata;
+    const set = record.workload.spec.podSets.find((podSet) => podSet.name === place!.podSet);
+    const isWanted = (): boolean => attempt.stopped === undefined;
+    await this.#parts.events.settle({ namespace, name, uid, spec: set!.template.spec }, node, isWanted);
   }
 
   /** Nobody is here any more. */

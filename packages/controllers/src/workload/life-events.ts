@@ -1,3 +1,4 @@
+import type { SettledPod } from "../claims/claims.ts";
 import type { Attempt, WorkloadRecord } from "../model/record.ts";
 import type { EndingEvents } from "./ending.ts";
 
@@ -11,6 +12,8 @@ export interface LifeEvents extends EndingEvents {
   suspended(record: WorkloadRecord, attempt: Attempt): void;
   /** Whether a node is one of Berth's own. */
   isEmbedded(node: string): boolean;
+  /** Has what the pod claims be bound to it on this node. @throws ClaimsUnsettled */
+  settle(pod: SettledPod, node: string, isWanted: () => boolean): Promise<void>;
   /** A node did not take one of its pods: nothing of the attempt has begun. */
   rejected(record: WorkloadRecord, node: string, why: string): void;
   /** The pod that it stands for cannot be had any more: nothing of it is to wait. */

@@ -18,6 +18,7 @@ import {
   type WorkloadRecord,
 } from "../model/record.ts";
 import { hostOf, isPodOf, isWrapped } from "../model/wrapped-pod.ts";
+import { ClaimsUnsettled } from "../claims/claims.ts";
 import { PodUnavailable } from "../pod/binding.ts";
 import type { Writer } from "../writer.ts";
 import {
@@ -114,7 +115,7 @@ export class AttemptLife {
     lease?: Lease,
   ): Attempt {
     const attempt = plannedAttempt(record, { task, wallTimeSeconds, plan, lease, createdAt: this.#context.now() });
-    attempt.pods.forEach((entry, at) => void this.#create(record, attempt, entry, plan[at]!.build));
+    attempt.pods.forEach((entry, at) => void this.#create(record, attempt, entry, plan[at]!));
     this.#flushes.began(record);
     return attempt;
   }
@@ -124,10 +125,22 @@ export class AttemptLife {
     this.hosted.begin(record, wallTimeSeconds, places);
   }
 
-  async #create(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod, build: () => Pod): Promise<void> {
+  async #create(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod, planned: PlannedPod): Promise<void> {
     const { log, signal } = this.#context;
     try {
-      const made = await makePod(this.#context, this.#writer, record, attempt, entry.name, build);
+      const made = await makePod(
+        {
+          context: this.#context,
+          writer: this.#writer,
+          record,
+          attempt,
+          settle: (pod, node, isWanted) => this.#events.settle(pod, node, isWanted),
+          made: (pod) => {
+            if (entry.state === "Creating") this.#apply(record, attempt, entry, pod);
+          },
+        },
+        planned,
+      );
       if (entry.state !== "Creating") return;
       if (made === undefined) this.#applyGone(record, attempt, entry);
       else if (!carriesSame(attempt, made)) this.#replace(record, attempt, made);
@@ -135,7 +148,16 @@ export class AttemptLife {
     } catch (error) {
       if (signal.aborted) return;
       const message = (error as Error).message;
+      if (error instanceof ClaimsUnsettled) {
+        this.#unsettled(record, attempt, entry, message);
+        return;
+      }
       log("warn", `pod ${entry.name} cannot be made: ${message}`, { jobId: record.jobId });
+      if (planned.isLate === true && entry.state === "Created") {
+        // It is there, and could not be bound.
+        this.#takeBack(record, attempt, error instanceof PodUnavailable ? undefined : message);
+        return;
+      }
       if (entry.state !== "Creating") return;
       setState(attempt, entry, "Gone");
       if (!(error instanceof PodUnavailable)) {
@@ -147,6 +169,14 @@ export class AttemptLife {
       record.cancelledBy ??= "deletion";
       this.#events.unavailable(record);
     }
+  }
+
+  /** Its claims are not to be had on this node: another may do. */
+  #unsettled(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod, why: string): void {
+    if (attempt.state !== "Starting" || record.live.get(attempt.task) !== attempt) return;
+    if (entry.state === "Creating") setState(attempt, entry, "Gone");
+    this.#events.rejected(record, entry.node, why);
+    this.#takeBack(record, attempt);
   }
 
   /** An earlier leader had made this pod, with other tasks: those are what it carries. */
@@ -237,7 +267,8 @@ export class AttemptLife {
     const gates = new Set(attempt.pods.map(({ pod }) => pod?.metadata.annotations?.[annotations.gate]));
     const size = Number(pods[0]!.metadata.annotations?.[annotations.gangSize]);
     const isWhole = pods.length === size && stopping === undefined;
-    if (gates.has("closed") && !gates.has("open") && !isWhole) {
+    const isUnbound = pods.some((pod) => pod.spec.nodeName === undefined);
+    if ((gates.has("closed") && !gates.has("open") && !isWhole) || isUnbound) {
       // Where the rest of its pods was to go is not known; its driver's script has not begun.
       attempt.isSpent = true;
       this.#takeBack(record, attempt);

@@ -50,9 +50,11 @@ const controllerRules: PolicyRule[] = [
   { apiGroups: [""], resources: ["nodes", "namespaces"], verbs: follow },
   // As whom pods of a namespace run; a policy (berth-namespaces) lets them write nothing else of it.
   { apiGroups: [""], resources: ["namespaces"], verbs: ["patch"] },
-  // Shared trees of queues.
-  { apiGroups: [""], resources: ["persistentvolumes"], verbs: ["create", "deletecollection"] },
-  { apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: ["create"] },
+  // Shared trees of queues; and claims that are bound once the node of their pod is known.
+  { apiGroups: [""], resources: ["persistentvolumes"], verbs: [...follow, "create", "patch", "deletecollection"] },
+  { apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: [...follow, "create", "patch"] },
+  { apiGroups: ["storage.k8s.io"], resources: ["storageclasses", "csinodes"], verbs: follow },
+  { apiGroups: ["node.k8s.io"], resources: ["runtimeclasses"], verbs: follow },
   { apiGroups: [""], resources: ["events"], verbs: ["create"] },
   // Jobs that are held as one are suspended and released, and fail where their Workload was refused or cancelled.
   { apiGroups: ["batch"], resources: ["jobs"], verbs: [...follow, "patch"] },
