@@ -51,9 +51,27 @@ export interface BerthOptions {
   environment?: Record<string, string>;
 }
 
-/** Installs Berth, sets up the queue `standard` for the person's folder, starts the controllers and waits until they lead. */
-export async function startBerth(plane: ControlPlane, options: BerthOptions = {}): Promise<BerthOnKube> {
-  const { image = "localhost/busybox:1" } = options;
+/** Berth's objects on a cluster, and a person who may use them; nothing controls yet. */
+export interface Installed extends Disposable {
+  /** A folder of the person, which the nodes of this machine see under the same name. */
+  readonly home: string;
+  /** Around it, the administrator's. */
+  readonly folder: string;
+  /** Files that know the person. */
+  readonly passwd: string;
+  readonly group: string;
+  /** Runs `berth WORDS…`, `sbatch …` as the person, in their folder. */
+  berth: BerthOnKube["berth"];
+  /** Runs `berth WORDS…` as the administrator. */
+  administer(words: string[]): Promise<Outcome>;
+}
+
+/** Installs Berth, and sets up the queue `standard` for the person's folder. */
+export async function installBerth(
+  plane: ControlPlane,
+  options: { image?: string; words?: string[] } = {},
+): Promise<Installed> {
+  const { image = "localhost/busybox:1", words: more = [] } = options;
   const folder = mkdtempSync(join(tmpdir(), "berth-on-kube-"));
   chmodSync(folder, 0o755);
   const home = join(folder, "home");
@@ -68,25 +86,52 @@ export async function startBerth(plane: ControlPlane, options: BerthOptions = {}
   copyFileSync(plane.kubeconfig, kubeconfig);
   chownSync(kubeconfig, person.uid, person.gid);
   const state = join(home, "state");
-  const accounting = join(folder, "accounting.db");
-  const running: Controllers[] = [];
-  const installed = await run(join(repository, "berth"), ["install", "--passwd", passwd, "--group", group], {
-    env: { BERTH_CONTEXT: plane.kubeconfig, XDG_STATE_HOME: join(folder, "state") },
-    timeoutSeconds: 120,
-  });
-  if (installed.code !== 0) throw new Error(`berth install: ${installed.stdout}${installed.stderr}`);
-  // Nobody is to ask controllers that serve no questions; while its APIService does not answer no namespace can be deleted.
-  if (options.controllers?.some((word) => word.startsWith("--questions")) !== true)
-    await plane.client.delete(apiServices, questionsApiService);
-  const podDefaults = {
-    spec: {
-      containers: [{ name: "main", image, volumeMounts: [{ name: "home", mountPath: home }] }],
-      volumes: [{ name: "home", hostPath: { path: home } }],
-    },
+  const administer: Installed["administer"] = (words) =>
+    run(join(repository, "berth"), words, {
+      env: { BERTH_CONTEXT: plane.kubeconfig, XDG_STATE_HOME: join(folder, "state") },
+      timeoutSeconds: 120,
+    });
+  const remove = (): void => rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  try {
+    const installed = await administer(["install", "--passwd", passwd, "--group", group, ...more]);
+    if (installed.code !== 0) throw new Error(`berth install: ${installed.stdout}${installed.stderr}`);
+    const podDefaults = {
+      spec: {
+        containers: [{ name: "main", image, volumeMounts: [{ name: "home", mountPath: home }] }],
+        volumes: [{ name: "home", hostPath: { path: home } }],
+      },
+    };
+    await plane.client.patch<Queue>(queues, "standard", { spec: { podDefaults } });
+  } catch (error) {
+    remove();
+    throw error;
+  }
+  return {
+    home,
+    folder,
+    passwd,
+    group,
+    administer,
+    berth: (words, rest = {}) =>
+      run(join(repository, "berth"), words, {
+        cwd: home,
+        env: { BERTH_CONTEXT: kubeconfig, XDG_STATE_HOME: state, HOME: home, USER: person.name },
+        as: { uid: person.uid, gid: person.gid },
+        timeoutSeconds: 120,
+        ...rest,
+      }),
+    [Symbol.dispose]: remove,
   };
-  await plane.client.patch<Queue>(queues, "standard", { spec: { podDefaults } });
-  const account = await plane.kubeconfigForServiceAccount(systemNamespace, "berth-controllers");
+}
+
+/** {@link installBerth}, and starts the controllers as a process and waits until they lead. */
+export async function startBerth(plane: ControlPlane, options: BerthOptions = {}): Promise<BerthOnKube> {
+  const installed = await installBerth(plane, options.image === undefined ? {} : { image: options.image });
+  const { home, passwd, group } = installed;
+  const accounting = join(installed.folder, "accounting.db");
+  const running: Controllers[] = [];
   const startControllers = async (): Promise<Controllers> => {
+    const account = await plane.kubeconfigForServiceAccount(systemNamespace, "berth-controllers");
     const started = await startProcess(
       [
         `--kubeconfig=${account}`,
@@ -102,25 +147,14 @@ export async function startBerth(plane: ControlPlane, options: BerthOptions = {}
     return started;
   };
   try {
+    // Nobody is to ask controllers that serve no questions; while its APIService does not answer no namespace can be deleted.
+    if (options.controllers?.some((word) => word.startsWith("--questions")) !== true)
+      await plane.client.delete(apiServices, questionsApiService);
     const first = await startControllers();
     await waitFor("the controllers to lead", () => first.isLeading() || undefined, 60).catch((error: unknown) => {
       throw new Error(`${(error as Error).message}; they said: ${JSON.stringify(first.lines.slice(-4))}`);
     });
-    return {
-      home,
-      accounting,
-      first,
-      startControllers,
-      berth: (words, more = {}) =>
-        run(join(repository, "berth"), words, {
-          cwd: home,
-          env: { BERTH_CONTEXT: kubeconfig, XDG_STATE_HOME: state, HOME: home, USER: person.name },
-          as: { uid: person.uid, gid: person.gid },
-          timeoutSeconds: 120,
-          ...more,
-        }),
-      [Symbol.asyncDispose]: dispose,
-    };
+    return { home, accounting, first, startControllers, berth: installed.berth, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await dispose();
     throw error;
@@ -128,7 +162,7 @@ export async function startBerth(plane: ControlPlane, options: BerthOptions = {}
 
   async function dispose(): Promise<void> {
     await Promise.all(running.map((each) => each.end("SIGKILL")));
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+    installed[Symbol.dispose]();
   }
 }
 

@@ -1,6 +1,6 @@
 /** What holds of accounting, whichever database it is in: the same tests over SQLite and a real PostgreSQL. */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -520,3 +520,14 @@ test("a thread does what it was asked before it ends, and says in words what it 
   await reader.close();
   await assert.rejects(openAccountingThread(join(path, "below")), /unable to open database file/);
 });
+
+test(
+  "a file that may only be read is refused in words",
+  { skip: process.getuid!() === 0 && "root may write it" },
+  async () => {
+    const path = newFile();
+    await (await openAccountingThread(path)).close();
+    chmodSync(path, 0o444);
+    await assert.rejects(openAccountingThread(path), /may not be written by this process \(uid \d+\)/);
+  },
+);

@@ -36,7 +36,7 @@ const migrations: readonly string[] = [
   `ALTER TABLE attempts ADD COLUMN steps TEXT;`,
 ];
 
-const schemaVersion = migrations.length;
+export const schemaVersion = migrations.length;
 
 function versionOf(database: DatabaseSync): number {
   return Number((database.prepare("PRAGMA user_version").get() as { user_version: number }).user_version);

@@ -13,7 +13,7 @@ import {
   toldStartsSelect,
   usageSelect,
 } from "./select.ts";
-import { isReadable, migrate } from "./sqlite-schema.ts";
+import { isReadable, migrate, schemaVersion } from "./sqlite-schema.ts";
 import type { ToldStart } from "./start-errors.ts";
 import { AccountingTrouble } from "./trouble.ts";
 
@@ -38,7 +38,7 @@ function toldStarts(database: DatabaseSync, filter: Parameters<Accounting["toldS
   return all(database, toldStartsSelect(filter)).map((row) => Object.assign({} as ToldStart, row));
 }
 
-const [busy, ioFailed, corrupt, full, notADatabase] = [5, 10, 11, 13, 26];
+const [busy, readOnly, ioFailed, corrupt, full, notADatabase] = [5, 8, 10, 11, 13, 26];
 
 /** SQLite's own words name no file, and no way out. */
 function inWords(path: string, error: unknown): unknown {
@@ -52,6 +52,12 @@ function inWords(path: string, error: unknown): unknown {
       );
     case full:
       return new AccountingTrouble(`no space is left for ${path}`, true, { cause: error });
+    case readOnly:
+      return new AccountingTrouble(
+        `${path} may not be written by this process (uid ${process.getuid?.()}): it needs the right to write the file and its folder`,
+        true,
+        { cause: error },
+      );
     case busy:
     case ioFailed:
       return new AccountingTrouble(`${path}: ${message}`, true, { cause: error });
@@ -73,6 +79,9 @@ export function openSqliteAccounting(path: string): Accounting {
     // FULL: a row must not be lost to a power cut when the Workload's status that follows it was not.
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
     migrate(database);
+    // A file that may only be read is opened without complaint, until something is written.
+    database.exec("BEGIN IMMEDIATE");
+    database.exec(`PRAGMA user_version = ${schemaVersion}; ROLLBACK;`);
   } catch (error) {
     database.close();
     throw inWords(path, error);

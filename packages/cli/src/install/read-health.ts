@@ -8,7 +8,7 @@ import {
   type Queue,
   type Workload,
 } from "@berth/kinds";
-import { manifests } from "@berth/kinds/install";
+import { controllersName, manifests } from "@berth/kinds/install";
 import { ApiError } from "@berth/machinery";
 import { absent } from "./absent.ts";
 import type { HealthFacts } from "./health.ts";
@@ -104,13 +104,39 @@ async function installationFacts(
             ready: controllers.status?.readyReplicas ?? 0,
             ...(image === undefined ? {} : { image }),
             ...(version === undefined ? {} : { version }),
-            ...(unavailable?.message === undefined ? {} : { message: unavailable.message }),
+            ...messageOf((await lastWords(client)) ?? unavailable?.message),
           },
         }),
     ...(users === undefined || users.settings !== undefined
       ? {}
       : { users: users.passwd.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("#")).length }),
   };
+}
+
+const messageOf = (message: string | undefined) => (message === undefined ? {} : { message });
+
+interface ControllersPod extends AnyObject {
+  status?: {
+    containerStatuses?: {
+      ready: boolean;
+      state?: { waiting?: { reason?: string; message?: string } };
+      lastState?: { terminated?: { message?: string; exitCode: number } };
+    }[];
+  };
+}
+
+/** Why a pod of the controllers is not up: what it said when it ended, else what its kubelet says. */
+async function lastWords(client: Client): Promise<string | undefined> {
+  const labelSelector = `app.kubernetes.io/name=${controllersName}`;
+  const { items } = await client.list<ControllersPod>(resources.pods, { namespace: systemNamespace, labelSelector });
+  for (const { ready, state, lastState } of items.flatMap(({ status }) => status?.containerStatuses ?? [])) {
+    if (ready || state?.waiting === undefined) continue;
+    const said = lastState?.terminated?.message?.trim().split("\n").at(-1);
+    const words = said === undefined ? undefined : (/"message":"((?:[^"\\]|\\.)*)"/.exec(said)?.[1] ?? said);
+    if (words !== undefined) return words;
+    if (state.waiting.reason !== "ContainerCreating") return `${state.waiting.reason}: ${state.waiting.message ?? ""}`;
+  }
+  return undefined;
 }
 
 async function leaseFacts(client: Client): Promise<NonNullable<HealthFacts["lease"]>> {

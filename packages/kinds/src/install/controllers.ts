@@ -83,6 +83,8 @@ function podSpec({ image, givesIds, accounting }: ControllersSettings): Record<s
         startupProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 2, failureThreshold: 60 },
         livenessProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 10, failureThreshold: 6 },
         readinessProbe: { httpGet: { path: "/readyz", port: "metrics" }, periodSeconds: 5 },
+        // Why it ended is read by `berth status`.
+        terminationMessagePolicy: "FallbackToLogsOnError",
         resources: {
           requests: { cpu: "100m", memory: "256Mi" },
           limits: { memory: "1Gi" },
