@@ -17,6 +17,12 @@ const storageClasses = kind("storage.k8s.io", "v1", "storageclasses", "StorageCl
 const csiNodes = kind("storage.k8s.io", "v1", "csinodes", "CSINode");
 const volumes = kind("", "v1", "persistentvolumes", "PersistentVolume");
 const claims = kind("", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", true);
+const device = (resource: string, name: string, namespaced = false) =>
+  kind("resource.k8s.io", "v1", resource, name, namespaced);
+const slices = device("resourceslices", "ResourceSlice");
+const deviceClasses = device("deviceclasses", "DeviceClass");
+const deviceClaims = device("resourceclaims", "ResourceClaim", true);
+const claimTemplates = device("resourceclaimtemplates", "ResourceClaimTemplate", true);
 
 const namespace = "lab";
 const gpu = "example.com/gpus";
@@ -408,5 +414,92 @@ describe("predicates on a real control plane", { skip: withoutKwok(), timeout: 6
     await submit("attaches-3", mounting("attached-3"));
     await waits("attaches-3", /needs 1 attachable-volumes-csi-csi.example.com on one node; at most 0/);
     await cancel("attaches", "attaches-1", "attaches-2", "attaches-3");
+  });
+
+  test("devices that pods claim are given to them with their node, and given back", async () => {
+    const driver = "gpu.example.com";
+    const create = (resource: ResourceKey, name: string, spec: object, of?: string): Promise<AnyObject> =>
+      plane.client.create(resource, {
+        apiVersion: "resource.k8s.io/v1",
+        kind: resource.kind,
+        metadata: { name, ...(of === undefined ? {} : { namespace: of }) },
+        spec,
+      } as AnyObject);
+    const gib = (memory: number) => ({
+      attributes: { model: { string: memory > 40 ? "large" : "small" } },
+      capacity: { memory: { value: `${memory}Gi` } },
+    });
+    const sizes: Record<string, number[]> = { "kwok-0": [80, 40], "kwok-1": [40, 40], "kwok-2": [40] };
+    for (const [nodeName, memories] of Object.entries(sizes)) {
+      const devices = memories.map((memory, at) => Object.assign({ name: `gpu-${at}` }, gib(memory)));
+      const pool = { name: nodeName, generation: 1, resourceSliceCount: 1 };
+      await create(slices, `${nodeName}-gpus`, { driver, pool, nodeName, devices });
+    }
+    const expression = `device.driver == "${driver}"`;
+    await create(deviceClasses, "gpu.example.com", { selectors: [{ cel: { expression } }] });
+    const request = (count: number, cel?: string) => ({
+      name: "gpu",
+      exactly: {
+        deviceClassName: "gpu.example.com",
+        count,
+        ...(cel === undefined ? {} : { selectors: [{ cel: { expression: cel } }] }),
+      },
+    });
+    const template = (name: string, devices: object): Promise<AnyObject> =>
+      create(claimTemplates, name, { spec: { devices } }, namespace);
+    const large = `device.capacity["${driver}"].memory.compareTo(quantity("80Gi")) >= 0`;
+    await template("one", { requests: [request(1)] });
+    await template("two", { requests: [request(2)] });
+    await template("large", { requests: [request(1, large)] });
+    await template("some", {
+      requests: [{ name: "any", firstAvailable: [{ name: "a", deviceClassName: "gpu.example.com" }] }],
+    });
+    const claiming = (resourceClaimTemplateName: string, count = 1): Asked => ({
+      count,
+      pod: { resourceClaims: [{ name: "gpu", resourceClaimTemplateName }] },
+    });
+    interface Allocated extends AnyObject {
+      status?: { allocation?: { devices: { results: { pool: string; device: string }[] } }; reservedFor?: object[] };
+    }
+    const allocated = async (): Promise<string[]> =>
+      (await plane.client.listAll<Allocated>(deviceClaims, {})).items
+        .flatMap(({ status }) => status?.allocation?.devices.results ?? [])
+        .map((result) => `${result.pool}/${result.device}`)
+        .toSorted();
+
+    await submit("needs-large", { ...claiming("large"), workload: { hold: "User" } });
+    await waits("needs-large", /held/, "HeldByUser");
+    await submit("each", { ...claiming("one", 3), workload: { placement: { podsPerNode: 1 } } });
+    await submit("soon", claiming("absent"));
+    await waits("soon", /waits for claim template absent, which is not there/, "Claims");
+    await submit("alternatives", claiming("some"));
+    assert.match(await refusal("alternatives"), /claim template some: request any: firstAvailable .* is not supported/);
+    await runs("each");
+    const three = await allocated();
+    assert.equal(three.length, 3);
+    // Who may have any leaves the large one to who needs it.
+    assert.ok(!three.includes("kwok-0/gpu-0"), three.join());
+    await plane.client.patch(workloads, "needs-large", { spec: { hold: null } }, { namespace });
+    assert.deepEqual(await runs("needs-large"), ["kwok-0"]);
+    assert.ok((await allocated()).includes("kwok-0/gpu-0"));
+    await submit("next-large", claiming("large"));
+    await waits("next-large", /needs 1 .*gpu.example.com where .* on one node; at most 0/);
+    // A claim of one that kube-scheduler placed counts too.
+    await create(deviceClaims, "theirs", { devices: { requests: [request(1)] } }, "others");
+    const other = await foreign("claims", { pod: { resourceClaims: [{ name: "gpu", resourceClaimName: "theirs" }] } });
+    assert.equal((await allocated()).length, 5);
+    await submit("pair", claiming("two", 1));
+    await waits("pair", /before it/, "Priority");
+    await cancel("each", "needs-large");
+    await remove(other);
+    assert.deepEqual(await runs("next-large"), ["kwok-0"]);
+    assert.deepEqual(await runs("pair"), ["kwok-1"]);
+    assert.equal(new Set(await allocated()).size, 3);
+    // One that its user made outlives the job, and is free again.
+    await create(deviceClaims, "kept", { devices: { requests: [request(1)] } }, namespace);
+    await submit("keeper", { pod: { resourceClaims: [{ name: "gpu", resourceClaimName: "kept" }] } });
+    await runs("keeper");
+    await cancel("keeper", "next-large", "pair", "soon");
+    await waitFor("all devices to be free", async () => (await allocated()).length === 0 || undefined, 60);
   });
 });

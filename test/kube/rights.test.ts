@@ -361,6 +361,8 @@ const seldom = new Set([
   // Where claims wait for a node, of which predicates.test.ts has all.
   "patch persistentvolumes",
   "patch persistentvolumeclaims",
+  "patch resourceclaims",
+  "patch resourceclaims/status",
   ...[
     "workloads",
     "queues",
@@ -377,6 +379,10 @@ const seldom = new Set([
     "storageclasses",
     "csinodes",
     "runtimeclasses",
+    "resourceslices",
+    "deviceclasses",
+    "resourceclaimtemplates",
+    "resourceclaims",
   ].map((resource) => `list ${resource}`),
   "patch pods/status",
   "operate workloads",

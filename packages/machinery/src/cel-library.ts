@@ -19,6 +19,49 @@ function quantity(text: string): CelQuantity {
   return new CelQuantity(parseQuantity(text).nano);
 }
 
+/** A version as semver.org has it; what follows a `+` says nothing of its order. */
+class CelVersion {
+  readonly numbers: readonly [bigint, bigint, bigint];
+  readonly before: readonly string[];
+
+  constructor(text: string) {
+    const found = /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?$/.exec(text);
+    if (found === null) throw new Error(`${JSON.stringify(text)} is no version like 1.2.3`);
+    this.numbers = [BigInt(found[1]!), BigInt(found[2]!), BigInt(found[3]!)];
+    this.before = found[4]?.split(".") ?? [];
+  }
+
+  compare(other: CelVersion): -1 | 0 | 1 {
+    for (const [at, own] of this.numbers.entries())
+      if (own !== other.numbers[at]) return own < other.numbers[at]! ? -1 : 1;
+    if (this.before.length === 0 || other.before.length === 0)
+      return this.before.length === other.before.length ? 0 : this.before.length === 0 ? 1 : -1;
+    for (const [at, own] of this.before.entries()) {
+      const its = other.before[at];
+      if (its === undefined) return 1;
+      if (own === its) continue;
+      const [isOwn, isIts] = [/^\d+$/.test(own), /^\d+$/.test(its)];
+      if (isOwn !== isIts) return isOwn ? -1 : 1;
+      return (isOwn ? BigInt(own) < BigInt(its) : own < its) ? -1 : 1;
+    }
+    return this.before.length < other.before.length ? -1 : 0;
+  }
+}
+
+export function celVersion(text: string): unknown {
+  return new CelVersion(text);
+}
+
+export { quantity as celQuantity };
+
+function isVersion(text: string): boolean {
+  try {
+    return new CelVersion(text) instanceof CelVersion;
+  } catch {
+    return false;
+  }
+}
+
 /** Look-around and back references, which Go does not have, are refused here too: a rule means the same on any server. */
 function pattern(text: string, flags = ""): RegExp {
   if (/\(\?<?[=!]|\\[1-9]/.test(text)) throw new Error(`invalid regular expression: ${text}`);
@@ -112,6 +155,14 @@ export function celEnvironment(optionalOldSelf: boolean): Environment {
     .registerVariable("oldSelf", optionalOldSelf ? "optional<dyn>" : "dyn");
 }
 
+let ofDevices: Environment | undefined;
+
+/** The environment of selectors of devices. */
+export function deviceEnvironment(): Environment {
+  ofDevices ??= libraryEnvironment().registerVariable("device", "dyn");
+  return ofDevices;
+}
+
 /** What `authorizer.group(…).resource(…)….check(verb)` asks. */
 export interface AccessQuestion {
   verb: string;
@@ -200,6 +251,7 @@ function makePolicyEnvironment(): Environment {
 function libraryEnvironment(): Environment {
   const environment = new Environment({ enableOptionalTypes: true, homogeneousAggregateLiterals: false });
   environment.registerType("Quantity", CelQuantity as never);
+  environment.registerType("Semver", CelVersion as never);
   const functions: [string, (...values: never[]) => unknown][] = [
     ["quantity(string): Quantity", quantity],
     ["isQuantity(string): bool", (text: string) => quantityError(text) === undefined],
@@ -223,6 +275,14 @@ function libraryEnvironment(): Environment {
     ["Quantity.add(int): Quantity", (a: CelQuantity, b: bigint) => new CelQuantity(a.nano + b * nanoPerUnit)],
     ["Quantity.sub(Quantity): Quantity", (a: CelQuantity, b: CelQuantity) => new CelQuantity(a.nano - b.nano)],
     ["Quantity.sub(int): Quantity", (a: CelQuantity, b: bigint) => new CelQuantity(a.nano - b * nanoPerUnit)],
+    ["semver(string): Semver", (text: string) => new CelVersion(text)],
+    ["isSemver(string): bool", isVersion],
+    ["Semver.isGreaterThan(Semver): bool", (a: CelVersion, b: CelVersion) => a.compare(b) > 0],
+    ["Semver.isLessThan(Semver): bool", (a: CelVersion, b: CelVersion) => a.compare(b) < 0],
+    ["Semver.compareTo(Semver): int", (a: CelVersion, b: CelVersion) => BigInt(a.compare(b))],
+    ["Semver.major(): int", (version: CelVersion) => version.numbers[0]],
+    ["Semver.minor(): int", (version: CelVersion) => version.numbers[1]],
+    ["Semver.patch(): int", (version: CelVersion) => version.numbers[2]],
     ["list.sum(): dyn", sum],
     ["list.min(): dyn", (list: unknown) => extreme(list, "min", (a, b) => a < b)],
     ["list.max(): dyn", (list: unknown) => extreme(list, "max", (a, b) => a > b)],

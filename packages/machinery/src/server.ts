@@ -1,4 +1,6 @@
 /** What a server of objects needs beyond the object model: schemas, rules, tables, documents, protobuf, applying. */
+export { compileDeviceSelector } from "./cel-device.ts";
+export type { SelectedDevice } from "./cel-device.ts";
 export { builtInDefinitionName, builtInDefinitions, builtInResources, builtInSchema } from "./built-in.ts";
 export type { Resource, Subresource } from "./built-in.ts";
 export { compileJsonPath } from "./json-path.ts";

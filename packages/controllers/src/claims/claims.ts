@@ -1,5 +1,5 @@
 /**
- * What pods ask for by the names of other objects: claims of volumes, and a RuntimeClass. Before a pod has a node these say where it may
+ * What pods ask for by the names of other objects: claims of volumes and of devices, and a RuntimeClass. Before a pod has a node these say where it may
  * be; once a node was chosen, claims that wait for that are bound before the pod is.
  */
 import { Informer, isReason, type ResourceReference } from "@berth/client";
@@ -10,6 +10,8 @@ import { matchesNode, namesNodes } from "@berth/kinds";
 import type { Context } from "../context.ts";
 import type { Stores } from "../stores.ts";
 import type { Writer } from "../writer.ts";
+import { podClaims } from "./device-objects.ts";
+import { Devices } from "./devices.ts";
 import {
   claimResources,
   type CsiNode,
@@ -19,6 +21,7 @@ import {
   type Volume,
   type VolumeClaim,
 } from "./objects.ts";
+import { ClaimsUnsettled, type SettledPod } from "./settling.ts";
 import {
   canProvision,
   claimNames,
@@ -49,17 +52,8 @@ export interface Demand {
   isLate: boolean;
   /** Why it cannot be placed yet, in words. */
   problem?: string;
-}
-
-/** Claims of a pod did not become its own on the node that was chosen: another node may do. */
-export class ClaimsUnsettled extends Error {}
-
-/** A pod that is there. */
-export interface SettledPod {
-  namespace: string;
-  name: string;
-  uid: string;
-  spec: PodSpec;
+  /** What of it Berth never places, in words. */
+  refusal?: string;
 }
 
 /** As kube-scheduler waits. */
@@ -79,6 +73,7 @@ export class Claims {
   readonly #volumes: Informer<Volume>;
   readonly #claims: Informer<VolumeClaim>;
   readonly #view: VolumeView;
+  #devices: Devices | undefined;
   readonly #waiting = new Set<() => void>();
   #timer: NodeJS.Timeout | undefined;
   /** Told, once for what happens together, that demands may be others. */
@@ -126,6 +121,8 @@ export class Claims {
   async synced(): Promise<void> {
     const all = [this.#runtimeClasses, this.#storageClasses, this.#csiNodes, this.#claims, this.#volumes];
     await Promise.all(all.map(({ synced }) => synced));
+    const events = { changed: () => this.#changed(), nodeChanged: (name: string) => this.nodeChanged(name) };
+    this.#devices = await Devices.open(this.#context, this.#stores, this.#writer, events);
     const tell = ({ metadata }: CsiNode): void => this.nodeChanged(metadata.name);
     this.#csiNodes.addHandler({ add: tell, update: tell, delete: tell });
   }
@@ -146,12 +143,12 @@ export class Claims {
     const names = new Set<string>();
     for (const { metadata } of this.#csiNodes.values())
       for (const name of Object.keys(this.capacityOf(metadata.name))) names.add(name);
-    return [...names].sort();
+    return [...[...names].sort(), ...(this.#devices?.resources() ?? [])];
   }
 
   /** What a node has beside what its status says. */
   capacityOf(node: string): Amounts {
-    const amounts: Amounts = {};
+    const amounts: Amounts = { ...this.#devices?.capacityOf(node) };
     for (const { name, allocatable } of this.#csiNodes.get(undefined, node)?.spec?.drivers ?? [])
       if (allocatable?.count !== undefined) amounts[attachable(name)] = allocatable.count;
     return amounts;
@@ -162,8 +159,17 @@ export class Claims {
     const spec = withDefaults(template, queue);
     const claims = this.#claimsOf(namespace, spec, undefined);
     const runtimeClass = spec["runtimeClassName"] as string | undefined;
-    if (claims.length === 0 && runtimeClass === undefined) return undefined;
+    const devices = this.#devices?.demandOf(namespace, spec);
+    if (claims.length === 0 && runtimeClass === undefined && podClaims(spec).length === 0) return undefined;
     const demand: Demand = { spec: template, requests: {}, terms: [], singleClaims: [], isLate: false };
+    if (devices !== undefined) {
+      const { requests, terms, problem, refusal } = devices;
+      Object.assign(demand, { requests, problem, refusal, isLate: true });
+      for (const places of terms) this.#restrict(demand, places);
+    } else if (podClaims(spec).length > 0) {
+      demand.refusal = "resourceClaims: this cluster has no devices to claim (resource.k8s.io/v1, Kubernetes 1.34)";
+      demand.problem = demand.refusal;
+    }
     if (runtimeClass !== undefined) this.#addClass(demand, runtimeClass);
     for (const named of claims) {
       if (typeof named === "string") demand.problem ??= named;
@@ -193,16 +199,18 @@ export class Claims {
     const { terms, problem, isLate, driver } = demandOfClaim(named, this.#view);
     demand.problem ??= problem;
     demand.isLate ||= isLate;
-    for (const places of terms) {
-      if (!namesNodes(places)) demand.terms.push(places);
-      else {
-        const fitting = this.#nodesOf(places);
-        demand.nodes = demand.nodes === undefined ? fitting : demand.nodes.filter((name) => fitting.includes(name));
-      }
-    }
+    for (const places of terms) this.#restrict(demand, places);
     if (driver !== undefined) demand.requests[attachable(driver)] = (demand.requests[attachable(driver)] ?? 0) + 1;
     if (claim !== undefined && spec.accessModes?.includes("ReadWriteOncePod") === true)
       demand.singleClaims.push(`${claim.metadata.namespace}/${claim.metadata.name}`);
+  }
+
+  #restrict(demand: Demand, places: readonly NodeSelectorTerm[]): void {
+    if (!namesNodes(places)) demand.terms.push(places);
+    else {
+      const fitting = this.#nodesOf(places);
+      demand.nodes = demand.nodes === undefined ? fitting : demand.nodes.filter((name) => fitting.includes(name));
+    }
   }
 
   #nodesOf(terms: readonly NodeSelectorTerm[]): string[] {
@@ -241,7 +249,7 @@ export class Claims {
    * @throws ClaimsUnsettled, whose message is in words
    */
   async settle(pod: SettledPod, node: string, isWanted: () => boolean): Promise<void> {
-    if (claimNames(pod.spec).length + ephemeralClaims(pod.spec).length === 0) return;
+    if (claimNames(pod.spec).length + ephemeralClaims(pod.spec).length + podClaims(pod.spec).length === 0) return;
     const found = this.#stores.nodes.get(undefined, node);
     if (found === undefined) throw new ClaimsUnsettled(`node ${node} is gone`);
     const asked: Asked = new Map();
@@ -253,6 +261,8 @@ export class Claims {
         const why = typeof named === "string" ? named : await this.#bind(named, found, asked);
         if (why !== undefined) open.push(why);
       }
+      const ofDevices = await this.#devices?.settle(pod, node);
+      if (ofDevices !== undefined) open.push(ofDevices);
       if (open.length === 0 || !isWanted()) {
         changes.end();
         return;
@@ -357,5 +367,6 @@ function slim<T extends { metadata: { managedFields?: unknown[] } }>(object: T):
 
 /** Whether a pod could ask for anything that is looked up here. */
 export function mayDemand(spec: PodSpec): boolean {
-  return spec["runtimeClassName"] !== undefined || claimNames(spec).length + ephemeralClaims(spec).length > 0;
+  const claims = claimNames(spec).length + ephemeralClaims(spec).length + podClaims(spec).length;
+  return spec["runtimeClassName"] !== undefined || claims > 0;
 }

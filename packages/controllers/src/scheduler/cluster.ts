@@ -99,6 +99,7 @@ export class LiveCluster {
   /** Makes the state, without jobs, from what the stores hold. */
   make(): void {
     this.#isMade = false;
+    for (const workload of this.#stores.workloads.values()) this.learnRules(workload);
     const named = resourcesOf(this.#stores.nodes.values());
     this.#resources = [...named, ...(this.claims?.resources().filter((name) => !named.includes(name)) ?? [])];
     const options = {
@@ -107,7 +108,6 @@ export class LiveCluster {
       policy: policyInput(this.site),
       devices: this.#resources.filter(isDevice),
     };
-    for (const workload of this.#stores.workloads.values()) this.learnRules(workload);
     const { journal } = this.#context;
     const plain = (core: ClusterState): Journalled => ({ state: core, decide: (now) => decide(core, now) });
     const made = journal === undefined ? plain(createClusterState(options)) : createJournalledState(options, journal);
@@ -144,7 +144,15 @@ export class LiveCluster {
     for (const { template } of workload.spec.podSets) {
       for (const key of ruleKeys(template.spec)) this.mentioned.add(key);
     }
-    return this.mentioned.size > before;
+    return this.lacks(workload) || this.mentioned.size > before;
+  }
+
+  /** Whether its pods ask for something that no vector has a place for yet. */
+  lacks({ spec, metadata: { namespace = "" } }: Workload): boolean {
+    return spec.podSets.some(({ template }) => {
+      const requests = this.claims?.demandOf(namespace, template.spec)?.requests ?? {};
+      return Object.keys(requests).some((name) => !this.#resources.includes(name));
+    });
   }
 
   #put(node: Node): void {

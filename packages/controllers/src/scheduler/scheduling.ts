@@ -1,8 +1,9 @@
 /** Decides after each change, begins what is decided, and tells of what waits: the parts of scheduling put together. */
-import type { Checkpoint, Membership, Node, Pod, QualityOfService, Queue, Reservation } from "@berth/kinds";
+import type { Checkpoint, Membership, Node, Pod, QualityOfService, Queue, Reservation, Workload } from "@berth/kinds";
 import { isFinal, parseIndexList } from "@berth/kinds";
 import { type Decisions, explain, type Foresight, type Preemption, type Start, submitRefusal } from "@berth/scheduling";
-import { type Claims, mayDemand, type SettledPod } from "../claims/claims.ts";
+import { type Claims, mayDemand } from "../claims/claims.ts";
+import type { SettledPod } from "../claims/settling.ts";
 import type { Context } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { Ledger } from "../model/ledger.ts";
@@ -136,7 +137,11 @@ export class Scheduling implements LifeEvents {
     claims.changed = () => {
       for (const record of this.#demanding) {
         if (record.isGone || isFinal(record.phase)) this.#demanding.delete(record);
-        else if (this.#jobs.update(record)) {
+        else if (this.#cluster.lacks(record.workload)) {
+          // All jobs are told anew.
+          this.#rebuild();
+          this.wake();
+        } else if (this.#jobs.update(record)) {
           const { reason, message } = record.waiting;
           if (reason === "Claims" && message !== this.claimProblem(record)) this.#reports.reworded(record);
           this.wake();
@@ -215,6 +220,15 @@ export class Scheduling implements LifeEvents {
   submissionLimit(record: WorkloadRecord): string | undefined {
     const hit = submitRefusal(this.#cluster.core, jobInput(record, this.#jobs.contextOf(record)));
     return hit === undefined ? undefined : limitMessage(hit, this.#cluster.resources);
+  }
+
+  /** What claims of its pods ask for that Berth never allocates, in words; undefined: nothing. */
+  unsupportedClaim({ spec, metadata: { namespace = "" } }: Workload): string | undefined {
+    for (const { name, template } of spec.podSets) {
+      const refusal = this.#cluster.claims?.demandOf(namespace, template.spec)?.refusal;
+      if (refusal !== undefined) return `spec.podSets[${name}]: ${refusal}`;
+    }
+    return undefined;
   }
 
   countForeign(pod: Pod, isDeleted: boolean): void {

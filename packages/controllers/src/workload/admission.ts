@@ -52,6 +52,8 @@ export interface AdmissionInput {
   /** Kinds of nodes that a queue may use, up or not, the distinct ones; empty while there is no node at all. */
   nodeKinds: (queue: Queue) => readonly NodeKind[];
   hasNode: (name: string) => boolean;
+  /** What claims of its pods ask for that is not supported, in words. */
+  unsupportedClaim?: string;
   /** Whether a job of this id exists or existed. */
   hasJob: (jobId: number) => boolean;
   /** The limit that speaks against its submission as it would be admitted, in words; undefined: none does. */
@@ -167,7 +169,7 @@ function unsupported(input: AdmissionInput): Refusal | undefined {
     const problem = rulesProblem(template.spec) ?? partsProblem(template.spec);
     if (problem !== undefined) return refuse("UnsupportedField", `spec.podSets[${name}].template.spec.${problem}`);
   }
-  return undefined;
+  return input.unsupportedClaim === undefined ? undefined : refuse("UnsupportedField", input.unsupportedClaim);
 }
 
 /** As Slurm, which lets nobody wait for licences that there are not. */

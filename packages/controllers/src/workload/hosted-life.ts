@@ -18,7 +18,7 @@ import {
 } from "../model/record.ts";
 import { isJob } from "../model/hosts-of-pods.ts";
 import { hostOf } from "../model/wrapped-pod.ts";
-import { ClaimsUnsettled } from "../claims/claims.ts";
+import { ClaimsUnsettled } from "../claims/settling.ts";
 import { bindPod, PodUnavailable } from "../pod/binding.ts";
 import { grantAnnotation } from "../scheduler/pods.ts";
 import { wallTimeOf } from "../scheduler/snapshot.ts";

@@ -16,7 +16,7 @@ export interface JudgeParts {
   context: Context;
   ledger: Ledger;
   stores: Stores;
-  scheduling: Pick<Scheduling, "hasLimits" | "submissionLimit" | "accountProblem">;
+  scheduling: Pick<Scheduling, "hasLimits" | "submissionLimit" | "accountProblem" | "unsupportedClaim">;
 }
 
 export class Judge {
@@ -64,6 +64,7 @@ export class Judge {
       now: Math.floor(context.now() / 1000),
       jobsOfUser: user === undefined ? 0 : ledger.jobsOf(user) - (isCounted ? 1 : 0),
       nodeKinds: (queue) => this.#kindsOf(queue),
+      unsupportedClaim: scheduling.unsupportedClaim(workload),
       hasNode: (name) => stores.nodes.get(undefined, name) !== undefined,
       hasJob: (jobId) => ledger.byJobId(jobId) !== undefined || record.history?.has(jobId) === true,
       accountProblem: (account) => scheduling.accountProblem(account),

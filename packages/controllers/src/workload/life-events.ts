@@ -1,4 +1,4 @@
-import type { SettledPod } from "../claims/claims.ts";
+import type { SettledPod } from "../claims/settling.ts";
 import type { Attempt, WorkloadRecord } from "../model/record.ts";
 import type { EndingEvents } from "./ending.ts";
 

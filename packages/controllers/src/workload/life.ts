@@ -18,7 +18,7 @@ import {
   type WorkloadRecord,
 } from "../model/record.ts";
 import { hostOf, isPodOf, isWrapped } from "../model/wrapped-pod.ts";
-import { ClaimsUnsettled } from "../claims/claims.ts";
+import { ClaimsUnsettled } from "../claims/settling.ts";
 import { PodUnavailable } from "../pod/binding.ts";
 import type { Writer } from "../writer.ts";
 import {

@@ -54,6 +54,14 @@ const controllerRules: PolicyRule[] = [
   { apiGroups: [""], resources: ["persistentvolumes"], verbs: [...follow, "create", "patch", "deletecollection"] },
   { apiGroups: [""], resources: ["persistentvolumeclaims"], verbs: [...follow, "create", "patch"] },
   { apiGroups: ["storage.k8s.io"], resources: ["storageclasses", "csinodes"], verbs: follow },
+  // Devices that pods claim, which are allocated with the node.
+  {
+    apiGroups: ["resource.k8s.io"],
+    resources: ["resourceslices", "deviceclasses", "resourceclaimtemplates"],
+    verbs: follow,
+  },
+  { apiGroups: ["resource.k8s.io"], resources: ["resourceclaims"], verbs: [...follow, "patch"] },
+  { apiGroups: ["resource.k8s.io"], resources: ["resourceclaims/status"], verbs: ["patch"] },
   { apiGroups: ["node.k8s.io"], resources: ["runtimeclasses"], verbs: follow },
   { apiGroups: [""], resources: ["events"], verbs: ["create"] },
   // Jobs that are held as one are suspended and released, and fail where their Workload was refused or cancelled.
