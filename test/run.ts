@@ -24,6 +24,7 @@ const suites: Record<string, { patterns: string[]; concurrency: number; environm
   faults: { patterns: ["test/faults/*.test.ts"], concurrency: 1 },
   conformance: { patterns: ["test/conformance/*.test.ts"], concurrency: 1 },
   kube: { patterns: ["test/kube/*.test.ts"], concurrency: 1 },
+  mpi: { patterns: ["test/mpi/*.test.ts"], concurrency: 1 },
   science: { patterns: ["test/science/*.test.ts"], concurrency: 1 },
 };
 

@@ -32,7 +32,10 @@ test("there are pages", () => assert.ok(pages.length > 0));
 
 for (const page of pages) {
   test(`${page} runs as it is written`, async () => {
-    await using cluster = await startCluster();
+    const text = readFileSync(join(repository, page), "utf8");
+    // A page may want a cluster of several nodes.
+    const flags = /^<!-- cluster: (.*) -->$/m.exec(text)?.[1]?.split(" ");
+    await using cluster = await startCluster({ flags });
     const commands = join(cluster.directory, "commands");
     mkdirSync(commands);
     for (const name of ["berth", "sbatch", "squeue", "scancel", "sinfo", "sacct", "sprio", "sshare"]) {
@@ -42,7 +45,7 @@ for (const page of pages) {
     mkdirSync(work);
     // One shell for the whole page, as its reader has: variables of one block are there in the next.
     const script = ["set -eu"];
-    for (const block of blocks(readFileSync(join(repository, page), "utf8"))) {
+    for (const block of blocks(text)) {
       if (block.file !== undefined) writeFileSync(join(work, basename(block.file)), block.text);
       else script.push(`echo "--- line ${block.line}"`, block.text);
     }

@@ -31,7 +31,7 @@ Starts a step of the job that it is called in: tasks side by side, on one or mor
 END
 }
 
-berth_longs='account= acctg-freq= bb= bbf= bcast? begin= bell cluster-constraint= clusters= comment= compress? constraint= container= contiguous core-spec= cores-per-socket= cpu-bind= cpu_bind= cpu-freq= cpus-per-gpu= cpus-per-task= deadline= delay-boot= dependency= disable-status distribution= epilog= error= exact exclude= exclusive? export= extra-node-info= gid= gpu-bind= gpu-freq= gpus= gpus-per-node= gpus-per-socket= gpus-per-task= gres= gres-flags= help het-group= hint= hold immediate? input= interactive jobid= job-name= kill-on-bad-exit? label launch-cmd launcher-opts= licenses= mail-type= mail-user= mcs-label= mem= mem-bind= mem_bind= mem-per-cpu= mem-per-gpu= mincpus= mpi= msg-timeout= multi-prog network= nice? no-allocate no-bell no-kill? nodefile= nodelist= nodes= ntasks= ntasks-per-core= ntasks-per-gpu= ntasks-per-node= ntasks-per-socket= open-mode= output= overcommit overlap oversubscribe partition= power= preserve-env priority= profile= prolog= propagate? pty? qos= quiet quit-on-interrupt reboot relative= reservation= resv-ports? send-libs? share signal= slurmd-debug= sockets-per-node= spread-job switches= task-epilog= task-prolog= test-only thread-spec= threads= threads-per-core= time= time-min= tmp= uid= unbuffered usage use-min-nodes verbose version wait= wckey= x11?'
+berth_longs='account= acctg-freq= bb= bbf= bcast? begin= bell chdir= cluster-constraint= clusters= comment= compress? constraint= container= contiguous core-spec= cores-per-socket= cpu-bind= cpu_bind= cpu-freq= cpus-per-gpu= cpus-per-task= deadline= delay-boot= dependency= disable-status distribution= epilog= error= exact exclude= exclusive? export= extra-node-info= gid= gpu-bind= gpu-freq= gpus= gpus-per-node= gpus-per-socket= gpus-per-task= gres= gres-flags= help het-group= hint= hold immediate? input= interactive jobid= job-name= kill-on-bad-exit? label launch-cmd launcher-opts= licenses= mail-type= mail-user= mcs-label= mem= mem-bind= mem_bind= mem-per-cpu= mem-per-gpu= mincpus= mpi= msg-timeout= multi-prog network= nice? no-allocate no-bell no-kill? nodefile= nodelist= nodes= ntasks= ntasks-per-core= ntasks-per-gpu= ntasks-per-node= ntasks-per-socket= open-mode= output= overcommit overlap oversubscribe partition= power= preserve-env priority= profile= prolog= propagate? pty? qos= quiet quit-on-interrupt reboot relative= reservation= resv-ports? send-libs? share signal= slurmd-debug= sockets-per-node= spread-job switches= task-epilog= task-prolog= test-only thread-spec= threads= threads-per-core= time= time-min= tmp= uid= unbuffered usage use-min-nodes verbose version wait= wckey= x11?'
 
 berth_number_for() { # OPTION VALUE
   case $2 in '' | *[!0-9]*) berth_fail "Invalid numeric value \\"$2\\" for $1." ;; esac
@@ -93,17 +93,18 @@ berth_option() {
 }
 
 berth_long() {
-  berth_word=\${1%%=*} berth_found= berth_kind=
-  for berth_known in $berth_longs chdir=; do
+  berth_asked=\${1%%=*} berth_found= berth_others=
+  for berth_known in $berth_longs; do
     case $berth_known in
-      "$berth_word" | "$berth_word"[=?]) berth_found=$berth_known; break ;;
-      "$berth_word"*)
-        if [ -n "$berth_found" ]; then berth_say "option '--$berth_word' is ambiguous"; berth_hint; fi
+      "$berth_asked" | "$berth_asked"[=?]) berth_found=$berth_known berth_others=; break ;;
+      "$berth_asked"*)
+        [ -z "$berth_found" ] || berth_others=1
         berth_found=$berth_known
         ;;
     esac
   done
-  if [ -z "$berth_found" ]; then berth_say "unrecognized option '--$berth_word'"; berth_hint; fi
+  if [ -n "$berth_others" ]; then berth_say "option '--$berth_asked' is ambiguous"; berth_hint; fi
+  if [ -z "$berth_found" ]; then berth_say "unrecognized option '--$berth_asked'"; berth_hint; fi
   berth_found_name=\${berth_found%[=?]}
 }
 berth_hint() { echo 'Try "srun --help" for more information' >&2; exit 1; }
