@@ -113,6 +113,8 @@ export interface UsageEntry {
   /** Whole seconds since 1970. */
   startTime: number;
   endTime: number;
+  /** Of that time: for how long it stood still. */
+  suspendedSeconds: number;
   /** Of each second. */
   billing: number;
   allocated: Record<string, number>;

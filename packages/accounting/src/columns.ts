@@ -109,10 +109,11 @@ interface UsageRecord {
   allocated: string | null;
   requested_milli_cpus: number;
   requested_memory_bytes: number;
+  suspended_seconds: number | null;
 }
 
 export const usageColumns =
-  'sequence, "user", account, queue, qos, start_time, end_time, billing, allocated, requested_milli_cpus, requested_memory_bytes';
+  'sequence, "user", account, queue, qos, start_time, end_time, billing, allocated, requested_milli_cpus, requested_memory_bytes, suspended_seconds';
 
 export function usageEntryOf(record: Record<string, unknown>): UsageEntry {
   const of = record as unknown as UsageRecord;
@@ -124,6 +125,7 @@ export function usageEntryOf(record: Record<string, unknown>): UsageEntry {
     qos: of.qos,
     startTime: of.start_time,
     endTime: of.end_time,
+    suspendedSeconds: Number(of.suspended_seconds ?? 0),
     billing: of.billing ?? of.requested_milli_cpus / 1000,
     allocated:
       of.allocated === null

@@ -145,16 +145,23 @@ export function runningLines({ spec, status = {} }: Explanation, now = Date.now(
       ),
     );
   if (suspended !== undefined) {
-    const { by = "an operator", since } = suspended;
-    const words = `by ${by} at ${formatTime(since)} (${formatDuration((now - Date.parse(since)) / 1000)} ago); it keeps its place, and waits for an operator: scontrol resume ${spec.jobId ?? ""}`;
-    lines.push(...labelled("suspended", words.trimEnd()));
+    const { by, job, since, resumeTime } = suspended;
+    const ago = `at ${formatTime(since)} (${formatDuration((now - Date.parse(since)) / 1000)} ago)`;
+    const operator = `waits for an operator: scontrol resume ${spec.jobId ?? ""}`.trimEnd();
+    const resumes =
+      resumeTime === undefined ? "" : `, expected at ${formatTime(resumeTime)} (${formatWait(resumeTime, now)})`;
+    const words =
+      job === undefined
+        ? `by ${by ?? "an operator"} ${ago}; it keeps its place, and ${operator}`
+        : `for job ${job}, ${ago}; it keeps its memory and its place, and goes on by itself when its cores are free${resumes}${by === undefined ? "" : `; ${by} wants it suspended too: then it ${operator}`}`;
+    lines.push(...labelled("suspended", words));
   }
   if (endTime !== undefined) {
     const limit = spec.wallTimeSeconds === undefined ? "" : ` of ${formatDuration(spec.wallTimeSeconds)}`;
     lines.push(
       ...labelled(
         "ends by",
-        `${formatTime(endTime)} (${formatWait(endTime, now)}), when its wall time${limit} is over${suspended === undefined ? "" : ", if it went on now"}`,
+        `${formatTime(endTime)} (${formatWait(endTime, now)}), when its wall time${limit} is over${suspended === undefined ? "" : suspended.job === undefined ? ", if it went on now" : ", if it goes on then"}`,
       ),
     );
   }

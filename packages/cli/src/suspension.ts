@@ -123,6 +123,12 @@ function resumption(workload: Workload, rows: readonly JobRow[], tasks: IndexSet
   const isSuspended = (row: JobRow): boolean =>
     row.state === "SUSPENDED" && (tasks === undefined || (row.arrayTaskId !== undefined && tasks.has(row.arrayTaskId)));
   if (isFinal(workload.status?.phase)) throw new SuspensionRefusal(ended, "it has ended");
+  if (request === undefined && (workload.status?.phase === "Suspended" || rows.some(isSuspended))) {
+    throw new SuspensionRefusal(
+      disabled,
+      "it stands still for another job, and goes on by itself when that has ended: berth explain says when",
+    );
+  }
   if (
     request === undefined ||
     (workload.status?.phase !== "Suspended" && !rows.some(isSuspended) && !isAsked(request.tasks, tasks))

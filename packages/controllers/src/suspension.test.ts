@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { resources } from "@berth/client";
-import type { Explanation, Pod, Workload } from "@berth/kinds";
-import { explanations, suspensionConditionOf, workloads } from "@berth/kinds";
+import type { Explanation, Pod, Queue, Workload } from "@berth/kinds";
+import { apiVersion, explanations, queues, suspensionConditionOf, workloads } from "@berth/kinds";
 import { startTestCluster, type TestCluster, waitFor, waitUntil, workload } from "./test-cluster.test.ts";
 
 let cluster: TestCluster;
@@ -93,5 +93,97 @@ test("a gang stands still when all of it does; an annotation that cannot be read
   await phaseIs("gang", "Running");
   await tell(pods[1]!, true, Date.now(), 0);
   await phaseIs("gang", "Suspended");
+  await controllers.stop();
+});
+
+test("a job stands still for one that needs its cores, whichever leader sees what of it, and goes on when that has ended", async () => {
+  let controllers = await cluster.startControllers();
+  const again = async (): Promise<void> => {
+    await controllers.stop();
+    controllers = await cluster.startControllers();
+  };
+  await cluster.client.create<Queue>(queues, {
+    apiVersion,
+    kind: "Queue",
+    metadata: { name: "yielding" },
+    spec: { tier: 0, preemption: { mode: "Suspend" } },
+  });
+  const [podSet] = workload("x").spec.podSets;
+  const podSets = [
+    { ...podSet!, template: { spec: { containers: [{ name: "main", resources: { requests: { cpu: "4" } } }] } } },
+  ];
+  const create = (name: string, queue?: string): Promise<Workload> =>
+    cluster.client.create(workloads, workload(name, { wallTimeSeconds: 600, podSets, queue }));
+  const cancel = (name: string): Promise<Workload> =>
+    cluster.client.patch<Workload>(
+      workloads,
+      name,
+      { metadata: { annotations: { "berth.dev/cancel": "root" } } },
+      { namespace },
+    );
+  // What others left has to be gone.
+  await cancel("gang");
+  await waitFor(cluster.client, ["gang"]);
+  await create("victim", "yielding");
+  await phaseIs("victim", "Running");
+  const pod = "victim-main-0-a1";
+  await create("needs");
+  const [needs] = await waitFor(cluster.client, ["needs"], ({ status }) => status?.jobId !== undefined);
+  const mark = `job/${needs!.status!.jobId}`;
+  await wanted(pod, mark);
+  // Its cores are nobody else's until its node says that it stands still, under another leader too.
+  await again();
+  await wanted(pod, mark);
+  const waits = await cluster.client.get<Workload>(workloads, "needs", { namespace });
+  assert.equal(waits.status?.phase, "Pending");
+  await tell(pod, true, Date.now(), 0);
+  await phaseIs("needs", "Running");
+  const [victim] = await phaseIs("victim", "Suspended");
+  const told = new Map(victim?.status?.conditions?.map(({ type, reason, message }) => [type, { reason, message }]));
+  assert.equal(told.get("Suspended")?.reason, "Preempted");
+  assert.equal(told.get("Preempted")?.message, `made room for job ${needs!.status!.jobId}`);
+
+  await again();
+  const { status } = await cluster.client.get<Explanation>(explanations, "victim", { namespace });
+  assert.equal(status?.suspended?.job, needs!.status!.jobId);
+  const ofNeeds = await cluster.client.get<Explanation>(explanations, "needs", { namespace });
+  const wait = Date.parse(status!.suspended!.resumeTime!) - Date.parse(ofNeeds.status!.endTime!);
+  assert.ok(wait >= 0 && wait < 60_000, String(wait));
+  await wanted(pod, mark);
+  await cancel("needs");
+  await wanted(pod, "");
+  await tell(pod, false, Date.now(), 40);
+  await phaseIs("victim", "Running");
+
+  // The other ends while nobody leads.
+  await create("later");
+  const [later] = await waitFor(cluster.client, ["later"], ({ status }) => status?.jobId !== undefined);
+  await wanted(pod, `job/${later!.status!.jobId}`);
+  await tell(pod, true, Date.now(), 40);
+  await phaseIs("later", "Running");
+  await controllers.stop();
+  await cancel("later");
+  controllers = await cluster.startControllers();
+  await wanted(pod, "");
+  await tell(pod, false, Date.now(), 60);
+  await phaseIs("victim", "Running");
+
+  // One that stands still and is cancelled is gone, and nobody waits for it.
+  await create("last");
+  const [last] = await waitFor(cluster.client, ["last"], ({ status }) => status?.jobId !== undefined);
+  await wanted(pod, `job/${last!.status!.jobId}`);
+  await tell(pod, true, Date.now(), 60);
+  await phaseIs("last", "Running");
+  await cancel("victim");
+  const [ended] = await waitFor(cluster.client, ["victim"]);
+  assert.equal(ended?.status?.phase, "Cancelled");
+  const rows = await cluster.accounting.query({ jobs: [{ job: ended.status.jobId! }] });
+  assert.deepEqual(
+    rows.map(({ attempt, state }) => [attempt, state]),
+    [[1, "Cancelled"]],
+  );
+  assert.ok(rows[0]!.suspendedSeconds! >= 60);
+  await cancel("last");
+  await waitFor(cluster.client, ["last"]);
   await controllers.stop();
 });

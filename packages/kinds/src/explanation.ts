@@ -103,8 +103,11 @@ export interface ExplanationStatus {
   startTime?: string;
   endTime?: string;
   nodes?: string[];
-  /** Of a job that stands still: who asked for it, since when, and for how long before that. */
-  suspended?: { by?: string; since: string; seconds: number };
+  /**
+   * Of a job that stands still: which operator asked for it, or for which job, since when, and for how long before that; `resumeTime`: when
+   * it goes on as things stand, where it does so by itself.
+   */
+  suspended?: { by?: string; job?: number; since: string; seconds: number; resumeTime?: string };
   array?: { pending: number; running: number; ended: number; maxRunning?: number };
   exitCode?: number;
   signal?: number;
@@ -189,7 +192,7 @@ export const explanationDefinition: KindDefinition = {
     startTime: time,
     endTime: time,
     nodes: list(name, 100_000),
-    suspended: object({ by: text(256), since: time, seconds: whole }),
+    suspended: object({ by: text(256), job: whole, since: time, seconds: whole, resumeTime: time }),
     array: object({ pending: whole, running: whole, ended: whole, maxRunning: whole }),
     exitCode: whole,
     signal: whole,

@@ -173,6 +173,8 @@ export {
   formatSuspendRequest,
   suspendedSeconds,
   suspendRequestOf,
+  suspendMarkOf,
+  formatSuspendMark,
   suspensionConditionOf,
   suspensionReportOf,
 } from "./suspension.ts";

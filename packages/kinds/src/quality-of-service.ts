@@ -26,13 +26,6 @@ export const preemption: Schema = object({
       preemptionModes,
       "What becomes of its jobs when one of a higher tier or quality of service needs their place; absent: nothing.",
     ),
-    "x-kubernetes-validations": [
-      {
-        rule: "self != 'Suspend'",
-        message:
-          "jobs are not suspended to make room yet, only by operators (scontrol suspend); use Requeue, Checkpoint or Cancel",
-      },
-    ],
   },
   graceSeconds: integer(0, 86_400, "Between TERM and KILL; absent: the queue's, or the site's."),
   exemptSeconds: integer(0, 10 * 365 * 86_400, "A job is left alone for so long from its start."),

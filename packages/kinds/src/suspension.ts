@@ -2,7 +2,7 @@
 import type { Condition } from "@berth/machinery";
 import { annotations, suspensionCondition } from "./constants.ts";
 import { type IndexSet, parseIndexList } from "./index-list.ts";
-import type { PodStatus } from "./pod.ts";
+import type { Pod, PodStatus } from "./pod.ts";
 import type { Workload } from "./workload.ts";
 
 /** Of a Workload, from annotation `berth.dev/suspend` (`WHO TIME [INDICES]`). */
@@ -29,6 +29,27 @@ export function suspendRequestOf({ metadata }: Pick<Workload, "metadata">): Susp
 
 export function formatSuspendRequest({ by, time, tasks }: { by: string; time: string; tasks?: string }): string {
   return `${by} ${time}${tasks === undefined ? "" : ` ${tasks}`}`;
+}
+
+/** Of a pod, from annotation `berth.dev/suspend`: for which job it stands still, and which operator wants it to. */
+export interface SuspendMark {
+  job?: number;
+  by?: string;
+}
+
+export function suspendMarkOf({ metadata }: Pick<Pod, "metadata">): SuspendMark {
+  const mark: SuspendMark = {};
+  for (const word of (metadata.annotations?.[annotations.suspend] ?? "").split(" ")) {
+    const job = /^job\/(\d+)$/.exec(word)?.[1];
+    if (job !== undefined) mark.job = Number(job);
+    else if (word !== "") mark.by = word;
+  }
+  return mark;
+}
+
+/** Empty: it is to go on. */
+export function formatSuspendMark({ job, by }: SuspendMark): string {
+  return [job === undefined ? "" : `job/${job}`, by ?? ""].filter((word) => word !== "").join(" ");
 }
 
 /** What a node tells of a pod that was suspended since it began. */

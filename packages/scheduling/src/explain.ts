@@ -10,6 +10,7 @@ import { compareJobs } from "./priority.ts";
 import { mostRunning, pendingTasks } from "./records.ts";
 import type { JobRecord, Placement } from "./records.ts";
 import { windowBefore, windowBehind } from "./reservation-blocks.ts";
+import { wouldHaveToSuspend } from "./preemption-rules.ts";
 import { isRuled } from "./rule-views.ts";
 import { storeOf } from "./store.ts";
 import { isInTheWay } from "./suspensions.ts";
@@ -54,6 +55,7 @@ export function explain(state: ClusterState, id: number, now: Time): Explanation
   const short = group.asked.find((resource) => free.mostFree[resource]! < group.request[resource]!);
   if (short !== undefined) result.short = short;
   if (free.pods.fitting >= free.pods.needed && isRuled(store, job.class.shape)) result.rules = true;
+  if (waitsForRoom.has(job.reason) && wouldHaveToSuspend(store, job.class)) result.cannotSuspend = true;
   if (waitsForRoom.has(job.reason) || job.reservation !== undefined) addStart(store, job, result);
   addCauses(store, job, result);
   return result;

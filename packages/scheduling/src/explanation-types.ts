@@ -32,6 +32,8 @@ export interface Explanation {
   topology?: { level: string; domain?: string; fitting: number };
   /** There is room now, but not where rules between pods allow it. */
   rules?: true;
+  /** Running jobs would be suspended for it, if they or their nodes could. */
+  cannotSuspend?: true;
   /** Amounts of `perPod` are of one NUMA domain. */
   numa?: true;
   /** Of `Licenses`: of which the cluster has too few, or too few are free. */

@@ -191,3 +191,20 @@ function leaving(store: ClusterStore, account: string, resource: number, also: r
   }
   return sum;
 }
+
+/** Whether a run cannot be made to stand still, for what it is or where. */
+export function neverSuspends({ job, charges }: Run): boolean {
+  return job.input.neverSuspends === true || charges.some(({ node }) => node.input.neverSuspends === true);
+}
+
+/** Whether something runs that would have to stand still for jobs of a class, cannot, and nothing else is to become of it. */
+export function wouldHaveToSuspend(store: ClusterStore, jobClass: JobClass): boolean {
+  if (!preemptsAtAll(store)) return false;
+  return jobClass.shape.open.some(({ queue }) =>
+    [...store.runGroups.of(store)].some((group) => {
+      if (group.runs.size === 0) return false;
+      const terms = termsOf(store, jobClass, queue, group);
+      return terms?.mode === "Suspend" && terms.instead === undefined && [...group.runs].some(neverSuspends);
+    }),
+  );
+}

@@ -2,7 +2,7 @@ import type { JobClass } from "./classes.ts";
 import { addClaim } from "./claims.ts";
 import { placeEarliest } from "./earliest.ts";
 import { applyCharges } from "./charges.ts";
-import { mayReclaim, preemptsAtAll, termsOf } from "./preemption-rules.ts";
+import { mayReclaim, neverSuspends, preemptsAtAll, termsOf } from "./preemption-rules.ts";
 import type { Terms } from "./preemption-rules.ts";
 import { onNodes } from "./records.ts";
 import type { Charge, JobRecord, Placement, Run } from "./records.ts";
@@ -220,7 +220,7 @@ function graceEnd({ now }: ClusterStore, graceSeconds: number): Time {
 function candidateOf(store: ClusterStore, run: Run, given: Terms): Candidate | undefined {
   const { suspended } = run;
   let terms = given;
-  if (terms.mode === "Suspend" && run.charges.some(({ node }) => node.input.neverSuspends === true)) {
+  if (terms.mode === "Suspend" && neverSuspends(run)) {
     if (terms.instead === undefined) return undefined;
     terms = { ...terms, ...terms.instead };
   }

@@ -174,6 +174,8 @@ export interface JobInput {
   reservation?: string;
   /** When preempted it waits again; false: it is cancelled instead. Default true. */
   requeue?: boolean;
+  /** It cannot be made to stand still. */
+  neverSuspends?: boolean;
   podSets: readonly PodSetInput[];
   /** Names of nodes to which the job is restricted (Slurm's --nodelist), and that it must not have. */
   nodes?: readonly string[];

@@ -29,6 +29,8 @@ export function setState(attempt: Attempt, entry: AttemptPod, state: AttemptPod[
 export const noTask = -1;
 
 export interface AttemptPod {
+  /** What of its standing still it was told last, by this leader. */
+  suspendMark?: { value: string; isWritten: boolean };
   name: string;
   node: string;
   isDriver: boolean;
@@ -126,6 +128,8 @@ export interface Attempt {
   checkpoint?: { task: number; time: number };
   /** Of one that stood still since it began; as its pods told last. */
   suspension?: SuspensionReport;
+  /** The job for which it stands still, or is to; told by its pods too. */
+  standsFor?: number;
   /** It makes room for another job; told by its pods, so that a new leader goes on with it. */
   preemption?: Preempted;
   /** What it held, by resource, and what each second of that counts in usage; known at its end. */

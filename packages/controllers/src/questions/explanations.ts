@@ -2,11 +2,11 @@
 import type { Blocker, ExpectedStart, ExplanationStatus, InquirySpec } from "@berth/kinds";
 import {
   amountOfParts,
-  annotations,
   questionsApiVersion,
   type Explanation as ExplanationObject,
   isFinal,
   suspendedSeconds,
+  suspendMarkOf,
 } from "@berth/kinds";
 import { type ClusterState, explain, type Explanation, forecast } from "@berth/scheduling";
 import { adviceFor, slurmReason } from "@berth/slurm";
@@ -120,7 +120,10 @@ export class Explanations {
       return { ...common, startTime, endTime, nodes, exitCode, signal, message };
     }
     const isHeld = record.book === undefined ? record.live.size === 0 : record.book.pending.size > 0;
-    const running = record.book === undefined && record.live.size > 0 ? runningOf(record, this.#parts.now()) : {};
+    const running =
+      record.book === undefined && record.live.size > 0
+        ? runningOf(record, this.#parts.scheduling.inspected.core, this.#parts.now())
+        : {};
     if (!isHeld || record.jobId === undefined) {
       const condition = status.conditions?.find(({ type, status }) => type === "Admitted" && status === "False");
       return { ...common, ...running, message: condition?.message };
@@ -188,15 +191,22 @@ function arrayOf({ book, workload }: WorkloadRecord): ExplanationStatus["array"]
 
 function runningOf(
   record: WorkloadRecord,
+  core: ClusterState,
   nowMs: number,
 ): Pick<ExplanationStatus, "startTime" | "endTime" | "nodes" | "suspended" | "firstExpectedStart"> {
   const attempt = record.live.get(noTask)!;
   const { startTime, wallTimeSeconds, suspension } = attempt;
   const stood = suspendedSeconds(suspension, nowMs);
-  const end = startTime === undefined ? undefined : timestamp(Date.parse(startTime) + (wallTimeSeconds + stood) * 1000);
-  const by = attempt.pods[0]?.pod?.metadata.annotations?.[annotations.suspend];
+  const planned = record.jobId === undefined ? undefined : core.suspension(record.jobId);
+  const waits = planned === undefined ? 0 : Math.max(0, planned.resume - Math.floor(nowMs / 1000));
+  const end =
+    startTime === undefined ? undefined : timestamp(Date.parse(startTime) + (wallTimeSeconds + stood + waits) * 1000);
+  const pod = attempt.pods[0]?.pod;
+  const by = pod && suspendMarkOf(pod).by;
   const { since = "", seconds = 0 } = suspension ?? {};
-  const suspended = suspension?.isSuspended === true ? { by, since, seconds } : undefined;
+  const job = planned?.by ?? attempt.standsFor;
+  const resumeTime = planned && timestamp(planned.resume * 1000);
+  const suspended = suspension?.isSuspended === true ? { by, job, since, seconds, resumeTime } : undefined;
   return {
     startTime,
     endTime: end,

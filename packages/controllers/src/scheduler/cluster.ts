@@ -163,6 +163,7 @@ export class LiveCluster {
     this.#core.putNode({
       ...nodeInput(this.#withClaimed(node), this.#resources, this.#foreign.get(name)),
       ...(foreignPods.length === 0 ? {} : { foreignPods }),
+      ...(isEmbeddedNode(node) ? {} : { neverSuspends: true }),
     });
   }
 

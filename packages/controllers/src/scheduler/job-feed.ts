@@ -92,10 +92,12 @@ export class JobFeed {
     const { preemption } = attempt;
     const allocation: Allocation = {
       ...placesOf(record, attempt),
-      startTime: Math.min(now, Math.floor(attempt.createdAt / 1000)),
+      // As if it had not stood still: that is not charged.
+      startTime: Math.min(now, Math.floor(attempt.createdAt / 1000) + suspendedSeconds(attempt.suspension, now * 1000)),
       endTime: Math.max(now, preemption === undefined ? end : Math.min(end, now + preemption.graceSeconds)),
     };
     this.#cluster.core.startJob(id, allocation, taskIn(first!), more);
+    this.#tellSuspension(record, attempt, first!);
     for (const checkpoint of toldBy(record.workload)) this.#tellCheckpoint(record, attempt, first!, checkpoint);
   }
 
@@ -127,6 +129,21 @@ export class JobFeed {
     if (!this.#cluster.core.has(record.jobId!) || task === undefined) return false;
     this.#cluster.core.setEnd(record.jobId!, this.#endOf(record, attempt), this.#cluster.now(), taskIn(task));
     return true;
+  }
+
+  /** It stands still, or goes on: for whom, and what that does to its slot. */
+  suspended(record: WorkloadRecord, attempt: Attempt): boolean {
+    const task = runningTask(record, attempt);
+    if (!this.#cluster.core.has(record.jobId!) || task === undefined) return false;
+    this.#tellSuspension(record, attempt, task);
+    return this.started(record, attempt);
+  }
+
+  #tellSuspension(record: WorkloadRecord, attempt: Attempt, task: number): void {
+    const { core } = this.#cluster;
+    const isStill = attempt.suspension?.isSuspended === true;
+    if (attempt.standsFor === undefined) core.setCharged(record.jobId!, !isStill, this.#cluster.now(), taskIn(task));
+    else if (isStill) core.suspendJob(record.jobId!, this.#cluster.now(), taskIn(task), attempt.standsFor);
   }
 
   /** What it held and what that counts, for its row. */

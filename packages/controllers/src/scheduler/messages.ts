@@ -176,7 +176,11 @@ export function waitMessage(
     InvalidTemplate: () => "the cluster refuses its pods as they stand",
   };
   const { preempts = [], preempted } = explanation;
-  const why = preempts.length > 0 ? preemptsMessage(explanation, now) : messages[reason]();
+  const still =
+    explanation.cannotSuspend === true
+      ? "; jobs that would be suspended for it cannot be: a kubelet cannot do that, nor can it be done to what others make"
+      : "";
+  const why = preempts.length > 0 ? preemptsMessage(explanation, now) : `${messages[reason]()}${still}`;
   return preempted === undefined
     ? why
     : `${why}; preempted by job ${preempted.by} at ${formatTime(preempted.time, now)}, it waits again`;

@@ -1,7 +1,15 @@
 /** Decides after each change, begins what is decided, and tells of what waits: the parts of scheduling put together. */
 import type { Checkpoint, Membership, Node, Pod, QualityOfService, Queue, Reservation, Workload } from "@berth/kinds";
 import { isFinal, parseIndexList } from "@berth/kinds";
-import { type Decisions, explain, type Foresight, type Preemption, type Start, submitRefusal } from "@berth/scheduling";
+import {
+  type Decisions,
+  explain,
+  type Foresight,
+  type Preemption,
+  type Resumption,
+  type Start,
+  submitRefusal,
+} from "@berth/scheduling";
 import { type Claims, mayDemand } from "../claims/claims.ts";
 import type { SettledPod } from "../claims/settling.ts";
 import type { Context } from "../context.ts";
@@ -287,7 +295,7 @@ export class Scheduling implements LifeEvents {
 
   suspended(record: WorkloadRecord, attempt: Attempt): void {
     this.#standing.changed(record, attempt);
-    if (this.#jobs.started(record, attempt)) this.wake();
+    if (this.#jobs.suspended(record, attempt)) this.wake();
   }
 
   isEmbedded(node: string): boolean {
@@ -334,6 +342,7 @@ export class Scheduling implements LifeEvents {
     const began = performance.now();
     const decisions = this.#cluster.decide();
     for (const preemption of decisions.preemptions) this.#preempt(preemption);
+    for (const resumption of decisions.resumptions) this.#resume(resumption);
     for (const start of decisions.starts) this.#begin(start);
     this.#report(decisions);
     this.#cluster.reservations.tell(this.#cluster.now());
@@ -374,7 +383,16 @@ export class Scheduling implements LifeEvents {
     const record = this.#ledger.byJobId(job)?.record;
     const attempt = record === undefined ? undefined : attemptOfTask(record, task ?? noTask);
     if (record === undefined || attempt === undefined) return;
-    this.#life.preempt(record, attempt, { by, mode, graceSeconds });
+    if (mode === "Suspend") this.#life.standFor(record, attempt, by);
+    else this.#life.preempt(record, attempt, { by, mode, graceSeconds });
+  }
+
+  #resume({ job, task }: Resumption): void {
+    const record = this.#ledger.byJobId(job)?.record;
+    const attempt = record === undefined ? undefined : attemptOfTask(record, task ?? noTask);
+    if (record === undefined || attempt === undefined) return;
+    this.#life.goOn(record, attempt);
+    this.#jobs.suspended(record, attempt);
   }
 
   #begin(start: Start): void {

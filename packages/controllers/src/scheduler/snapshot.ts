@@ -13,7 +13,7 @@ import type { Claims } from "../claims/claims.ts";
 import { seconds } from "../context.ts";
 import { runsOf } from "../model/array-book.ts";
 import type { WorkloadRecord } from "../model/record.ts";
-import { wrappedPodOf } from "../model/wrapped-pod.ts";
+import { hostOf, wrappedPodOf } from "../model/wrapped-pod.ts";
 import { holdingsOf } from "./holdings.ts";
 import { refusingNodes } from "./rejections.ts";
 import { classOfPod, labelsOfPods, rulesOf } from "./pod-rules.ts";
@@ -98,6 +98,8 @@ export function jobInput(record: WorkloadRecord, context: JobContext): JobInput 
     reservation: spec.reservation,
     // A pod that its user made cannot be made again.
     ...(spec.requeue?.onPreemption === false || wrappedPodOf(workload) !== undefined ? { requeue: false } : {}),
+    // What others make and remove is told by others.
+    ...(hostOf(workload) !== undefined || wrappedPodOf(workload) !== undefined ? { neverSuspends: true } : {}),
     podSets: podSetInputs(workload, context),
     nodes: nodesOf(workload),
     excludedNodes: excludedNodesOf(record),

@@ -193,7 +193,10 @@ export class UsageBook {
     if (sum === undefined) entry.users.set(user, (sum = { billingSeconds: 0, resourceSeconds: {} }));
     const length = Math.max(0, row.endTime - row.startTime);
     const grown = accrued(length, halfLife) * decayOver(entry.asOf - row.endTime, halfLife);
-    sum.billingSeconds += row.billing * grown;
+    // When it stood still within its time is not in its row: what it used is taken to lie at its end.
+    const ran =
+      accrued(Math.max(0, length - row.suspendedSeconds), halfLife) * decayOver(entry.asOf - row.endTime, halfLife);
+    sum.billingSeconds += row.billing * ran;
     for (const [resource, amount] of Object.entries(row.allocated)) {
       sum.resourceSeconds[resource] = (sum.resourceSeconds[resource] ?? 0) + amount * grown;
     }

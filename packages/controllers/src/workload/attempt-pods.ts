@@ -6,6 +6,7 @@ import {
   isFinal,
   leaseOf,
   preemptionModes,
+  suspendMarkOf,
   suspensionReportOf,
   takenReason,
 } from "@berth/kinds";
@@ -75,6 +76,7 @@ export function attemptOfPods(
     createdAt: (isWrapped(pods[0]!) ? NaN : Date.parse(pods[0]!.metadata.creationTimestamp ?? "")) || now,
   });
   attempt.suspension = suspensionOfPods(attempt);
+  attempt.standsFor = pods.map((pod) => suspendMarkOf(pod).job).find((job) => job !== undefined);
   const stopped = pods.map(stoppedOf).find((told) => told !== undefined);
   attempt.stopped = stopped?.phase;
   attempt.preemption = stopped?.preemption;
@@ -107,7 +109,8 @@ export function vanishedAttempt(record: WorkloadRecord, task: number, now: numbe
 /** Its script runs: the wall time counts from `startTime`. */
 export function markRunning(record: WorkloadRecord, attempt: Attempt): void {
   if (record.book === undefined) {
-    record.phase = "Running";
+    // A new leader may find it standing still.
+    record.phase = attempt.suspension?.isSuspended === true ? "Suspended" : "Running";
     record.startTime = attempt.startTime;
     return;
   }

@@ -432,6 +432,19 @@ export class AttemptLife {
     this.stop(record, attempt, "Preempted");
   }
 
+  /** Has an attempt stand still because another job needs its cores. */
+  standFor(record: WorkloadRecord, attempt: Attempt, by: number): void {
+    if (attempt.stopped !== undefined || attempt.end !== undefined) return;
+    record.preempted = { by, mode: "Suspend", graceSeconds: 0, time: this.#timestamp() };
+    this.#suspending.standFor(record, attempt, by);
+    this.flushSoon(record);
+  }
+
+  /** Its cores are free again. */
+  goOn(record: WorkloadRecord, attempt: Attempt): void {
+    this.#suspending.standFor(record, attempt, undefined);
+  }
+
   /** The wall time of what runs, or is about to, is another: the node is told. */
   setWallTime(record: WorkloadRecord, attempt: Attempt, seconds: number): void {
     this.#wallTimes.set(record, attempt, seconds);

@@ -63,11 +63,13 @@ function conditionsOf(record: WorkloadRecord, phase: WorkloadPhase, now: string)
   const { preempted, suspension } = record;
   if (suspension !== undefined) {
     const { isSuspended } = suspension;
-    const words = isSuspended ? "stands still on its nodes, which it keeps" : "goes on";
+    const job = record.live.get(noTask)?.standsFor;
+    const why = job === undefined ? "which it keeps" : `where job ${job} has its cores meanwhile`;
+    const words = isSuspended ? `stands still on its nodes, ${why}` : "goes on";
     const wanted = condition(
       "Suspended",
       isSuspended ? "True" : "False",
-      isSuspended ? "ByOperator" : "Resumed",
+      isSuspended ? (job === undefined ? "ByOperator" : "Preempted") : "Resumed",
       words,
       suspension.since === "" ? now : suspension.since,
       generation,
