@@ -13,7 +13,7 @@ export const deviceResources = {
   templates: key("resourceclaimtemplates", "ResourceClaimTemplate", true),
 };
 
-export interface Selector {
+interface Selector {
   cel?: { expression: string };
 }
 
