@@ -48,6 +48,8 @@ export interface BerthOptions {
   /** What stands for image `host`; default that of the nodes' images. */
   image?: string;
   controllers?: string[];
+  /** Of `berth install`. */
+  install?: string[];
   environment?: Record<string, string>;
 }
 
@@ -126,7 +128,10 @@ export async function installBerth(
 
 /** {@link installBerth}, and starts the controllers as a process and waits until they lead. */
 export async function startBerth(plane: ControlPlane, options: BerthOptions = {}): Promise<BerthOnKube> {
-  const installed = await installBerth(plane, options.image === undefined ? {} : { image: options.image });
+  const installed = await installBerth(plane, {
+    ...(options.image === undefined ? {} : { image: options.image }),
+    ...(options.install === undefined ? {} : { words: options.install }),
+  });
   const { home, passwd, group } = installed;
   const accounting = join(installed.folder, "accounting.db");
   const running: Controllers[] = [];

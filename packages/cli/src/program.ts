@@ -84,6 +84,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
       "answer explain, start estimates, sacct … there, such as 0.0.0.0:9443, for the cluster's APIService",
     )
     .option("--requests-per-second <number>", "requests to the API at most (default: 2000)")
+    .option("--volcano", "run Jobs and Queues of Volcano, where their kinds are Berth's (berth install --volcano)")
     .action(async (options) => done((await import("./commands/controllers.ts")).controllers(options)));
   command("accounting", "the records of ended jobs: copy them", "  berth accounting copy FROM TO")
     .command("copy")
@@ -119,6 +120,11 @@ function berthProgram(done: (exitCode: number) => void): Command {
       "--accounting <place>",
       "records of ended jobs: sqlite, on a claim (default at first), or postgres://USER@HOST/DATABASE?passwordfile=FILE with files of Secret berth-accounting, mounted at /etc/berth/accounting",
     );
+  const volcano = (): Option =>
+    new Option(
+      "--volcano",
+      "run Jobs and Queues of Volcano: its kinds are put where the cluster has none (default: as it was; at first not)",
+    );
   const force = (): Option => new Option("--force", "take back fields that somebody else has set since");
   command(
     "install",
@@ -133,6 +139,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .addOption(passwd())
     .addOption(group())
     .addOption(accounting())
+    .addOption(volcano())
     .addOption(force())
     .action(async (options) => done(await (await import("./install/install.ts")).install(options)));
   command(
@@ -147,6 +154,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
     .addOption(passwd())
     .addOption(group())
     .addOption(accounting())
+    .addOption(volcano())
     .addOption(force())
     .action(async (options) => done(await (await import("./install/install.ts")).upgrade(options)));
   command(

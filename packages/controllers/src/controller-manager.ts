@@ -38,6 +38,8 @@ export interface ControllersOptions extends Omit<Context, "users"> {
    * does: the leader of before is then known to be dead, and its Lease is not waited for. Nobody else runs batch/v1 Jobs then.
    */
   isAlone?: boolean;
+  /** Runs Jobs of Volcano's, where their kinds are there and Berth's own, and Volcano does not. */
+  volcano?: boolean;
   /**
    * Begins to serve questions while this process leads, and gives the client by which they are answered; undefined: nobody can ask.
    * Absent: they are served by the API itself, where `isAlone`.
@@ -119,6 +121,7 @@ async function lead({ users, ...rest }: ControllersOptions): Promise<void> {
     ledger,
     life,
     isAlone,
+    hasVolcano: rest.volcano === true,
     pods: {
       alone: (pod, of) => lonePods?.alone(pod, of),
       tell: async (pod, report) => lonePods?.tell(pod, report),

@@ -29,6 +29,7 @@ import type { Log } from "./context.ts";
 import { coschedulingLabel, hostsOf, volcanoAnnotations } from "./model/hosts-of-pods.ts";
 import { portsOf } from "./scheduler/holdings.ts";
 import { hostOf } from "./model/wrapped-pod.ts";
+import { volcanoLabels, volcanoPodAnnotations } from "./volcano/names.ts";
 
 export interface Stores {
   workloads: Informer<Workload>;
@@ -102,8 +103,17 @@ const keptAnnotations = [
   annotations.grant,
   annotations.suspend,
   ...volcanoAnnotations,
+  volcanoPodAnnotations.jobVersion,
 ];
-const keptLabels = [labels.workload, labels.task, labels.podSet, labels.podIndex, labels.attempt, coschedulingLabel];
+const keptLabels = [
+  labels.workload,
+  labels.task,
+  labels.podSet,
+  labels.podIndex,
+  labels.attempt,
+  coschedulingLabel,
+  volcanoLabels.taskSpec,
+];
 
 function ownLabels(has: Record<string, string>): Record<string, string> {
   const kept: Record<string, string> = {};
@@ -173,7 +183,13 @@ export function startStores(client: Client, log: Log, signal: AbortSignal): Stor
       ...common,
       resource: resources.pods,
       transform: slimPod,
-      indexers: { host: (pod) => hostsOf(pod).map((host) => hostKey(pod.metadata.namespace, host)) },
+      indexers: {
+        host: (pod) => hostsOf(pod).map((host) => hostKey(pod.metadata.namespace, host)),
+        volcano: ({ metadata }) => {
+          const app = metadata.labels?.["app"] ?? "";
+          return app.startsWith("volcano-") ? [app] : [];
+        },
+      },
     }),
     nodes: new Informer<Node>({ ...common, resource: resources.nodes, transform: slimNode }),
     queues: new Informer<Queue>({ ...common, resource: queues, transform: withoutManagedFields }),

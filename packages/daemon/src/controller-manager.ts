@@ -47,6 +47,7 @@ interface Options {
   listen?: string;
   questions?: string;
   requestsPerSecond: number;
+  volcano?: boolean;
 }
 
 function optionsOf(words: string[]): Options {
@@ -62,6 +63,7 @@ function optionsOf(words: string[]): Options {
       listen: { type: "string" },
       questions: { type: "string" },
       "requests-per-second": { type: "string" },
+      volcano: { type: "boolean" },
     },
   });
   const { accounting, users, passwd, group, "requests-per-second": rate, ...rest } = values;
@@ -183,6 +185,7 @@ async function run(options: Options, log: ReturnType<typeof streamJsonLog>, sign
       log,
       metrics,
       journal: journal?.write,
+      volcano: options.volcano === true,
       ...(options.questions === undefined
         ? {}
         : { questions: questionsOf(options.questions, client, accounting, log) }),

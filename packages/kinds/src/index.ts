@@ -179,3 +179,4 @@ export {
   suspensionReportOf,
 } from "./suspension.ts";
 export type { SuspendRequest, SuspensionReport } from "./suspension.ts";
+export { isOwnVolcanoKind, volcanoCommands, volcanoJobs, volcanoPodGroups, volcanoQueues } from "./volcano.ts";

@@ -11,6 +11,7 @@ export interface ControllersOptions {
   listen?: string;
   questions?: string;
   requestsPerSecond?: string;
+  volcano?: boolean;
 }
 
 /** Takes this process's place; several of them may run, of which one leads. */
@@ -29,5 +30,6 @@ export function controllers(options: ControllersOptions): number {
   add("--listen", options.listen);
   add("--questions", options.questions);
   add("--requests-per-second", options.requestsPerSecond);
+  if (options.volcano === true) words.push("--volcano");
   return process.execve!(process.execPath, words, process.env as Record<string, string>);
 }

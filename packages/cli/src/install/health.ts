@@ -31,6 +31,9 @@ export interface HealthFacts {
     /** Whether the server could fill in what is missing. */
     couldMutate: boolean;
     controllers?: { image?: string; version?: string; replicas: number; ready: number; message?: string };
+    /** Of Volcano: whether the controllers are to run its Jobs, and whether it runs them itself. */
+    runsVolcano?: boolean;
+    hasVolcano?: boolean;
     /** Lines of passwd(5) that the controllers know. */
     users?: number;
   };
@@ -110,6 +113,11 @@ function installed({ installation, ownVersion, gitVersion }: HealthFacts, { fact
     if (level === "policies" && couldMutate)
       notes.push("this server has MutatingAdmissionPolicy: berth upgrade --level mutating fills in what is missing");
   }
+  if (installation.hasVolcano === true) {
+    facts.push("Volcano is here: its Jobs, Queues and the pods of its scheduler are left alone");
+    if (installation.runsVolcano === true)
+      notes.push("the controllers were installed with --volcano, and do nothing of it while Volcano is here");
+  } else if (installation.runsVolcano === true) facts.push("Jobs and Queues of Volcano are run by Berth");
   if (controllers === undefined) {
     notes.push("no Deployment of the controllers: they run elsewhere, or berth upgrade puts it back");
   } else {

@@ -3,7 +3,14 @@ import { isPostgresUrl, shownPlace } from "@berth/accounting";
 import { isReason, type Client } from "@berth/client";
 import { accounts, defaultObjects, queues, sites } from "@berth/kinds";
 import { parseUserSettings } from "@berth/identity";
-import { installationFormat, manifests, type ManifestSettings, type SiteUsers, usersPath } from "@berth/kinds/install";
+import {
+  installationFormat,
+  manifests,
+  type ManifestSettings,
+  type SiteUsers,
+  usersPath,
+  type VolcanoSettings,
+} from "@berth/kinds/install";
 import type { KubernetesObject } from "@berth/machinery";
 import { load } from "js-yaml";
 import { readFileSync } from "node:fs";
@@ -24,6 +31,7 @@ export interface InstallOptions {
   passwd?: string;
   group?: string;
   accounting?: string;
+  volcano?: boolean;
   force?: boolean;
 }
 
@@ -101,7 +109,7 @@ async function look(command: string): Promise<{
 function settingsFor(
   options: InstallOptions,
   facts: ServerFacts | undefined,
-  known: Pick<Installation, "users" | "accounting"> = {},
+  known: Partial<Pick<Installation, "users" | "accounting" | "volcano" | "runsVolcano">> = {},
 ): ManifestSettings {
   const version = ownVersion();
   const users: SiteUsers = known.users ?? { passwd: "", group: "" };
@@ -114,6 +122,7 @@ function settingsFor(
     givesIds: facts?.givesIds ?? false,
     ...(facts?.mutatingVersion === undefined ? {} : { mutatingVersion: facts.mutatingVersion }),
     ...(accounting === undefined ? {} : { accounting }),
+    ...(options.volcano === true || known.runsVolcano === true ? { volcano: volcanoOf(known.volcano ?? []) } : {}),
     users: {
       passwd: options.passwd === undefined ? users.passwd : readLines(options.passwd),
       group: options.group === undefined ? users.group : readLines(options.group),
@@ -133,6 +142,17 @@ function userSettings({ users, passwd }: InstallOptions, known: SiteUsers): Pick
     throw new CommandError(`--users ${users}: ${(error as Error).message}`);
   }
   return { settings };
+}
+
+/** Kinds of Volcano's that are there already belong to whoever put them there; where its Jobs are, Volcano is. */
+function volcanoOf(known: Installation["volcano"]): VolcanoSettings {
+  const left = known.filter(({ isOwn }) => !isOwn).map(({ name }) => name);
+  if (left.includes("jobs.batch.volcano.sh"))
+    throw new CommandError(
+      "--volcano: CustomResourceDefinition jobs.batch.volcano.sh is there, and not Berth's: where Volcano is installed it runs its Jobs, and Berth leaves them alone. " +
+        "Leave --volcano out; or, where Volcano is gone and its Jobs with it, kubectl delete crd jobs.batch.volcano.sh",
+    );
+  return { left };
 }
 
 /** What was chosen before stays; `sqlite` goes back to the claim. */

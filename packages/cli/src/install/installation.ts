@@ -1,7 +1,7 @@
 /** What of Berth a cluster has already, and whether this Berth may take it further. */
 import { isPostgresUrl } from "@berth/accounting";
 import { resources, type AnyObject, type Client } from "@berth/client";
-import { customResourceDefinitions, systemNamespace } from "@berth/kinds";
+import { customResourceDefinitions, isOwnVolcanoKind, systemNamespace } from "@berth/kinds";
 import {
   controllersName,
   fileSettings,
@@ -11,6 +11,7 @@ import {
   partOfLabel,
   usersName,
   versionLabel,
+  volcanoDefinitions,
   type PolicyLevel,
   type SiteUsers,
 } from "@berth/kinds/install";
@@ -45,6 +46,10 @@ export interface Installation {
   users?: SiteUsers;
   /** `postgres://…`, where accounting is not on the claim. */
   accounting?: string;
+  /** The controllers run Jobs of Volcano's. */
+  runsVolcano: boolean;
+  /** Definitions of Volcano's kinds that are there, and whether each is Berth's. */
+  volcano: { name: string; isOwn: boolean }[];
   /** What is in force; undefined: nothing is. */
   level?: PolicyLevel;
   /** Names of the policies that are there. */
@@ -60,8 +65,9 @@ export const policyKey = (resource: string, version = "v1") =>
  * @throws CommandError where definitions of these names are not Berth's, or of a newer one
  */
 export async function readInstallation(client: Client, mutatingVersion?: string): Promise<Installation> {
-  const [definitions, controllers, users, validating, mutating] = await Promise.all([
-    readDefinitions(client),
+  const [definitions, volcano, controllers, users, validating, mutating] = await Promise.all([
+    readDefinitions(client, customResourceDefinitions),
+    readDefinitions(client, volcanoDefinitions),
     readControllers(client),
     readUsers(client),
     policyNames(client, policyKey("validatingadmissionpolicies")),
@@ -74,6 +80,8 @@ export async function readInstallation(client: Client, mutatingVersion?: string)
   const accounting = words.includes("--accounting") ? words[words.indexOf("--accounting") + 1] : undefined;
   return {
     definitions,
+    volcano: volcano.map((each) => ({ name: each.metadata.name, isOwn: isOwnVolcanoKind(each) })),
+    runsVolcano: words.includes("--volcano"),
     format: formatOf(definitions),
     ...(controllers === undefined ? {} : { controllers }),
     ...(container?.image === undefined ? {} : { image: container.image }),
@@ -85,11 +93,9 @@ export async function readInstallation(client: Client, mutatingVersion?: string)
   };
 }
 
-async function readDefinitions(client: Client): Promise<Definition[]> {
+async function readDefinitions(client: Client, wanted: readonly AnyObject[]): Promise<Definition[]> {
   const found = await Promise.all(
-    customResourceDefinitions.map(({ metadata }) =>
-      absent(client.get<Definition>(resources.customResourceDefinitions, metadata.name)),
-    ),
+    wanted.map(({ metadata }) => absent(client.get<Definition>(resources.customResourceDefinitions, metadata.name))),
   );
   return found.filter((definition) => definition !== undefined);
 }

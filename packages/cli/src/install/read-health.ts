@@ -61,10 +61,10 @@ async function installationFacts(
   client: Client,
   mutatingVersion: string | undefined,
 ): Promise<NonNullable<HealthFacts["installation"]>> {
-  const { definitions, format, level, policies, controllers, image, version, users } = await readInstallation(
-    client,
-    mutatingVersion,
-  );
+  const found = await readInstallation(client, mutatingVersion);
+  const { definitions, format, level, policies, controllers, image, version, users } = found;
+  const hasVolcano =
+    found.volcano.some(({ name, isOwn }) => name === "jobs.batch.volcano.sh" && !isOwn) || (await runsVolcano(client));
   const wanted = manifests({
     image: "",
     version: "",
@@ -73,6 +73,7 @@ async function installationFacts(
     users: { passwd: "", group: "" },
     givesIds: false,
     ...(mutatingVersion === undefined ? {} : { mutatingVersion }),
+    ...(found.runsVolcano ? { volcano: { left: [] } } : {}),
   });
   const unavailable = controllers?.status?.conditions?.find(
     ({ type, status }) =>
@@ -96,6 +97,8 @@ async function installationFacts(
       .filter(({ kind }) => /^(Validating|Mutating)AdmissionPolicy$/.test(kind))
       .map(({ metadata }) => metadata.name),
     couldMutate: mutatingVersion !== undefined,
+    runsVolcano: found.runsVolcano,
+    hasVolcano,
     ...(controllers === undefined
       ? {}
       : {
@@ -137,6 +140,14 @@ async function lastWords(client: Client): Promise<string | undefined> {
     if (state.waiting.reason !== "ContainerCreating") return `${state.waiting.reason}: ${state.waiting.message ?? ""}`;
   }
   return undefined;
+}
+
+/** Whether Volcano's own controllers or scheduler are there. */
+async function runsVolcano(client: Client): Promise<boolean> {
+  const deployments = { group: "apps", version: "v1", resource: "deployments", namespaced: true };
+  const labelSelector = "app in (volcano-controller, volcano-scheduler)";
+  const found = await allowed(client.list(deployments, { labelSelector, limit: 1 }));
+  return (found?.items.length ?? 0) > 0;
 }
 
 async function leaseFacts(client: Client): Promise<NonNullable<HealthFacts["lease"]>> {

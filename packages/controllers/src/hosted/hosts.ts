@@ -3,13 +3,14 @@ import { WorkQueue } from "@berth/client";
 import type { Pod, Workload } from "@berth/kinds";
 import { type Context } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
-import { hostsOf, isJob } from "../model/hosts-of-pods.ts";
-import type { WorkloadRecord } from "../model/record.ts";
+import { hostsOf, isJob, isVolcanoJob } from "../model/hosts-of-pods.ts";
+import type { Attempt, WorkloadRecord } from "../model/record.ts";
 import { hostOf } from "../model/wrapped-pod.ts";
 import { hostKey, type Stores } from "../stores.ts";
 import type { HostEvents } from "../workload/hosted-life.ts";
 import type { AttemptLife } from "../workload/life.ts";
 import { Groups, type LonePods } from "./groups.ts";
+import { VolcanoJobs } from "../volcano/volcano-jobs.ts";
 import { HeldJobs } from "./held-jobs.ts";
 
 const concurrency = 8;
@@ -22,6 +23,8 @@ export interface HostsParts {
   /** Nobody but Berth runs Jobs, which then make no pods. */
   isAlone: boolean;
   pods: LonePods;
+  /** Runs Jobs of Volcano's where Volcano does not. */
+  hasVolcano: boolean;
 }
 
 export class Hosts implements HostEvents {
@@ -29,6 +32,7 @@ export class Hosts implements HostEvents {
   readonly #queue: WorkQueue<string>;
   readonly #groups: Groups;
   readonly #jobs: HeldJobs | undefined;
+  readonly #volcano: VolcanoJobs | undefined;
   #isStarted = false;
 
   constructor(parts: HostsParts) {
@@ -37,12 +41,9 @@ export class Hosts implements HostEvents {
     const { life } = parts;
     const common = { ...parts, hosted: life.hosted, look: (key: string) => this.#queue.add(key) };
     this.#groups = new Groups(common);
-    if (!parts.isAlone) {
-      this.#jobs = new HeldJobs({
-        ...common,
-        takeBack: (record, attempt) => life.stop(record, attempt, "Preempted"),
-      });
-    }
+    const takeBack = (record: WorkloadRecord, attempt: Attempt): void => life.stop(record, attempt, "Preempted");
+    if (!parts.isAlone) this.#jobs = new HeldJobs({ ...common, takeBack });
+    if (parts.hasVolcano) this.#volcano = new VolcanoJobs({ ...common, takeBack });
     this.#queue = new WorkQueue<string>({
       process: (key) => this.#sync(key),
       concurrency,
@@ -53,7 +54,7 @@ export class Hosts implements HostEvents {
 
   /** Resolves when it is known who has pods. */
   get synced(): Promise<void> {
-    return this.#jobs?.synced ?? Promise.resolve();
+    return Promise.all([this.#jobs?.synced, this.#volcano?.synced]).then(() => {});
   }
 
   /** To be called once what earlier leaders began is known. */
@@ -78,19 +79,24 @@ export class Hosts implements HostEvents {
     };
     stores.workloads.addHandler({ add: ofWorkload, update: ofWorkload, delete: ofWorkload });
     this.#jobs?.start();
+    this.#volcano?.start();
   }
 
   /** With whom a pod waits for its node; undefined: by itself. */
   hostFor(pod: Pod): string | undefined {
     const { namespace = "" } = pod.metadata;
-    return hostsOf(pod).find((host) => !isJob(host) || this.#jobs?.has(namespace, host) === true);
+    return hostsOf(pod).find((host) => {
+      if (isJob(host)) return this.#jobs?.has(namespace, host) === true;
+      return !isVolcanoJob(host) || this.#volcano?.has(namespace, host) === true;
+    });
   }
 
   async #sync(key: string): Promise<number | void> {
     if (!this.#isStarted) return;
     const at = key.indexOf("|");
     const [namespace, host] = [key.slice(0, at), key.slice(at + 1)];
-    return isJob(host) ? this.#jobs?.sync(namespace, host) : this.#groups.sync(namespace, host);
+    if (isJob(host)) return this.#jobs?.sync(namespace, host);
+    return isVolcanoJob(host) ? this.#volcano?.sync(namespace, host) : this.#groups.sync(namespace, host);
   }
 
   changed({ namespace, workload }: WorkloadRecord): void {

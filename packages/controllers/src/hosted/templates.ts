@@ -76,7 +76,8 @@ export interface HostedInput {
   uid: string;
   jobName: string;
   owner?: NonNullable<Workload["metadata"]["ownerReferences"]>[number];
-  podSets: readonly { template: PodTemplate; count: number }[];
+  /** Named by what they are where they say no name. */
+  podSets: readonly { name?: string; template: PodTemplate; count: number }[];
   queue: string | undefined;
   account: string | undefined;
   wallTimeSeconds: number | undefined;
@@ -110,8 +111,8 @@ export function hostedWorkload(input: HostedInput): Workload {
       account,
       wallTimeSeconds,
       graceSeconds,
-      podSets: podSets.map(({ template, count }): PodSet => ({
-        name: podSetName(template),
+      podSets: podSets.map(({ name, template, count }): PodSet => ({
+        name: name ?? podSetName(template),
         role: "Driver",
         count,
         template,

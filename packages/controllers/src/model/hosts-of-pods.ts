@@ -15,6 +15,7 @@ interface WorkloadReference {
 
 export const kindsOfHosts = {
   job: "Job.batch",
+  volcanoJob: "Job.batch.volcano.sh",
   coscheduling: "PodGroup.scheduling.x-k8s.io",
   volcano: "PodGroup.scheduling.volcano.sh",
   kubernetes: "Workload.scheduling.k8s.io",
@@ -24,10 +25,9 @@ export const kindsOfHosts = {
 export function hostsOf(pod: Pod): string[] {
   const { labels = {}, annotations = {}, ownerReferences = [] } = pod.metadata;
   const found: string[] = [];
-  const job = ownerReferences.find(
-    ({ apiVersion, kind, controller }) => apiVersion === "batch/v1" && kind === "Job" && controller === true,
-  );
-  if (job !== undefined) found.push(`${kindsOfHosts.job}/${job.name}`);
+  const job = ownerReferences.find(({ kind, controller }) => kind === "Job" && controller === true);
+  if (job?.apiVersion === "batch/v1") found.push(`${kindsOfHosts.job}/${job.name}`);
+  else if (job?.apiVersion === "batch.volcano.sh/v1alpha1") found.push(`${kindsOfHosts.volcanoJob}/${job.name}`);
   const reference = pod.spec["workloadRef"] as WorkloadReference | undefined;
   if (reference !== undefined) {
     const { name, podGroup, podGroupReplicaKey: replica } = reference;
@@ -37,6 +37,11 @@ export function hostsOf(pod: Pod): string[] {
   const volcano = volcanoAnnotations.map((name) => annotations[name]).find((name) => name);
   if (volcano) found.push(`${kindsOfHosts.volcano}/${volcano}`);
   return found;
+}
+
+/** Whether a host is a Job of Volcano's. */
+export function isVolcanoJob(host: string): boolean {
+  return host.startsWith(`${kindsOfHosts.volcanoJob}/`);
 }
 
 /** Whether a host is a batch/v1 Job. */

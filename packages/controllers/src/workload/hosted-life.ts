@@ -2,8 +2,9 @@
  * The life of attempts whose pods somebody else makes: a Job's, or those of a group. What was decided is places; pods take them as
  * they come, and when one has ended another may follow it there. Whoever the pods belong to says when the attempt is over.
  */
+import { isReason, resources } from "@berth/client";
 import type { Pod } from "@berth/kinds";
-import { annotations, attemptOf, isActive, labels } from "@berth/kinds";
+import { annotations, attemptOf, defaultGraceSeconds, isActive, labels, startAllowanceSeconds } from "@berth/kinds";
 import type { PodGrant } from "@berth/scheduling";
 import { type Context, timestamp } from "../context.ts";
 import { type AttemptEnd, endOfPod, isTerminal, startOf, worseEnd } from "../model/ends.ts";
@@ -16,7 +17,7 @@ import {
   setState,
   type WorkloadRecord,
 } from "../model/record.ts";
-import { isJob } from "../model/hosts-of-pods.ts";
+import { isJob, isVolcanoJob } from "../model/hosts-of-pods.ts";
 import { hostOf } from "../model/wrapped-pod.ts";
 import { ClaimsUnsettled } from "../claims/settling.ts";
 import { bindPod, PodUnavailable } from "../pod/binding.ts";
@@ -155,6 +156,54 @@ export class HostedLife {
     return true;
   }
 
+  /** The place of that number, else one whose pod has ended; undefined: there is none that is free. */
+  placeFor(attempt: Attempt, podSet: string, index: number): AttemptPod | undefined {
+    const open = attempt.pods.filter(({ place }) => place!.podSet === podSet && !place!.isClosed);
+    const own = open.find(({ state, place }) => place!.index === index && (state === "Gone" || state === "Terminal"));
+    return own ?? open.find(({ state }) => state === "Terminal");
+  }
+
+  /** Makes a pod at a place that is free, with its node and all that a binding would add, in one write. */
+  async make(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod, pod: Pod): Promise<void> {
+    const { context, writer, removal } = this.#parts;
+    const { name } = pod.metadata;
+    this.#name(attempt, entry, name);
+    entry.pod = undefined;
+    setState(attempt, entry, "Creating");
+    const isHere = (): boolean => entry.name === name && entry.state === "Creating";
+    const { metadata, spec } = boundPod(record, attempt, entry, pod);
+    const placed: Pod = {
+      ...pod,
+      metadata: {
+        ...pod.metadata,
+        labels: { ...pod.metadata.labels, ...metadata.labels },
+        annotations: { ...pod.metadata.annotations, ...metadata.annotations },
+      },
+      spec: {
+        // It ends by itself with Berth dead.
+        activeDeadlineSeconds: startAllowanceSeconds + attempt.wallTimeSeconds + graceSecondsOf(record),
+        ...pod.spec,
+        nodeName: spec.nodeName!,
+      },
+    };
+    try {
+      const made = await writer.run(() =>
+        attempt.stopped === undefined ? context.client.create<Pod>(resources.pods, placed) : Promise.resolve(undefined),
+      );
+      if (!isHere()) return;
+      if (made === undefined) {
+        this.#free(record, attempt, entry);
+        return;
+      }
+      this.apply(record, attempt, entry, slimPod(made));
+      if (attempt.stopped !== undefined) await stopPods(removal, record, attempt, { pod: entry.pod });
+    } catch (error) {
+      if (isHere()) this.#free(record, attempt, entry);
+      // One of that name goes still: when it is gone this is tried again.
+      if (!isReason(error, "AlreadyExists")) throw error;
+    }
+  }
+
   #name(attempt: Attempt, entry: AttemptPod, name: string): void {
     attempt.byName!.delete(entry.name);
     entry.name = name;
@@ -256,7 +305,7 @@ export class HostedLife {
 
   /** A gang has begun when all of it has; a Job, some of whose pods may have ended before and be missed by nobody, with its first. */
   #hasBegun({ workload }: WorkloadRecord, { pods }: Attempt): boolean {
-    return isOfJob({ workload })
+    return isOfJob({ workload }) || isVolcanoJob(hostOf(workload)!)
       ? pods.some(({ place }) => place!.hasBegun)
       : pods.every(({ place }) => place!.hasBegun);
   }
@@ -302,6 +351,10 @@ export class HostedLife {
     this.#parts.finish(record, attempt);
     this.host?.changed(record);
   }
+}
+
+function graceSecondsOf({ workload }: WorkloadRecord): number {
+  return workload.spec.graceSeconds ?? defaultGraceSeconds;
 }
 
 function isOfJob({ workload }: Pick<WorkloadRecord, "workload">): boolean {

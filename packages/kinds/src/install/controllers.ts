@@ -39,12 +39,14 @@ export interface ControllersSettings {
   accounting?: string;
   /** The server gives the pods of each namespace IDs of its own, as OpenShift does, and refuses others. */
   givesIds: boolean;
+  /** They run Jobs of Volcano's too. */
+  volcano?: object;
 }
 
 /** Of nobody on any machine. */
 const ownId = 65_532;
 
-function podSpec({ image, givesIds, accounting }: ControllersSettings): Record<string, unknown> {
+function podSpec({ image, givesIds, accounting, volcano }: ControllersSettings): Record<string, unknown> {
   return {
     serviceAccountName: controllersName,
     // Nothing else can be launched without it.
@@ -70,6 +72,7 @@ function podSpec({ image, givesIds, accounting }: ControllersSettings): Record<s
           `0.0.0.0:${metricsPort}`,
           "--questions",
           `0.0.0.0:${questionsPort}`,
+          ...(volcano === undefined ? [] : ["--volcano"]),
         ],
         env: [
           // The file system of the image is read-only.

@@ -12,4 +12,5 @@ export {
 export { fileSettings, usersName, usersPath } from "./controllers.ts";
 export type { SiteUsers } from "./controllers.ts";
 export { manifests } from "./manifests.ts";
-export type { ManifestSettings, PolicyLevel } from "./manifests.ts";
+export { volcanoDefinitions } from "./volcano-kinds.ts";
+export type { ManifestSettings, PolicyLevel, VolcanoSettings } from "./manifests.ts";

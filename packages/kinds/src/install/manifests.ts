@@ -8,8 +8,9 @@ import { type ControllersSettings, controllersManifests } from "./controllers.ts
 import { formatAnnotation, installationFormat, managedByLabel, partOfLabel, versionLabel } from "./labels.ts";
 import { mutatingPolicies } from "./mutations.ts";
 import { namespacePolicy } from "./namespace-policy.ts";
-import { validatingPolicies } from "./policies.ts";
+import { validatingPolicies, volcanoJobsPolicy } from "./policies.ts";
 import { accessManifests } from "./roles.ts";
+import { volcanoDefinitions } from "./volcano-kinds.ts";
 
 /** How policies are kept: by refusal with the line to add, or by filling that line in where it is missing. */
 export type PolicyLevel = "policies" | "mutating";
@@ -19,8 +20,15 @@ export interface ManifestSettings extends ControllersSettings {
   /** Version of admissionregistration.k8s.io in which the server has MutatingAdmissionPolicy; with level `mutating`. */
   mutatingVersion?: string;
   version: string;
+  /** Jobs and Queues of Volcano's are run; absent: they are not. */
+  volcano?: VolcanoSettings;
   /** What makes the objects: `berth`, or `Helm`. */
   managedBy: string;
+}
+
+export interface VolcanoSettings {
+  /** Names of definitions that somebody else has put there: they stay as they are. */
+  left: readonly string[];
 }
 
 function namespaceManifest(): KubernetesObject {
@@ -36,16 +44,23 @@ function definitionManifests(): KubernetesObject[] {
   );
 }
 
+/** Where the cluster has none of these. */
+function volcanoKinds(volcano: VolcanoSettings | undefined): KubernetesObject[] {
+  if (volcano === undefined) return [];
+  return volcanoDefinitions.filter(({ metadata }) => !volcano.left.includes(metadata.name));
+}
+
 function withMetadata(object: KubernetesObject, metadata: Partial<KubernetesObject["metadata"]>): KubernetesObject {
   return { ...object, metadata: { ...object.metadata, ...metadata } };
 }
 
-function policyManifests(level: PolicyLevel, mutatingVersion = "v1"): KubernetesObject[] {
+function policyManifests({ level, volcano }: ManifestSettings, mutatingVersion = "v1"): KubernetesObject[] {
   return [
     // What holds wherever Workloads are, on the embedded server too.
     ...admissionPolicies,
     ...admissionPolicyBindings,
     ...validatingPolicies.flatMap(validatingManifests),
+    ...(volcano === undefined ? [] : validatingManifests(volcanoJobsPolicy)),
     ...namespacePolicy,
     ...(level === "mutating" ? mutatingPolicies.flatMap((policy) => mutatingManifests(policy, mutatingVersion)) : []),
   ];
@@ -57,9 +72,10 @@ export function manifests(settings: ManifestSettings): KubernetesObject[] {
   return [
     namespaceManifest(),
     ...definitionManifests(),
-    ...accessManifests(),
+    ...volcanoKinds(settings.volcano),
+    ...accessManifests(settings.volcano !== undefined),
     // Nobody may come before what keeps them.
-    ...policyManifests(settings.level, settings.mutatingVersion),
+    ...policyManifests(settings, settings.mutatingVersion),
     ...controllersManifests(settings),
   ].map((object) => withMetadata(object, { labels: { ...labels, ...object.metadata.labels } }));
 }

@@ -99,12 +99,11 @@ export const refusals: readonly Validation[] = refusalsOf(
   "variables.security",
 );
 
-/** The same of the templates of a Workload. */
-export const templateRefusals: readonly Validation[] = refusalsOf(
-  "s.template.spec",
-  containersOf("s.template.spec"),
-  securityOf("s.template.spec"),
-).map((rule) => Object.assign(rule, { expression: `object.spec.podSets.all(s, ${rule.expression})` }));
+/** The same of templates in a list, such as the pod sets of a Workload. */
+export function refusalsOfTemplates(list: string): Validation[] {
+  const rules = refusalsOf("s.template.spec", containersOf("s.template.spec"), securityOf("s.template.spec"));
+  return rules.map((rule) => Object.assign(rule, { expression: `${list}.all(s, ${rule.expression})` }));
+}
 
 /** A service account other than `default` is for who may act as it anyway. Kubernetes' own controllers were checked at the template. */
 export const serviceAccountRule: Validation = {

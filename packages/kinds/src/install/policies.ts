@@ -11,7 +11,7 @@ import {
   schedulerName,
   serviceAccountRule,
   specVariables,
-  templateRefusals,
+  refusalsOfTemplates,
   unknownIdentity,
 } from "./pod-rules.ts";
 
@@ -159,7 +159,7 @@ const workloads: ValidatingPolicy = {
       expression: "authorizer.group('').resource('pods').namespace(request.namespace).check('create').allowed()",
       message: "a Workload makes pods: only who may create pods in this namespace may create one",
     }),
-    ...templateRefusals.map(whereNew),
+    ...refusalsOfTemplates("object.spec.podSets").map(whereNew),
     whereNew({
       expression: `object.spec.podSets.all(s, s.template.spec.?schedulerName.orValue('') in ['', ${literal(schedulerName)}])`,
       message: "spec.podSets[].template.spec.schedulerName: a Workload is scheduled by Berth; leave it out",
@@ -170,6 +170,31 @@ const workloads: ValidatingPolicy = {
         "object.spec.podSets.all(s, [s.template.spec.?serviceAccountName, s.template.spec.?serviceAccount].all(a, a.orValue('') in ['', 'default']))",
       message: "spec.podSets[].template.spec.serviceAccountName: jobs have no account of the API; leave it out",
     }),
+  ],
+};
+
+/** The pods of these are made by the controllers too, and what is refused of a Workload is refused here. */
+export const volcanoJobsPolicy: ValidatingPolicy = {
+  name: "berth-volcano-jobs",
+  resourceRules: [
+    { apiGroups: ["batch.volcano.sh"], apiVersions: ["*"], operations: ["CREATE", "UPDATE"], resources: ["jobs"] },
+  ],
+  variables: [],
+  validations: [
+    whereNew({
+      expression: "authorizer.group('').resource('pods').namespace(request.namespace).check('create').allowed()",
+      message: "a Job makes pods: only who may create pods in this namespace may create one",
+    }),
+    ...refusalsOfTemplates("object.spec.tasks").map(whereNew),
+    whereNew({
+      expression:
+        "object.spec.tasks.all(s, [s.template.spec.?serviceAccountName, s.template.spec.?serviceAccount].all(a, a.orValue('') in ['', 'default']))",
+      message: "spec.tasks[].template.spec.serviceAccountName: jobs have no account of the API; leave it out",
+    }),
+    {
+      expression: "request.operation == 'CREATE' || object.spec == oldObject.spec",
+      message: "spec: a Job of Volcano's stays as it was made here; delete it, and make it anew",
+    },
   ],
 };
 

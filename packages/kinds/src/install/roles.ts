@@ -81,6 +81,36 @@ const controllerRules: PolicyRule[] = [
   },
 ];
 
+const ofVolcano = { job: "batch.volcano.sh", command: "bus.volcano.sh", queue: "scheduling.volcano.sh" };
+
+/** What they need besides where they run Jobs of Volcano's; test/kube/volcano.test.ts proves it likewise. */
+const volcanoRules: PolicyRule[] = [
+  // Whose kinds they are.
+  {
+    apiGroups: ["apiextensions.k8s.io"],
+    resources: ["customresourcedefinitions"],
+    resourceNames: ["jobs.batch.volcano.sh"],
+    verbs: follow,
+  },
+  { apiGroups: [ofVolcano.job], resources: ["jobs"], verbs: [...follow, "delete"] },
+  { apiGroups: [ofVolcano.job], resources: ["jobs/status"], verbs: ["update", "patch"] },
+  { apiGroups: [ofVolcano.job], resources: ["jobs/finalizers"], verbs: ["update"] },
+  { apiGroups: [ofVolcano.command], resources: ["commands"], verbs: [...follow, "delete"] },
+  { apiGroups: [ofVolcano.queue], resources: ["queues"], verbs: follow },
+  { apiGroups: [ofVolcano.queue], resources: ["queues/status"], verbs: ["patch"] },
+  { apiGroups: [group], resources: ["queues"], verbs: ["create", "patch"] },
+  // What plugins svc and ssh need.
+  { apiGroups: [""], resources: ["configmaps", "secrets", "services"], verbs: ["create"] },
+  { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: ["create"] },
+];
+const volcanoUserRules: PolicyRule[] = [
+  { apiGroups: [ofVolcano.job], resources: ["jobs"], verbs: write },
+  { apiGroups: [ofVolcano.command], resources: ["commands"], verbs: write },
+  { apiGroups: [ofVolcano.queue], resources: ["podgroups"], verbs: write },
+];
+const volcanoReaderRules: PolicyRule[] = [{ apiGroups: [ofVolcano.queue], resources: ["queues"], verbs: read }];
+const volcanoOperatorRules: PolicyRule[] = [{ apiGroups: [ofVolcano.queue], resources: ["queues"], verbs: write }];
+
 /** Of the controllers, in their own namespace. A name cannot be told of an object that is being created. */
 const ownRules: PolicyRule[] = [
   { apiGroups: [""], resources: ["configmaps"], verbs: ["create"] },
@@ -162,11 +192,14 @@ function binding(name: string, subjects: Subject[], namespace?: string, roleName
   } as KubernetesObject;
 }
 
-/** Roles and bindings, in the order in which they may be made. */
-export function accessManifests(): KubernetesObject[] {
+/**
+ * Roles and bindings, in the order in which they may be made.
+ * @param hasVolcano Jobs and Queues of Volcano's are run
+ */
+export function accessManifests(hasVolcano = false): KubernetesObject[] {
   const controllers: Subject[] = [{ kind: "ServiceAccount", name: controllersName, namespace: systemNamespace }];
   return [
-    role(controllersName, controllerRules),
+    role(controllersName, [...controllerRules, ...(hasVolcano ? volcanoRules : [])]),
     binding(controllersName, controllers),
     role(controllersName, ownRules, { namespace: systemNamespace }),
     binding(controllersName, controllers, systemNamespace),
@@ -179,11 +212,11 @@ export function accessManifests(): KubernetesObject[] {
     ),
     // Whoever may see or change what is in a namespace may do so with its Workloads.
     role("berth-view", viewRules, { labels: aggregateTo("view") }),
-    role("berth-edit", editRules, { labels: aggregateTo("edit") }),
-    role("berth-user", userRules),
-    role("berth-reader", readerRules),
+    role("berth-edit", [...editRules, ...(hasVolcano ? volcanoUserRules : [])], { labels: aggregateTo("edit") }),
+    role("berth-user", [...userRules, ...(hasVolcano ? volcanoUserRules : [])]),
+    role("berth-reader", [...readerRules, ...(hasVolcano ? volcanoReaderRules : [])]),
     binding("berth-reader", [{ kind: "Group", name: "system:authenticated" }]),
-    role("berth-operator", operatorRules),
+    role("berth-operator", [...operatorRules, ...(hasVolcano ? volcanoOperatorRules : [])]),
     binding("berth-operator", [{ kind: "Group", name: "berth:operators" }]),
   ];
 }
