@@ -21,10 +21,7 @@ interface Port {
 const everyAddress = "0.0.0.0";
 
 /** Ports of the node that a pod listens on: of its containers and of sidecars; others have ended when these begin. */
-function hostPortsOf({
-  containers,
-  initContainers = [],
-}: Pick<PodSpec, "containers" | "initContainers">): Port[] {
+function hostPortsOf({ containers, initContainers = [] }: Pick<PodSpec, "containers" | "initContainers">): Port[] {
   const listening = [...containers, ...initContainers.filter((each) => each["restartPolicy"] === "Always")];
   return listening.flatMap(portsOf);
 }
