@@ -38,7 +38,7 @@ for (const page of pages) {
     await using cluster = await startCluster({ flags });
     const commands = join(cluster.directory, "commands");
     mkdirSync(commands);
-    for (const name of ["berth", "sbatch", "squeue", "scancel", "sinfo", "sacct", "sprio", "sshare"]) {
+    for (const name of ["berth", "sbatch", "squeue", "scancel", "sinfo", "sacct", "sprio", "sshare", "srun"]) {
       symlinkSync(join(repository, "berth"), join(commands, name));
     }
     const work = join(cluster.directory, "work");

@@ -13,6 +13,7 @@ const slurmCommands: Record<string, () => Promise<Command>> = {
   sacct: async () => (await import("./slurm/sacct.ts")).sacct,
   scontrol: async () => (await import("./slurm/scontrol.ts")).scontrol,
   sprio: async () => (await import("./slurm/sprio.ts")).sprio,
+  srun: async () => (await import("./slurm/srun.ts")).srun,
   sshare: async () => (await import("./slurm/sshare.ts")).sshare,
 };
 

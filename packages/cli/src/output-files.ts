@@ -20,7 +20,7 @@ export function outputFilesOf(workload: Workload, task: number | undefined): str
 }
 
 /** A file that is read as it grows; it need not exist yet. */
-class GrowingFile {
+export class GrowingFile {
   readonly path: string;
   #file: number | undefined;
   #offset: number;

@@ -54,6 +54,7 @@ export { type OptionDefinition, sbatchOptions } from "./options.ts";
 export { rowOfView, type ViewFacts, viewOfRow } from "./queue-view-rows.ts";
 export { type ReasonEntry, reasons, reasonsDocument, slurmReason } from "./reasons.ts";
 export type { AccountingRow, AccountingStep, JobRow, NodeRow, NodeState, PartitionRow } from "./rows.ts";
+export { readSrunCommandLine, type SrunCommandLine, srunOptions } from "./srun-command-line.ts";
 export { readSinfoCommandLine, type SinfoQuery } from "./sinfo-command-line.ts";
 export { formatSinfo, type SinfoLayout } from "./sinfo-format.ts";
 export { readSqueueCommandLine, type SqueueQuery } from "./squeue-command-line.ts";

@@ -6,6 +6,7 @@ import {
   sinfoOptions,
   sprioOptions,
   squeueOptions,
+  srunOptions,
   sshareOptions,
   type OptionDefinition,
 } from "@berth/slurm";
@@ -19,6 +20,7 @@ const slurmOptions: Record<string, readonly OptionDefinition[]> = {
   sinfo: sinfoOptions,
   sacct: sacctOptions,
   sprio: sprioOptions,
+  srun: srunOptions,
   sshare: sshareOptions,
 };
 
