@@ -25,12 +25,13 @@ const notSruns = new Set(
 function stepOptions(status: OptionDefinition["status"], words: string): OptionDefinition[] {
   return words.split(" ").map((word) => {
     const [, name = "", short, value] = /^([\w-]+)(?:\|(\w))?(=\??)?$/.exec(word)!;
-    return {
+    const definition: OptionDefinition = {
       name,
       status,
       value: value === undefined ? "none" : value === "=" ? "required" : "optional",
-      ...(short !== undefined && { short }),
     };
+    if (short !== undefined) definition.short = short;
+    return definition;
   });
 }
 

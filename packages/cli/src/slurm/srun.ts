@@ -62,7 +62,7 @@ async function become(program: string, words: string[]): Promise<number> {
 
 async function inJob(cluster: Cluster, line: SrunCommandLine, folder: string): Promise<number> {
   const hasInput = isPipeOrFile(0);
-  if (hasInput && spawnSync("mkfifo", ["-m", "600", join(folder, "in")]).status !== 0)
+  if (hasInput && spawnSync("sh", ["-c", `mkfifo -m 600 "$1/in"`, "sh", folder]).status !== 0)
     throw new SlurmError(1, "error: mkfifo failed: input cannot be handed on");
   const objects = await objectsOf(cluster, requestOf(line, folder, hasInput));
   for (const note of objects.notes) process.stderr.write(`srun: ${note}\n`);
