@@ -6,17 +6,17 @@ import { Informer, isReason, resources, type ResourceReference } from "@berth/cl
 import type { Amounts, NodeSelectorTerm, Pod, PodSpec } from "@berth/kinds";
 import { labels } from "@berth/kinds";
 import type { KubernetesObject } from "@berth/machinery";
-import type { compileDeviceSelector, SelectedDevice } from "@berth/machinery/server";
+import type { compileDeviceSelector } from "@berth/machinery/server";
 import type { Context } from "../context.ts";
 import { isTerminal } from "../model/ends.ts";
 import type { Stores } from "../stores.ts";
 import type { Writer } from "../writer.ts";
+import { DeviceCatalog, idOf, type NodeDevice } from "./device-catalog.ts";
 import {
   claimFinalizer,
   type DeviceClass,
   deviceResources,
   type DeviceRequest,
-  isPlain,
   mostConsumers,
   podClaimName,
   podClaims,
@@ -27,26 +27,6 @@ import {
 } from "./device-objects.ts";
 import { ClaimsUnsettled, type SettledPod } from "./settling.ts";
 
-/** A device of one node. */
-interface NodeDevice {
-  /** Driver, pool and name: what makes it one. */
-  id: string;
-  driver: string;
-  pool: string;
-  name: string;
-  node: string;
-  selected: SelectedDevice;
-}
-
-/** Devices of a class, by selectors of the class and of a request. */
-interface Selection {
-  /** Of the resource that it is to scheduling. */
-  name: string;
-  matches: (device: NodeDevice) => boolean;
-  /** Ids, of the devices there are now. */
-  members: Set<string>;
-}
-
 export interface DeviceDemand {
   requests: Amounts;
   terms: (readonly NodeSelectorTerm[])[];
@@ -56,22 +36,15 @@ export interface DeviceDemand {
   refusal?: string;
 }
 
-/** Its group as Kubernetes names devices of a class that are asked for as a resource. */
-const resourceOf = (className: string, selectors: readonly string[]): string =>
-  `deviceclass.resource.kubernetes.io/${className}${selectors.length === 0 ? "" : ` where ${selectors.join(" && ")}`}`;
-
 export class Devices {
   readonly #context: Context;
   readonly #stores: Stores;
   readonly #writer: Writer;
-  readonly #slices: Informer<ResourceSlice>;
+  readonly #catalog: DeviceCatalog;
   readonly #classes: Informer<DeviceClass>;
+  readonly #synced: Promise<void>[];
   readonly #claims: Informer<ResourceClaim>;
   readonly #templates: Informer<ResourceClaimTemplate>;
-  readonly #compile: typeof compileDeviceSelector;
-  readonly #selections = new Map<string, Selection>();
-  #devices = new Map<string, NodeDevice>();
-  #areStale = true;
   /** Devices that claims are being given: by id, uid of the claim. */
   readonly #promised = new Map<string, string>();
 
@@ -91,7 +64,7 @@ export class Devices {
     // CEL is dear to load, and of use nowhere else here.
     const server = await import("@berth/machinery/server");
     const devices = new Devices(context, stores, writer, events, server.compileDeviceSelector);
-    await devices.#synced();
+    await Promise.all([...devices.#synced, devices.#claims.synced, devices.#templates.synced]);
     return devices;
   }
 
@@ -106,7 +79,6 @@ export class Devices {
     this.#context = context;
     this.#stores = stores;
     this.#writer = writer;
-    this.#compile = compile;
     const follow = <T extends KubernetesObject<unknown, unknown>>(
       resource: ResourceReference,
       told: (object: T) => void,
@@ -127,15 +99,20 @@ export class Devices {
       return new Informer<T>({ client, resource, signal, onError, transform, indexers, handlers });
     };
     const nodesOf = ({ status }: ResourceClaim): Set<string> =>
-      new Set((status?.allocation?.devices?.results ?? []).flatMap((result) => this.#find(idOf(result))?.node ?? []));
-    this.#slices = follow<ResourceSlice>(deviceResources.slices, ({ spec }) => {
-      this.#areStale = true;
+      new Set(
+        (status?.allocation?.devices?.results ?? []).flatMap((result) => this.#catalog.find(idOf(result))?.node ?? []),
+      );
+    const slices = follow<ResourceSlice>(deviceResources.slices, ({ spec }) => {
+      this.#catalog.slicesChanged();
       if (spec?.nodeName !== undefined) events.nodeChanged(spec.nodeName);
     });
-    this.#classes = follow<DeviceClass>(deviceResources.classes, () => {
-      this.#selections.clear();
-      this.#areStale = true;
+    const classes = follow<DeviceClass>(deviceResources.classes, ({ metadata }) => {
+      this.#catalog.classChanged(metadata.name);
+      for (const node of this.#catalog.nodes()) events.nodeChanged(node);
     });
+    this.#catalog = new DeviceCatalog({ slices, classes, compile });
+    this.#classes = classes;
+    this.#synced = [slices, classes].map(({ synced }) => synced);
     this.#claims = follow<ResourceClaim>(
       deviceResources.claims,
       (claim) => {
@@ -146,7 +123,7 @@ export class Devices {
       },
       {
         pod: ({ metadata }) => metadata.ownerReferences?.map(({ uid }) => uid) ?? [],
-        allocated: ({ status }) => (status?.allocation === undefined ? [] : [""]),
+        device: ({ status }) => (status?.allocation?.devices?.results ?? []).map(idOf),
       },
     );
     this.#claims.addHandler({
@@ -158,115 +135,24 @@ export class Devices {
     this.#templates = follow<ResourceClaimTemplate>(deviceResources.templates, () => {});
   }
 
-  async #synced(): Promise<void> {
-    const all = [this.#slices, this.#classes, this.#claims, this.#templates];
-    await Promise.all(all.map(({ synced }) => synced));
-  }
-
-  // What there is
-
-  #find(id: string): NodeDevice | undefined {
-    this.#refresh();
-    return this.#devices.get(id);
-  }
-
-  /** Reads the slices anew where some changed: of each pool those of its newest generation, once all are there. */
-  #refresh(): void {
-    if (!this.#areStale) return;
-    this.#areStale = false;
-    const pools = new Map<string, ResourceSlice[]>();
-    for (const slice of this.#slices.values()) {
-      const { driver, pool } = slice.spec!;
-      const key = `${driver} ${pool.name}`;
-      const known = pools.get(key);
-      const newest = known?.[0]!.spec!.pool.generation ?? -1;
-      if (known === undefined || pool.generation > newest) pools.set(key, [slice]);
-      else if (pool.generation === newest) known.push(slice);
-    }
-    this.#devices = new Map();
-    for (const slices of pools.values()) {
-      if (slices.length < slices[0]!.spec!.pool.resourceSliceCount) continue;
-      for (const { spec } of slices) {
-        const { driver, pool, nodeName: node, devices = [] } = spec!;
-        if (node === undefined) continue;
-        for (const device of devices) {
-          if (!isPlain(device)) continue;
-          const { name, attributes = {}, capacity = {} } = device;
-          const id = idOf({ driver, pool: pool.name, device: name });
-          this.#devices.set(id, {
-            id,
-            driver,
-            pool: pool.name,
-            name,
-            node,
-            selected: { driver, attributes, capacity },
-          });
-        }
-      }
-    }
-    for (const selection of this.#selections.values()) this.#enlist(selection);
-  }
-
-  #enlist(selection: Selection): void {
-    selection.members = new Set();
-    for (const device of this.#devices.values()) if (selection.matches(device)) selection.members.add(device.id);
-  }
-
-  /** @throws Error in words where the class is not there, or a selector is not understood */
-  #selectionOf({ deviceClassName, selectors = [] }: DeviceRequest): Selection {
-    const ofClass = this.#classes.get(undefined, deviceClassName);
-    if (ofClass === undefined) throw new Error(`whose device class ${deviceClassName} is not there`);
-    const own = selectors.flatMap(({ cel }) => cel?.expression ?? []);
-    const name = resourceOf(deviceClassName, own);
-    this.#refresh();
-    const known = this.#selections.get(name);
-    if (known !== undefined) return known;
-    const all = [...(ofClass.spec?.selectors ?? []).flatMap(({ cel }) => cel?.expression ?? []), ...own];
-    const tests = all.map((expression) => {
-      try {
-        return this.#compile(expression);
-      } catch (error) {
-        throw new Error(`whose selector ${expression} is not understood: ${(error as Error).message}`, {
-          cause: error,
-        });
-      }
-    });
-    const matches = ({ selected }: NodeDevice): boolean => tests.every((test) => test(selected));
-    const made: Selection = { name, matches, members: new Set() };
-    this.#enlist(made);
-    this.#selections.set(name, made);
-    return made;
-  }
-
   // Before a node is chosen
 
   resources(): string[] {
-    return [...this.#selections.keys()].sort();
+    return Array.from(this.#catalog.selections(), ({ name }) => name).sort();
   }
 
   /** Devices of each selection on a node, without those that others have: what Berth's own pods have scheduling counts. */
   capacityOf(node: string): Amounts {
-    this.#refresh();
     const amounts: Amounts = {};
-    const holders = this.#holders();
-    for (const [name, { members }] of this.#selections) {
-      let count = 0;
-      for (const id of members) {
-        if (this.#devices.get(id)!.node !== node) continue;
-        const holder = holders.get(id);
-        if (holder === undefined || this.#isCounted(holder, members)) count += 1;
+    for (const { id } of this.#catalog.of(node)) {
+      const [holder] = this.#claims.byIndex("device", id);
+      for (const { name, members } of this.#catalog.selections()) {
+        if (!members.has(id)) continue;
+        const isFree = holder === undefined || this.#isCounted(holder, members);
+        amounts[name] = (amounts[name] ?? 0) + (isFree ? 1 : 0);
       }
-      amounts[name] = count;
     }
     return amounts;
-  }
-
-  /** Claims by the devices that they have. */
-  #holders(): Map<string, ResourceClaim> {
-    const holders = new Map<string, ResourceClaim>();
-    for (const claim of this.#claims.byIndex("allocated", ""))
-      for (const result of claim.status!.allocation!.devices?.results ?? []) holders.set(idOf(result), claim);
-    return holders;
   }
 
   /** Whether scheduling counts a claim among those that take of these devices: it is a living pod's of Berth. */
@@ -279,7 +165,7 @@ export class Devices {
     if (isOwn !== true || typeof requests === "string") return false;
     return requests.some((request) => {
       try {
-        return this.#selectionOf(request).members.isSubsetOf(members);
+        return this.#catalog.selectionOf(request).members.isSubsetOf(members);
       } catch {
         return false;
       }
@@ -317,8 +203,8 @@ export class Devices {
     }
     for (const request of requests) {
       try {
-        const { members, name: own } = this.#selectionOf(request);
-        for (const other of this.#selections.values()) {
+        const { members, name: own } = this.#catalog.selectionOf(request);
+        for (const other of this.#catalog.selections()) {
           // Whoever takes of these takes of those among which they are.
           const isAmong = other.name === own || (members.size > 0 && members.isSubsetOf(other.members));
           if (isAmong) demand.requests[other.name] = (demand.requests[other.name] ?? 0) + request.count;
@@ -392,21 +278,22 @@ export class Devices {
     const requests = requestsOf(claim.spec ?? {});
     const { name } = claim.metadata;
     if (typeof requests === "string") throw new ClaimsUnsettled(`claim ${name}: ${requests}`);
-    const taken = new Set([...this.#holders().keys(), ...this.#promised.keys()]);
+    const taken = new Set(this.#promised.keys());
+    const isFree = ({ id }: NodeDevice): boolean => !taken.has(id) && this.#claims.byIndex("device", id).length === 0;
     const chosen: (NodeDevice & { request: string })[] = [];
     const wanted = requests.map((request) => {
       try {
-        return { request, members: this.#selectionOf(request).members };
+        return { request, members: this.#catalog.selectionOf(request).members };
       } catch (error) {
         throw new ClaimsUnsettled(`claim ${name}, ${(error as Error).message}`);
       }
     });
     const others = (id: string): number =>
-      [...this.#selections.values()].filter(({ members }) => members.has(id)).length;
+      [...this.#catalog.selections()].filter(({ members }) => members.has(id)).length;
     for (const { request, members } of wanted.sort((a, b) => a.members.size - b.members.size)) {
-      const free = [...members]
-        .map((id) => this.#devices.get(id)!)
-        .filter((device) => device.node === node && !taken.has(device.id))
+      const free = this.#catalog
+        .of(node)
+        .filter((device) => members.has(device.id) && isFree(device))
         .sort((a, b) => others(a.id) - others(b.id) || (a.id < b.id ? -1 : 1))
         .slice(0, request.count);
       if (free.length < request.count)
@@ -436,8 +323,4 @@ export class Devices {
       nodeSelector: { nodeSelectorTerms: [{ matchFields }] },
     };
   }
-}
-
-function idOf({ driver, pool, device }: { driver: string; pool: string; device: string }): string {
-  return `${driver}/${pool}/${device}`;
 }
