@@ -174,3 +174,39 @@ touch over
     ],
   );
 });
+
+for (const flags of [
+  ["--nodes", "2"],
+  ["--driver", "process"],
+]) {
+  test(`scancel of steps, berth up ${flags.join(" ")}`, { timeout: 1000 * hangSeconds }, async () => {
+    await using cluster = await startCluster({ flags });
+    const path = writeScript(
+      cluster,
+      "script.sh",
+      `#!/bin/sh
+srun sh -c 'touch ready.0; sleep 300' 2>/dev/null; echo "code $?"
+srun -n2 -O sh -c 'touch ready.1; sleep 300' 2>/dev/null; echo "code $?"
+srun -n2 -O sh -c 'trap "echo heard; exit 5" USR1; touch ready.$SLURM_PROCID.2; while :; do sleep 0.1; done' 2>/dev/null; echo "code $?"
+`,
+    );
+    const job = await sbatch(cluster, [...small, "-o", "job.out", path]);
+    const exists = (name: string): Promise<boolean> =>
+      waitFor(`${name} to be there`, () => existsSync(join(cluster.directory, name)) || undefined);
+    const scancel = async (words: string[]): Promise<void> => {
+      const outcome = await cluster.berth(["scancel", ...words]);
+      assert.deepEqual([outcome.code, outcome.stderr], [0, ""]);
+    };
+    await exists("ready.0");
+    await scancel([`${job}.0`]);
+    await exists("ready.1");
+    await scancel([`${job}.1`]);
+    await exists("ready.0.2");
+    await exists("ready.1.2");
+    await scancel(["-s", "USR1", String(job)]);
+    const [row] = await ended(cluster, [job], ["State"]);
+    assert.equal(row!.State, "COMPLETED");
+    const said = readFileSync(join(cluster.directory, "job.out"), "utf8").trimEnd().split("\n");
+    assert.deepEqual(said, ["code 137", "code 137", "heard", "heard", "code 5"]);
+  });
+}

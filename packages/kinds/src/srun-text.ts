@@ -663,6 +663,8 @@ while [ "$berth_left" -gt 0 ]; do
     late) berth_say "error: timeout waiting for task launch, ending the tasks that are left"; berth_send TERM; berth_send KILL ;;
     again) berth_send TERM ;;
     kill) berth_send KILL ;;
+    # Of scancel.
+    signal) berth_send "$berth_rank" ;;
     gone)
       # Its ends were written before.
       eval "berth_ranks=\\\${berth_ranks_$berth_rank}; berth_first=\\$berth_first_$berth_rank berth_count=\\$berth_tasks_$berth_rank"

@@ -105,6 +105,8 @@ function entering({ pod, worker, container, query, tasks }: ExecRequest): {
   const script = depth === 1 ? childrenByParent().get(first) : 2;
   if (script !== undefined) environment["BERTH_SCRIPT_PID"] = String(script);
   if (depth === 1) environment["BERTH_SHARED_PROCESSES"] = "1";
+  // Where the first process holds the folder of the job's steps open, as it tells the script itself.
+  environment["BERTH_STEPS"] = `/proc/${depth === 1 ? first : 1}/fd/9`;
   const terminal = query.get("tty") === "true" || query.get("tty") === "1";
   // `script` starts its command by this shell, and a service account's may be one that refuses.
   if (terminal) environment["SHELL"] = tools.shell;

@@ -6,7 +6,6 @@ import {
   readScancelCommandLine,
   scancelOptions,
   selectJobs,
-  SlurmError,
   type JobFilter,
   type JobRow,
   type ScancelRequest,
@@ -36,12 +35,6 @@ export async function scancel(words: string[]): Promise<number> {
   if (request.show !== undefined) return showText("scancel", request.show, scancelOptions, examples);
   return await withCluster("scancel", async () => {
     const cluster = await connect();
-    const step = request.jobs.find((job) => job.step !== undefined && job.step !== "batch");
-    if (step !== undefined)
-      throw new SlurmError(
-        1,
-        `error: job steps (${step.job}.${step.step}) are known to Slurm but not yet honoured by Berth; cancel the job`,
-      );
     const targets = await withForeign(cluster, request, await targetsOf(cluster, request));
     let exitCode = 0;
     for (const target of targets) {
@@ -65,6 +58,8 @@ interface Target {
   job?: LivingJob;
   tasks?: IndexSet;
   isForeign?: boolean;
+  /** Number of the one step that is meant. */
+  step?: string;
 }
 
 async function targetsOf(cluster: Cluster, request: ScancelRequest): Promise<Target[]> {
@@ -78,7 +73,13 @@ async function targetsOf(cluster: Cluster, request: ScancelRequest): Promise<Tar
   if (request.jobs.length === 0) return wanted.map((row) => targetOfRow(row, rows.get(row)!));
   const narrowed =
     users ?? request.states ?? request.partitions ?? request.accounts ?? request.jobNames ?? request.nodes;
-  return request.jobs.map(({ job, tasks }): Target => {
+  return request.jobs.map(({ job, tasks, step: named }): Target => {
+    const target = targetOf(job, tasks);
+    // The batch step is the job's script.
+    return named === undefined || named === "batch" ? target : { ...target, id: `${target.id}.${named}`, step: named };
+  });
+
+  function targetOf(job: number, tasks: string | undefined): Target {
     const id = tasks === undefined ? `${job}` : `${job}_${tasks}`;
     const named = wanted.filter((row) => row.jobId === job || row.arrayJobId === job);
     const first = named[0];
@@ -90,7 +91,7 @@ async function targetsOf(cluster: Cluster, request: ScancelRequest): Promise<Tar
       return targetOfRow(first, living);
     if (narrowed === undefined || living.workload.spec.array === undefined) return { id, job: living };
     return { id, job: living, tasks: named.map(tasksOfRow).reduce((all, some) => all.union(some)) };
-  });
+  }
 }
 
 /** What of the request are jobs of others, which only the scheduler tells of: to say so beats silence. */
@@ -151,9 +152,14 @@ async function cancelTarget(cluster: Cluster, target: Target, request: ScancelRe
   if (target.isForeign === true) return "denied";
   if (job === undefined || isFinal(job.workload.status?.phase)) return "ended";
   try {
+    if (target.step !== undefined)
+      return (await signalJob(cluster, job.workload, tasks, signal ?? sigkill, "Steps", target.step))
+        ? undefined
+        : "ended";
     const isEnd = signal === undefined || (to === undefined && (signal === sigkill || signal === sigterm));
     if (!isEnd) {
       if (to === undefined && isActive(job.workload.status?.phase)) {
+        if (await signalJob(cluster, job.workload, tasks, signal, "Steps")) return undefined;
         // As in Slurm, where it is a riddle to many.
         if (!request.quiet)
           process.stderr.write(
