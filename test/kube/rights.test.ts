@@ -395,6 +395,9 @@ const seldom = new Set([
   // Where pods name groups; workloads are Berth's too, by this name.
   "list jobs",
   "patch jobs/status",
+  "watch jobsets",
+  "patch jobsets",
+  "patch jobsets/status",
   "list podgroups",
   "watch podgroups",
   "patch podgroups/status",

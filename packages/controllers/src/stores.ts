@@ -26,7 +26,13 @@ import {
   workloads,
 } from "@berth/kinds";
 import type { Log } from "./context.ts";
-import { coschedulingLabel, hostsOf, volcanoAnnotations } from "./model/hosts-of-pods.ts";
+import {
+  coschedulingLabel,
+  hostsOf,
+  jobSetLabel,
+  replicatedJobLabel,
+  volcanoAnnotations,
+} from "./model/hosts-of-pods.ts";
 import { portsOf } from "./scheduler/holdings.ts";
 import { hostOf } from "./model/wrapped-pod.ts";
 import { volcanoLabels, volcanoPodAnnotations } from "./volcano/names.ts";
@@ -112,6 +118,8 @@ const keptLabels = [
   labels.podIndex,
   labels.attempt,
   coschedulingLabel,
+  jobSetLabel,
+  replicatedJobLabel,
   volcanoLabels.taskSpec,
 ];
 

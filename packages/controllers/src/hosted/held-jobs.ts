@@ -1,20 +1,20 @@
 /**
- * batch/v1 Jobs of a real cluster that are held and released as one. Kubernetes runs them: Berth suspends what may not run, unsuspends
+ * batch/v1 Jobs and JobSets of a real cluster that are held and released as one. Others run them: Berth suspends what may not run, unsuspends
  * what was given its places, and binds the pods that come.
  */
-import { type AnyObject, Informer, isReason, resources } from "@berth/client";
-import type { Pod, Workload } from "@berth/kinds";
+import { type AnyObject, Informer, isReason } from "@berth/client";
+import type { Workload } from "@berth/kinds";
 import { annotations, cancelRequest, isFinal, labels, workloads } from "@berth/kinds";
+import { apiVersionOf } from "@berth/machinery";
 import { seconds, timestamp } from "../context.ts";
 import { tellByEvent } from "../events.ts";
-import { isFinished, type Job } from "../job/job.ts";
-import { kindsOfHosts } from "../model/hosts-of-pods.ts";
 import { type Attempt, noTask, type WorkloadRecord } from "../model/record.ts";
 import { hostOf } from "../model/wrapped-pod.ts";
 import { isUnscheduled, waitingReport, WrappingError } from "../pod/wrapping.ts";
 import { hostKey } from "../stores.ts";
 import type { GroupsParts } from "./groups.ts";
-import { endOfJob, failedConditions, failureOf, isHeld, placesOf, workloadOfJob } from "./held-job.ts";
+import type { HeldForm, HeldObject } from "./held-form.ts";
+import { failureOf } from "./held-job.ts";
 
 /** Who cancels a Workload that another takes the place of. */
 const ownName = "job-controller";
@@ -26,16 +26,18 @@ export interface HeldJobsParts extends GroupsParts {
 
 export class HeldJobs {
   readonly #parts: HeldJobsParts;
-  readonly #jobs: Informer<Job>;
+  readonly #form: HeldForm;
+  readonly #jobs: Informer<HeldObject>;
   /** By Job and reason: what an event was written of. */
   readonly #told = new Set<string>();
 
-  constructor(parts: HeldJobsParts) {
+  constructor(parts: HeldJobsParts, form: HeldForm) {
     const { client, log, signal } = parts.context;
     this.#parts = parts;
-    this.#jobs = new Informer<Job>({
+    this.#form = form;
+    this.#jobs = new Informer<HeldObject>({
       client,
-      resource: resources.jobs,
+      resource: form.resource,
       labelSelector: labels.queue,
       signal,
       transform: (job) => {
@@ -43,7 +45,7 @@ export class HeldJobs {
         return job;
       },
       onError: (error) => {
-        if (!signal.aborted) log("warn", `watching Jobs failed: ${(error as Error).message}`);
+        if (!signal.aborted) log("warn", `watching ${form.resource.kind}s failed: ${(error as Error).message}`);
       },
     });
   }
@@ -54,21 +56,21 @@ export class HeldJobs {
 
   /** To be called once what earlier leaders began is known. */
   start(): void {
-    const changed = ({ metadata: { name, namespace } }: Job): void =>
-      this.#parts.look(hostKey(namespace, `${kindsOfHosts.job}/${name}`));
+    const changed = ({ metadata: { name, namespace } }: HeldObject): void =>
+      this.#parts.look(hostKey(namespace, `${this.#form.host}/${name}`));
     this.#jobs.addHandler({ add: changed, update: changed, delete: changed });
   }
 
   /** Whether pods of this host wait with their Job. */
   has(namespace: string, host: string): boolean {
-    const job = this.#jobs.get(namespace, nameIn(host));
-    return job !== undefined && isHeld(job);
+    const job = this.#jobs.get(namespace, this.#nameIn(host));
+    return job !== undefined && this.#form.isHeld(job);
   }
 
   async sync(namespace: string, host: string): Promise<void> {
-    const job = this.#jobs.get(namespace, nameIn(host));
+    const job = this.#jobs.get(namespace, this.#nameIn(host));
     // What is deleted takes its Workload with it.
-    if (job === undefined || !isHeld(job) || job.metadata.deletionTimestamp !== undefined) return;
+    if (job === undefined || !this.#form.isHeld(job) || job.metadata.deletionTimestamp !== undefined) return;
     const { stores, ledger, hosted } = this.#parts;
     const mine = stores.workloads
       .byIndex("host", hostKey(namespace, host))
@@ -77,9 +79,9 @@ export class HeldJobs {
     const current = mine.find(({ status }) => !isFinal(status?.phase));
     const record = ledger.byUid(current?.metadata.uid ?? "");
     const attempt = record?.live.get(noTask);
-    if (isFinished(job)) {
+    if (this.#form.isFinished(job)) {
       if (record !== undefined && attempt?.stopped === undefined && attempt !== undefined)
-        hosted.end(record, endOfJob(job, attempt.worst));
+        hosted.end(record, this.#form.endOf(job, attempt.worst));
       else if (attempt === undefined) await this.#cancel(current);
       return;
     }
@@ -90,16 +92,16 @@ export class HeldJobs {
   }
 
   /** It has no Workload that is not over. */
-  async #begin(job: Job, before: readonly Workload[]): Promise<void> {
+  async #begin(job: HeldObject, before: readonly Workload[]): Promise<void> {
     const last = before.at(-1);
     if (last !== undefined && cancelRequest(last)?.by !== ownName) {
       await this.#fail(job, failureOf(last));
       return;
     }
     await this.#suspend(job);
-    if (placesOf(job) === 0) return;
+    if (this.#form.placesOf(job).size === 0) return;
     try {
-      await this.#parts.context.client.create(workloads, workloadOfJob(job, before.length));
+      await this.#parts.context.client.create(workloads, this.#form.workloadOf(job, before.length));
     } catch (error) {
       if (isReason(error, "AlreadyExists")) return;
       if (!(error instanceof WrappingError) && !isReason(error, "Invalid", "BadRequest")) throw error;
@@ -107,7 +109,7 @@ export class HeldJobs {
     }
   }
 
-  async #wait(job: Job, workload: Workload): Promise<void> {
+  async #wait(job: HeldObject, workload: Workload): Promise<void> {
     const { client } = this.#parts.context;
     const { name, namespace } = workload.metadata;
     if (job.spec.suspend !== true) {
@@ -117,8 +119,10 @@ export class HeldJobs {
       }
       await this.#suspend(job);
     }
-    const count = placesOf(job);
-    const isResized = workload.spec.podSets[0]!.count !== count && workload.status?.phase === "Pending";
+    const counts = [...this.#form.placesOf(job).values()];
+    const { podSets } = workload.spec;
+    const isSame = counts.length === podSets.length && podSets.every(({ count }, at) => count === counts[at]);
+    const isResized = !isSame && workload.status?.phase === "Pending";
     if (isResized && (workload.status?.attempts ?? 0) === 0) {
       await this.#cancel(workload);
       return;
@@ -128,7 +132,7 @@ export class HeldJobs {
   }
 
   /** It was given places. */
-  async #run(job: Job, record: WorkloadRecord, attempt: Attempt, host: string): Promise<void> {
+  async #run(job: HeldObject, record: WorkloadRecord, attempt: Attempt, host: string): Promise<void> {
     const { context, stores, hosted, pods: lone, isAlone, takeBack } = this.#parts;
     const { name, namespace = "", uid } = job.metadata;
     const number = String(attempt.number);
@@ -152,28 +156,29 @@ export class HeldJobs {
       await this.#tell(job, "Normal", "Held", number, `was suspended: it waits until it is released, or unsuspended`);
       return;
     }
-    const podSet = record.workload.spec.podSets[0]!.name;
     const waiting = stores.pods
       .byIndex("host", hostKey(namespace, host))
-      .filter((pod) => isUnscheduled(pod, isAlone) && isOwnedBy(pod, uid) && !hosted.has(attempt, pod.metadata.name));
+      .filter(
+        (pod) => isUnscheduled(pod, isAlone) && this.#form.owns(pod, job) && !hosted.has(attempt, pod.metadata.name),
+      );
     for (const pod of waiting) {
-      if (hosted.take(record, attempt, podSet, pod)) continue;
-      const message = `waits for one of the ${attempt.pods.length} places that Job ${name} was given to be free`;
+      if (hosted.take(record, attempt, this.#form.podSetOf(pod, record.workload), pod)) continue;
+      const message = `waits for one of the ${attempt.pods.length} places that ${this.#form.resource.kind} ${name} was given to be free`;
       await lone.tell(pod, { reason: "NoPlace", message, isOver: false });
     }
   }
 
   /** Nobody makes pods of it any more; whether those that there are go by that. */
   async hold({ workload, namespace }: WorkloadRecord): Promise<boolean> {
-    const job = this.#jobs.get(namespace, nameIn(hostOf(workload)!));
-    const owner = workload.metadata.ownerReferences?.find(({ kind }) => kind === "Job")?.uid;
-    if (job === undefined || job.metadata.uid !== owner || isFinished(job)) return false;
+    const job = this.#jobs.get(namespace, this.#nameIn(hostOf(workload)!));
+    const owner = workload.metadata.ownerReferences?.find(({ kind }) => kind === this.#form.resource.kind)?.uid;
+    if (job === undefined || job.metadata.uid !== owner || this.#form.isFinished(job)) return false;
     const metadata = { uid: owner, annotations: { [annotations.released]: null } };
     await this.#patch(job, { metadata, spec: { suspend: true } });
     return true;
   }
 
-  async #suspend(job: Job): Promise<void> {
+  async #suspend(job: HeldObject): Promise<void> {
     const isMarked = job.metadata.annotations?.[annotations.released] !== undefined;
     if (job.spec.suspend === true && !isMarked) return;
     const metadata = { uid: job.metadata.uid, ...(isMarked ? { annotations: { [annotations.released]: null } } : {}) };
@@ -181,30 +186,23 @@ export class HeldJobs {
   }
 
   /** A Job that another has followed by its name is left alone. */
-  async #patch({ metadata: { name, namespace } }: Job, patch: object): Promise<void> {
+  async #patch({ metadata: { name, namespace } }: HeldObject, patch: object): Promise<void> {
     await this.#parts.context.client
-      .patch<AnyObject>(resources.jobs, name, patch, { namespace })
+      .patch<AnyObject>(this.#form.resource, name, patch, { namespace })
       .catch((error: unknown) => {
         if (!isReason(error, "NotFound", "Conflict")) throw error;
       });
   }
 
   /** The Job will never run, or run no more. */
-  async #fail(job: Job, why: { reason: string; message: string }): Promise<void> {
+  async #fail(job: HeldObject, why: { reason: string; message: string }): Promise<void> {
     await this.#suspend(job);
-    const { active = 0, startTime } = job.status ?? {};
-    const { terminating = 0 } = (job.status ?? {}) as { terminating?: number };
-    // Its status is told again when its pods are gone.
-    if (job.spec.suspend !== true || active > 0 || terminating > 0) return;
     const { client, now } = this.#parts.context;
+    const status = job.spec.suspend === true ? this.#form.failed(job, why, now()) : undefined;
+    if (status === undefined) return;
     const { name, namespace, uid, resourceVersion } = job.metadata;
-    const status = {
-      conditions: failedConditions(job, why, now()),
-      startTime: startTime ?? timestamp(now()),
-      ready: null,
-    };
     await client
-      .patchStatus<AnyObject>(resources.jobs, name, { metadata: { uid, resourceVersion }, status }, { namespace })
+      .patchStatus<AnyObject>(this.#form.resource, name, { metadata: { uid, resourceVersion }, status }, { namespace })
       .catch((error: unknown) => {
         if (!isReason(error, "NotFound", "Conflict")) throw error;
       });
@@ -221,22 +219,24 @@ export class HeldJobs {
     });
   }
 
-  async #tell(job: Job, type: "Normal" | "Warning", reason: string, key: string, message: string): Promise<void> {
+  #nameIn(host: string): string {
+    return host.slice(this.#form.host.length + 1);
+  }
+
+  async #tell(
+    job: HeldObject,
+    type: "Normal" | "Warning",
+    reason: string,
+    key: string,
+    message: string,
+  ): Promise<void> {
     const told = `${job.metadata.uid} ${reason} ${key}`;
     if (this.#told.has(told)) return;
     this.#told.add(told);
     await tellByEvent(
       this.#parts.context,
-      { ...job, apiVersion: "batch/v1", kind: "Job" },
+      { ...job, apiVersion: apiVersionOf(this.#form.resource), kind: this.#form.resource.kind! },
       { type, reason, key, message },
     );
   }
-}
-
-function nameIn(host: string): string {
-  return host.slice(kindsOfHosts.job.length + 1);
-}
-
-function isOwnedBy({ metadata }: Pod, uid: string | undefined): boolean {
-  return metadata.ownerReferences?.some((owner) => owner.uid === uid) === true;
 }

@@ -1,9 +1,9 @@
 /** Whatever has pods that come and go, and waits for nodes with all of them together: groups of pods, and Jobs that are held as one. */
-import { WorkQueue } from "@berth/client";
+import { isReason, WorkQueue } from "@berth/client";
 import type { Pod, Workload } from "@berth/kinds";
 import { type Context } from "../context.ts";
 import type { Ledger } from "../model/ledger.ts";
-import { hostsOf, isJob, isVolcanoJob } from "../model/hosts-of-pods.ts";
+import { hostsOf, isHeldHost, isVolcanoJob, kindsOfHosts } from "../model/hosts-of-pods.ts";
 import type { Attempt, WorkloadRecord } from "../model/record.ts";
 import { hostOf } from "../model/wrapped-pod.ts";
 import { hostKey, type Stores } from "../stores.ts";
@@ -11,9 +11,12 @@ import type { HostEvents } from "../workload/hosted-life.ts";
 import type { AttemptLife } from "../workload/life.ts";
 import { Groups, type LonePods } from "./groups.ts";
 import { VolcanoJobs } from "../volcano/volcano-jobs.ts";
+import { heldForms } from "./held-form.ts";
 import { HeldJobs } from "./held-jobs.ts";
 
 const concurrency = 8;
+/** How soon it is looked again whether JobSets are served. */
+const unservedMs = 60_000;
 
 export interface HostsParts {
   context: Context;
@@ -31,8 +34,11 @@ export class Hosts implements HostEvents {
   readonly #parts: HostsParts;
   readonly #queue: WorkQueue<string>;
   readonly #groups: Groups;
-  readonly #jobs: HeldJobs | undefined;
+  /** What is held and released as one, by the kind of host. */
+  readonly #held = new Map<string, HeldJobs>();
   readonly #volcano: VolcanoJobs | undefined;
+  /** Resolves when it is known whether there are any, and which. */
+  readonly #jobSets: Promise<void> | undefined;
   #isStarted = false;
 
   constructor(parts: HostsParts) {
@@ -42,7 +48,10 @@ export class Hosts implements HostEvents {
     const common = { ...parts, hosted: life.hosted, look: (key: string) => this.#queue.add(key) };
     this.#groups = new Groups(common);
     const takeBack = (record: WorkloadRecord, attempt: Attempt): void => life.stop(record, attempt, "Preempted");
-    if (!parts.isAlone) this.#jobs = new HeldJobs({ ...common, takeBack });
+    if (!parts.isAlone) {
+      this.#held.set(kindsOfHosts.job, new HeldJobs({ ...common, takeBack }, heldForms.jobs));
+      this.#jobSets = this.#findJobSets(() => new HeldJobs({ ...common, takeBack }, heldForms.jobSets));
+    }
     if (parts.hasVolcano) this.#volcano = new VolcanoJobs({ ...common, takeBack });
     this.#queue = new WorkQueue<string>({
       process: (key) => this.#sync(key),
@@ -54,7 +63,30 @@ export class Hosts implements HostEvents {
 
   /** Resolves when it is known who has pods. */
   get synced(): Promise<void> {
-    return Promise.all([this.#jobs?.synced, this.#volcano?.synced]).then(() => {});
+    const held = [...this.#held.values()].map((each) => each.synced);
+    return Promise.all([...held, this.#jobSets, this.#volcano?.synced]).then(() => {});
+  }
+
+  /** JobSets are a kind that a cluster may not have, or be given later. */
+  async #findJobSets(follow: () => HeldJobs): Promise<void> {
+    const { client, log, signal } = this.#parts.context;
+    try {
+      await client.list(heldForms.jobSets.resource, { limit: 1 });
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!isReason(error, "NotFound")) log("warn", `JobSets cannot be read: ${(error as Error).message}`);
+      const timer = setTimeout(() => void this.#findJobSets(follow), unservedMs);
+      signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+      return;
+    }
+    const found = follow();
+    await found.synced.catch(() => {});
+    this.#held.set(kindsOfHosts.jobSet, found);
+    if (this.#isStarted) found.start();
+  }
+
+  #heldOf(host: string): HeldJobs | undefined {
+    return this.#held.get(host.slice(0, host.indexOf("/")));
   }
 
   /** To be called once what earlier leaders began is known. */
@@ -78,7 +110,7 @@ export class Hosts implements HostEvents {
       if (host !== undefined) this.#queue.add(hostKey(workload.metadata.namespace, host));
     };
     stores.workloads.addHandler({ add: ofWorkload, update: ofWorkload, delete: ofWorkload });
-    this.#jobs?.start();
+    for (const held of this.#held.values()) held.start();
     this.#volcano?.start();
   }
 
@@ -86,7 +118,7 @@ export class Hosts implements HostEvents {
   hostFor(pod: Pod): string | undefined {
     const { namespace = "" } = pod.metadata;
     return hostsOf(pod).find((host) => {
-      if (isJob(host)) return this.#jobs?.has(namespace, host) === true;
+      if (isHeldHost(host)) return this.#heldOf(host)?.has(namespace, host) === true;
       return !isVolcanoJob(host) || this.#volcano?.has(namespace, host) === true;
     });
   }
@@ -95,7 +127,7 @@ export class Hosts implements HostEvents {
     if (!this.#isStarted) return;
     const at = key.indexOf("|");
     const [namespace, host] = [key.slice(0, at), key.slice(at + 1)];
-    if (isJob(host)) return this.#jobs?.sync(namespace, host);
+    if (isHeldHost(host)) return this.#heldOf(host)?.sync(namespace, host);
     return isVolcanoJob(host) ? this.#volcano?.sync(namespace, host) : this.#groups.sync(namespace, host);
   }
 
@@ -105,6 +137,6 @@ export class Hosts implements HostEvents {
 
   async hold(record: WorkloadRecord): Promise<boolean> {
     // Who makes the pods of a group is not known: what comes after its end is another gang.
-    return isJob(hostOf(record.workload)!) && (await this.#jobs?.hold(record)) === true;
+    return (await this.#heldOf(hostOf(record.workload)!)?.hold(record)) === true;
   }
 }

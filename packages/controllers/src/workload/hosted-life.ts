@@ -17,7 +17,7 @@ import {
   setState,
   type WorkloadRecord,
 } from "../model/record.ts";
-import { isJob, isVolcanoJob } from "../model/hosts-of-pods.ts";
+import { isHeldHost, isVolcanoJob } from "../model/hosts-of-pods.ts";
 import { hostOf } from "../model/wrapped-pod.ts";
 import { ClaimsUnsettled } from "../claims/settling.ts";
 import { bindPod, PodUnavailable } from "../pod/binding.ts";
@@ -358,7 +358,7 @@ function graceSecondsOf({ workload }: WorkloadRecord): number {
 }
 
 function isOfJob({ workload }: Pick<WorkloadRecord, "workload">): boolean {
-  return isJob(hostOf(workload)!);
+  return isHeldHost(hostOf(workload)!);
 }
 
 /** The pod as it is to be bound: what the binding adds to it. */

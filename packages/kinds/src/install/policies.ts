@@ -224,7 +224,7 @@ const heldJobs: ValidatingPolicy = {
   ],
 };
 
-/** JobSets are not held and released as one yet: who asks for that is told so. */
+/** Likewise a JobSet. */
 const heldJobSets: ValidatingPolicy = {
   name: "berth-held-jobsets",
   resourceRules: [
@@ -234,8 +234,8 @@ const heldJobSets: ValidatingPolicy = {
   variables: [],
   validations: [
     {
-      expression: "false",
-      message: `metadata.labels: a JobSet is not held and released as one yet; put the label ${labels.queue} on its pods (spec.replicatedJobs[].template.spec.template.metadata.labels), which then wait in that queue one by one`,
+      expression: "object.spec.?suspend.orValue(false)",
+      message: `spec.suspend: a JobSet with the label ${labels.queue} waits in that queue as one until Berth releases it; add suspend: true to the spec of the JobSet`,
       reason: "Invalid",
     },
   ],

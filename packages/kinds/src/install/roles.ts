@@ -67,6 +67,9 @@ const controllerRules: PolicyRule[] = [
   // Jobs that are held as one are suspended and released, and fail where their Workload was refused or cancelled.
   { apiGroups: ["batch"], resources: ["jobs"], verbs: [...follow, "patch"] },
   { apiGroups: ["batch"], resources: ["jobs/status"], verbs: ["patch"] },
+  // JobSets likewise, where they are served.
+  { apiGroups: ["jobset.x-k8s.io"], resources: ["jobsets"], verbs: [...follow, "patch"] },
+  { apiGroups: ["jobset.x-k8s.io"], resources: ["jobsets/status"], verbs: ["patch"] },
   // Groups that pods name; those of Kubernetes' own Workloads have no status.
   { apiGroups: groupsOfPods, resources: ["podgroups"], verbs: follow },
   { apiGroups: groupsOfPods, resources: ["podgroups/status"], verbs: ["patch"] },
