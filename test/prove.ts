@@ -41,6 +41,10 @@ const proofs: Record<string, { about: string; run: (seed: number, cases?: number
         seed,
       }),
   },
+  slurm: {
+    about: "every command line and script of the differential suite, to real Slurm and to Berth",
+    run: async () => (await import("./slurm/differential/prove-differential.ts")).proveDifferential(),
+  },
   replay: {
     about: "2,000 jobs of KTH-SP2 through the whole embedded cluster in virtual time, beside the simulator",
     run: async () => (await import("./replay/prove-replay.ts")).proveReplay(2000),

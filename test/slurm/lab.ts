@@ -46,6 +46,7 @@ export interface LabNode {
   name: string;
   cpus: number;
   memoryMebibytes: number;
+  features?: readonly string[];
 }
 
 /** One node, larger than any machine that runs the tests. */
@@ -239,8 +240,8 @@ PriorityType=priority/multifactor
 PriorityCalcPeriod=1
 ${this.#nodes
   .map(
-    ({ name, cpus, memoryMebibytes }, index) =>
-      `NodeName=${name} NodeHostname=${hostname().split(".")[0]} NodeAddr=127.0.0.1 Port=${nodes[index]} CPUs=${cpus} Boards=1 SocketsPerBoard=1 CoresPerSocket=${cpus} ThreadsPerCore=1 RealMemory=${memoryMebibytes}`,
+    ({ name, cpus, memoryMebibytes, features = [] }, index) =>
+      `NodeName=${name} NodeHostname=${hostname().split(".")[0]} NodeAddr=127.0.0.1 Port=${nodes[index]} CPUs=${cpus} Boards=1 SocketsPerBoard=1 CoresPerSocket=${cpus} ThreadsPerCore=1 RealMemory=${memoryMebibytes}${features.length === 0 ? "" : ` Feature=${features.join(",")}`}`,
   )
   .join("\n")}
 ${this.#extra}

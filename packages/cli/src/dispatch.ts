@@ -11,6 +11,7 @@ const slurmCommands: Record<string, () => Promise<Command>> = {
   scancel: async () => (await import("./slurm/scancel.ts")).scancel,
   sinfo: async () => (await import("./slurm/sinfo.ts")).sinfo,
   sacct: async () => (await import("./slurm/sacct.ts")).sacct,
+  sacctmgr: async () => (await import("./slurm/sacctmgr.ts")).sacctmgr,
   scontrol: async () => (await import("./slurm/scontrol.ts")).scontrol,
   sprio: async () => (await import("./slurm/sprio.ts")).sprio,
   srun: async () => (await import("./slurm/srun.ts")).srun,

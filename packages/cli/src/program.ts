@@ -303,7 +303,7 @@ function berthProgram(done: (exitCode: number) => void): Command {
 
   program.addHelpText(
     "after",
-    "\nSlurm's commands, also under their own names (symbolic links to berth):\n  sbatch, squeue, scancel, scontrol, sinfo, sacct, sprio, sshare, srun\n\nExamples:\n  berth run examples/pi/pi.sbatch    the first job: starts a cluster, follows the job, prints its output\n  berth up --detach                  start a cluster on this machine\n  berth sbatch --wrap 'hostname'     queue a command",
+    "\nSlurm's commands, also under their own names (symbolic links to berth):\n  sbatch, squeue, scancel, scontrol, sinfo, sacct, sacctmgr, sprio, sshare, srun\n\nExamples:\n  berth run examples/pi/pi.sbatch    the first job: starts a cluster, follows the job, prints its output\n  berth up --detach                  start a cluster on this machine\n  berth sbatch --wrap 'hostname'     queue a command",
   );
   return program;
 }

@@ -63,9 +63,15 @@ export function afterEnd(input: DependencyInput, ok: boolean, startTime: Time | 
 /** What a dependency on a job that the state does not hold comes to. */
 export function fromOutcome(input: DependencyInput, outcome: DependencyOutcome | undefined): Status {
   if (outcome === undefined) return withoutKnowledge(input);
-  if (outcome.ended) return afterEnd(input, outcome.ok ?? false, outcome.startTime);
+  if (outcome.ended) return afterEnd(input, endedWell(input, outcome), outcome.startTime);
   if (input.type === "After" && outcome.startTime !== undefined) return afterEnd(input, false, outcome.startTime);
   return waiting;
+}
+
+/** Of one element of an array that has ended what became of it, else of the whole. */
+function endedWell({ task }: DependencyInput, { ok = false, okTasks }: DependencyOutcome): boolean {
+  if (task === undefined || okTasks === undefined) return ok;
+  return okTasks.some(([first, last]) => first <= task && task <= last);
 }
 
 function withoutKnowledge(input: DependencyInput): Status {

@@ -127,12 +127,10 @@ export function jobEnvironment(workload: Workload, attempt: RunningAttempt): Rec
   set("SLURM_CPUS_PER_TASK", submission.cpusPerTask);
   set("SLURM_NTASKS_PER_NODE", submission.tasksPerNode);
   if (submission.tasks !== undefined || submission.tasksPerNode !== undefined) {
-    set(
-      "SLURM_NTASKS",
-      tasks.reduce((sum, count) => sum + count, 0),
-    );
+    const sum = tasks.reduce((total, count) => total + count, 0);
+    set("SLURM_NTASKS", sum);
+    set("SLURM_NPROCS", sum);
   }
-  set("SLURM_NPROCS", submission.tasks);
   if (submission.memoryPerNodeBytes) set("SLURM_MEM_PER_NODE", mebibytes(submission.memoryPerNodeBytes));
   else if (submission.memoryPerNodeBytes === undefined) {
     const perCpu = submission.memoryPerCpuBytes ?? attempt.defaultMemoryPerCpuBytes;

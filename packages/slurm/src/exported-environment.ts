@@ -35,9 +35,9 @@ export function exportedEnvironment(
     const value = equals < 0 ? environment[name] : word.slice(equals + 1);
     if (value !== undefined && name !== "") result[name] = value;
   }
-  if (specification !== undefined) {
+  if (specification !== undefined && !/^ALL$/i.test(specification)) {
     result.SLURM_EXPORT_ENV = specification;
-    if (!/^ALL$/i.test(specification)) result.SLURM_GET_USER_ENV = "1";
+    result.SLURM_GET_USER_ENV = "1";
   }
   return result;
 }

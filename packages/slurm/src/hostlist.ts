@@ -100,3 +100,20 @@ function numberRanges(numbers: readonly string[]): string {
   close();
   return ranges.join(",");
 }
+
+/** A hostlist of the names in their own order, as `scontrol show hostlist` prints it: `n[3,1-2],m02`. */
+export function compressInOrder(names: readonly string[]): string {
+  const parts: { prefix: string; numbers: string[] }[] = [];
+  for (const name of names) {
+    const digits = /\d{1,15}$/.exec(name)?.[0] ?? "";
+    const prefix = name.slice(0, name.length - digits.length);
+    const last = parts.at(-1);
+    if (digits !== "" && last?.prefix === prefix && last.numbers.length > 0) last.numbers.push(digits);
+    else parts.push({ prefix, numbers: digits === "" ? [] : [digits] });
+  }
+  return parts
+    .map(({ prefix, numbers }) =>
+      numbers.length < 2 ? `${prefix}${numbers[0] ?? ""}` : `${prefix}[${numberRanges(numbers)}]`,
+    )
+    .join(",");
+}

@@ -38,7 +38,7 @@ export {
 } from "./environment.ts";
 export { exportedEnvironment } from "./exported-environment.ts";
 export { expandFileName, fileEnvironment, type FileNameValues, type JobFiles, jobFiles } from "./file-names.ts";
-export { compressHostlist, expandHostlist } from "./hostlist.ts";
+export { compressHostlist, compressInOrder, expandHostlist } from "./hostlist.ts";
 export {
   elementRow,
   expandArrayRow,
@@ -58,10 +58,28 @@ export { readSrunCommandLine, type SrunCommandLine, srunOptions } from "./srun-c
 export { readSinfoCommandLine, type SinfoQuery } from "./sinfo-command-line.ts";
 export { formatSinfo, type SinfoLayout } from "./sinfo-format.ts";
 export { readSqueueCommandLine, type SqueueQuery } from "./squeue-command-line.ts";
-export { formatJobId, formatSqueue, type SqueueLayout } from "./squeue-format.ts";
+export { formatJobId } from "./job-ids.ts";
+export { formatSqueue, type SqueueLayout } from "./squeue-format.ts";
 export { readSacctCommandLine, type SacctQuery } from "./sacct-command-line.ts";
 export { formatSacct, sacctFieldNames, type SacctLayout } from "./sacct-format.ts";
+export {
+  formatSacctmgr,
+  readSacctmgrCommand,
+  type SacctmgrCommand,
+  sacctmgrChanges,
+  type SacctmgrRow,
+} from "./sacctmgr.ts";
 export { readScancelCommandLine, type ScancelRequest } from "./scancel-command-line.ts";
+export {
+  formatLicences,
+  type JobFacts,
+  jobRecord,
+  nodeRecord,
+  partitionRecord,
+  reservationRecord,
+  type ReservationRow,
+} from "./scontrol-records.ts";
+export { type JobChanges, type JobUpdate, parseJobUpdate } from "./scontrol-update.ts";
 export { selectJobs, sortJobs } from "./select-jobs.ts";
 export { commandsDocument, sbatchDocument, sbatchSummaries } from "./sbatch-reference.ts";
 export {

@@ -241,7 +241,8 @@ function baseRow(workload: Workload): JobRow {
     comment: submission.comment,
     dependency: dependencyText(workload),
     workingDirectory: submission.workingDirectory,
-    command: submission.command,
+    command:
+      submission.command === undefined ? undefined : [submission.command, ...(submission.arguments ?? [])].join(" "),
     features: features.length > 0 ? features.join("&") : undefined,
     exclusive: spec.placement?.exclusive,
     requiredNodes: spec.placement?.nodes,

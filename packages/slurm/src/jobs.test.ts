@@ -8,7 +8,7 @@ import { jobRows, runningElements } from "./job-rows.ts";
 import { reasons, reasonsDocument, slurmReason } from "./reasons.ts";
 import { commandsDocument, sbatchDocument, sbatchSummaries } from "./sbatch-reference.ts";
 import { sbatchOptions } from "./options.ts";
-import { formatJobId } from "./squeue-format.ts";
+import { formatJobId } from "./job-ids.ts";
 import { formatExitCode, jobStateOf, parseJobState, phaseOf } from "./states.ts";
 import { readSbatchCommandLine, resolveSbatch } from "./sbatch-options.ts";
 import { toSubmission } from "./to-workload.ts";
@@ -106,7 +106,7 @@ test("variables that say what was asked are there only when it was", () => {
   assert.equal(uneven.SLURM_CPUS_ON_NODE, "1");
   const perNode = of(["-N1", "--ntasks-per-node=2"]);
   assert.equal(perNode.SLURM_NTASKS, "2");
-  assert.equal(perNode.SLURM_NPROCS, undefined);
+  assert.equal(perNode.SLURM_NPROCS, perNode.SLURM_NTASKS);
   const whole = of(["--exclusive"], { cpusPerNode: [4] });
   assert.equal(whole.SLURM_JOB_CPUS_PER_NODE, "4");
   assert.equal(whole.SLURM_TASKS_PER_NODE, "4");

@@ -6,7 +6,7 @@ import { compressHostlist } from "./hostlist.ts";
 import { formatMemory } from "./memory.ts";
 import { formatMoment } from "./moments.ts";
 import type { AccountingRow, AccountingStep } from "./rows.ts";
-import { formatJobId } from "./squeue-format.ts";
+import { formatJobId } from "./job-ids.ts";
 import { formatAccountedExitCode } from "./states.ts";
 
 export interface SacctLayout {
@@ -139,9 +139,16 @@ const waited = (row: AccountingRow, layout: SacctLayout) =>
     (row.startTime ?? row.endTime ?? layout.nowSeconds) - (row.eligibleTime ?? row.submitTime ?? layout.nowSeconds),
   );
 
+/** The batch step has what its node gives: the first nodes give one more where it does not divide. */
+function ofFirstNode(cpus: number, row: AccountingRow): number {
+  return Math.ceil(cpus / Math.max(1, row.nodes.length));
+}
+
 const fields: SacctField[] = [
   field("Account", 10, ({ row }) => row.account),
-  field("AllocCPUS", 10, ({ row }) => String(allocated(row))),
+  field("AllocCPUS", 10, ({ row, batch, step }) =>
+    String(batch && !step ? ofFirstNode(allocated(row), row) : allocated(row)),
+  ),
   field("AllocNodes", 10, ({ row, batch, step }) => String(batch && !step ? 1 : row.nodes.length)),
   ofJob("AllocTRES", 10, (row) => tres(row, allocated(row), row.nodes.length)),
   ofStep("AveCPU", 10, (row) => formatFullDuration((row.cpuMilliseconds ?? 0) / 1000)),
@@ -176,7 +183,9 @@ const fields: SacctField[] = [
   ofJob("Priority", 10, (row) => String(row.priority ?? 0)),
   ofJob("QOS", 10, (row) => row.qos),
   ofJob("Reason", 22, (row) => row.reason ?? "None"),
-  field("ReqCPUS", 8, ({ row }) => String(row.requestedCpus)),
+  field("ReqCPUS", 8, ({ row, batch, step }) =>
+    String(batch && !step ? ofFirstNode(row.requestedCpus, row) : row.requestedCpus),
+  ),
   ofJob("ReqMem", 10, (row, { units }) =>
     row.requestedMemoryBytes === undefined ? "0" : formatMemory(row.requestedMemoryBytes, units),
   ),

@@ -38,6 +38,8 @@ export interface SbatchOptions {
   cpusPerTask?: number;
   deadline?: number;
   dependencies?: Dependencies;
+  /** As given; the job sees it. */
+  distribution?: string;
   error?: string;
   excludedNodes?: string[];
   exclusive?: boolean;
@@ -48,6 +50,7 @@ export interface SbatchOptions {
   gpusPerTask?: GenericResource[];
   gres?: GenericResource[];
   help?: boolean;
+  hint?: string;
   hold?: boolean;
   input?: string;
   jobName?: string;
@@ -64,8 +67,10 @@ export interface SbatchOptions {
   nodes?: NodeCount;
   openMode?: "Append" | "Truncate";
   output?: string;
+  overcommit?: boolean;
   parsable?: boolean;
   partitions?: string[];
+  profile?: string;
   qos?: string;
   quiet?: boolean;
   requeue?: boolean;
@@ -75,6 +80,7 @@ export interface SbatchOptions {
   tasks?: number;
   tasksPerNode?: number;
   testOnly?: boolean;
+  threadsPerCore?: number;
   time?: number;
   minimumTime?: number;
   usage?: boolean;
@@ -214,6 +220,38 @@ function checkAccepted(name: string, value: string): void {
         throw invalidSpecification(name);
       }
       break;
+    case "acctg-freq":
+      if (!/^(\d+|(energy|filesystem|network|task)=\d+)(,(energy|filesystem|network|task)=\d+)*$/i.test(value))
+        throw new SlurmError(255, `error: Invalid --acctg-freq specification: ${value}`);
+      break;
+    case "cpu-freq": {
+      const word = "(\\d+|low|medium|high|highm1)";
+      const governors = "(conservative|ondemand|performance|powersave|userspace|schedutil)(,\\w+)*";
+      if (!new RegExp(`^(${word}(-${word}(:${governors})?)?|${governors})$`, "i").test(value))
+        throw new SlurmError(
+          255,
+          `error: unrecognized --cpu-freq argument "${value}"`,
+          "error: Invalid --cpu-freq argument",
+        );
+      break;
+    }
+    case "delay-boot":
+      parseTimeLimit(value, name);
+      break;
+    case "get-user-env":
+      if (!/^(\d+[LS]?|[LS])?$/i.test(value)) throw invalidSpecification(name);
+      break;
+    case "gpu-bind":
+      if (!/^(verbose,|v,)?(closest|none|single:\d+|per_task:\d+|(map|mask)_gpu:[\w,*]+)$/i.test(value))
+        throw new SlurmError(255, `error: Invalid --gpu-bind argument: gpu:${value}`);
+      break;
+    case "switches":
+      if (!/^\d+(@[\d:-]+)?$/.test(value))
+        throw new SlurmError(1, `error: Invalid numeric value "${value}" for --${name}.`);
+      break;
+    case "wait-all-nodes":
+      parseCount(value, name, 0);
+      break;
     case "hint":
       for (const hint of value.split(",")) {
         if (!/^(compute_bound|memory_bound|(no)?multithread|help)$/.test(hint)) {
@@ -320,6 +358,11 @@ const setters: Record<string, Setter> = {
   requeue: (options) => put(options, "requeue", true),
   reservation: (options, value) => put(options, "reservation", value),
   "spread-job": (options) => put(options, "spread", true),
+  distribution: (options, value) => put(options, "distribution", value),
+  hint: (options, value) => put(options, "hint", value),
+  overcommit: (options) => put(options, "overcommit", true),
+  profile: (options, value) => put(options, "profile", value),
+  "threads-per-core": (options, value) => put(options, "threadsPerCore", Number(value)),
   "test-only": (options) => put(options, "testOnly", true),
   time: (options, value) => put(options, "time", parseTimeLimit(value, "time")),
   "time-min": (options, value) => put(options, "minimumTime", parseTimeLimit(value, "time-min")),

@@ -135,7 +135,7 @@ export function sbatchDocument(): string {
 /** The reference page of the other commands' options; docs/reference/slurm-commands.md is its output. */
 export function commandsDocument(): string {
   const lines = [
-    "# squeue, scancel, scontrol, sinfo, sacct, sprio, sshare",
+    "# squeue, scancel, scontrol, sinfo, sacct, sacctmgr, sprio, sshare",
     "",
     "They take Slurm's options and print in Slurm's layouts. An option that Slurm knows and Berth does not honour yet is an error that",
     "says so. (This page is made from the tables in `packages/slurm`.)",
@@ -163,12 +163,39 @@ export function commandsDocument(): string {
   lines.push(
     "## scontrol",
     "",
-    "Honoured: `suspend JOB…`, `resume JOB…`, for operators. A job is `42`, `42_7` or `42_[1-5]`; several stand with commas or spaces between them.",
-    "All else that Slurm's scontrol does is refused with the command of Berth that there is for it.",
+    "Honoured: `-o` and, with it or without:",
+    "",
+    "| command | |",
+    "| --- | --- |",
+    "| `show job [JOB]`, `show node [NODES]`, `show partition [NAME]`, `show reservation [NAME]` | records of `Name=value`; with `-o` each on one line |",
+    "| `show hostnames [LIST]`, `show hostlist NAMES`, `show hostlistsorted NAMES` | from `n[1-3,7]` to names and back; without a list that of the job it is in |",
+    "| `show config`, `ping`, `version` | what programs ask for before they begin |",
+    "| `hold JOB…`, `uhold JOB…`, `release JOB…` | what an operator holds only an operator releases; `uhold` leaves that to the owner |",
+    "| `update JobId=JOB NAME=VALUE…` | `TimeLimit` (also `+10`, `-10`), `Nice`, `Partition`, `Account`, `StartTime`, `Deadline`, `Dependency`, `ArrayTaskThrottle`, `Priority=0`; names may be cut short. What a job keeps once it is submitted is refused in words |",
+    "| `suspend JOB…`, `resume JOB…` | for operators |",
+    "",
+    "Jobs are `42`, of arrays also `42_7` or `42_[1-5]` where elements can be meant (`show`, `suspend`, `resume`); several stand with commas or",
+    "spaces between them. All else that Slurm's scontrol does is refused with the command of Berth that there is for it.",
     "",
     "A suspended job stands still where it is and keeps its place: unlike Slurm, Berth does not give its processors to others. Its wall time stands",
     "still with it, and `Elapsed` and `CPUTime` of sacct are without the time in `Suspended`. Of an array that which runs is meant; what",
     "begins later is not suspended. Elements that share a pod stand still together. See [what a job sees](../runtime.md).",
+    "",
+  );
+  lines.push(
+    "## sacctmgr",
+    "",
+    "`-n`, `-p`, `-P`, `-Q`, `-i` (nothing is ever asked), and `show`, `add`, `modify`, `delete` of:",
+    "",
+    "| what | kind | `set` |",
+    "| --- | --- | --- |",
+    "| `account` | Account | `fairshare`, `parent`, `description`, `defaultqos`, and the limits |",
+    "| `user` … `account=` | Membership | `fairshare`, `defaultqos`, `adminlevel`, and the limits |",
+    "| `qos` | QualityOfService | `priority`, `preempt`, `preemptmode`, `gracetime`, `usagefactor`, and the limits |",
+    "| `association`, `cluster` | | only `show` |",
+    "",
+    "Limits: `GrpJobs`, `GrpSubmit`, `GrpTRES`, `MaxJobs`, `MaxSubmit`, `MaxWall`, `MaxTRES`, `MaxJobsPU`, `MaxSubmitPU`, `MaxTRESPU`; `-1` takes one",
+    "away. `MaxJobs` and `MaxSubmit` of an account are those of each of its users. All else is refused in words.",
     "",
   );
   return lines.join("\n");

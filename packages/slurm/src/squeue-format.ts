@@ -2,6 +2,7 @@
 import { type Column, type Field, formatTable, type Layout, parseCodes, parseNames } from "./columns.ts";
 import { formatDuration, formatLimit } from "./durations.ts";
 import { compressHostlist } from "./hostlist.ts";
+import { formatJobId, plainTasks } from "./job-ids.ts";
 import { formatMemory } from "./memory.ts";
 import { formatDateLine, formatMoment } from "./moments.ts";
 import type { JobRow } from "./rows.ts";
@@ -26,31 +27,17 @@ const formats = {
   start: "%.18i %.9P %.8j %.8u %.2t %.19S %.6D %20Y %R",
 };
 
-/** Longest list of packed indices that is printed whole; Slurm's SLURM_BITSTR_LEN. */
-const longestTaskList = 64;
-
-/** `348`, `348_0`, or the packed rest of an array, `348_[2-4,6,9%2]`. */
-export function formatJobId(row: {
-  jobId: number;
-  arrayJobId?: number;
-  arrayTaskId?: number;
-  arrayTasks?: string;
-  arrayMaxRunning?: number;
-}): string {
-  if (row.arrayTasks !== undefined) {
-    const tasks =
-      row.arrayTasks.length > longestTaskList ? `${row.arrayTasks.slice(0, longestTaskList)}...` : row.arrayTasks;
-    return `${row.arrayJobId}_[${tasks}${row.arrayMaxRunning ? `%${row.arrayMaxRunning}` : ""}]`;
-  }
-  return row.arrayTaskId === undefined ? String(row.jobId) : `${row.arrayJobId}_${row.arrayTaskId}`;
-}
-
 /** `(Resources)` of what waits, the nodes of what runs. */
 function nodesOrReason(row: JobRow): string {
   return row.state === "PENDING" || row.nodes.length === 0 ? `(${row.reason})` : compressHostlist(row.nodes);
 }
 
 const none = "(null)";
+
+function arrayTasks({ arrayTasks, arrayTaskId, arrayMaxRunning }: JobRow): string {
+  if (arrayTasks === undefined) return String(arrayTaskId ?? "N/A");
+  return `${plainTasks(arrayTasks)}${arrayMaxRunning === undefined ? "" : `%${arrayMaxRunning}`}`;
+}
 
 type Fields = Record<string, Field<JobRow>>;
 
@@ -70,7 +57,7 @@ function jobFields(layout: SqueueLayout): { codes: Fields; names: Fields } {
   const all = {
     account: field("ACCOUNT", (row) => row.account),
     arrayJobId: field("ARRAY_JOB_ID", (row) => String(row.arrayJobId ?? row.jobId)),
-    arrayTaskId: field("ARRAY_TASK_ID", (row) => row.arrayTasks ?? String(row.arrayTaskId ?? "N/A")),
+    arrayTaskId: field("ARRAY_TASK_ID", arrayTasks),
     command: field("COMMAND", (row) => row.command ?? none),
     comment: field("COMMENT", (row) => row.comment ?? none),
     cpus: field("CPUS", (row) => String(row.cpus)),

@@ -125,7 +125,7 @@ export function toSubmission(resolved: ResolvedSbatch, context: SubmissionContex
   if (allocation.nodes.length > 1) placement.podsPerNode = 1;
   if (Object.keys(placement).length > 0) spec.placement = placement;
 
-  const variables = { ...exported, ...gpuVariables, SLURM_SUBMIT_DIR: context.workingDirectory };
+  const variables = { ...exported, ...gpuVariables, ...askedFor(options), SLURM_SUBMIT_DIR: context.workingDirectory };
   // Before the wrapper's first line: it opens the job's files, and becomes the script.
   const umask = `umask ${context.umask.toString(8).padStart(4, "0")}\n`;
   const base64 = (content: Uint8Array | string) => Buffer.from(content as string).toString("base64");
@@ -287,6 +287,20 @@ function describe(
   if (options.mailUser !== undefined) submission.mailUser = options.mailUser;
   if (options.mailTypes) submission.mailType = [...new Set(options.mailTypes)];
   return submission;
+}
+
+/** What srun goes by, inside the job: there only when it was asked for. */
+function askedFor(options: SbatchOptions): Record<string, string> {
+  const { distribution, hint, openMode, overcommit, profile } = options;
+  const threads = options.threadsPerCore ?? (hint === "nomultithread" ? 1 : undefined);
+  return {
+    ...(distribution !== undefined && { SLURM_DISTRIBUTION: distribution }),
+    ...(hint !== undefined && { SLURM_HINT: hint }),
+    ...(openMode !== undefined && { SLURM_OPEN_MODE: openMode === "Append" ? "a" : "t" }),
+    ...(overcommit === true && { SLURM_OVERCOMMIT: "1" }),
+    ...(profile !== undefined && { SLURM_PROFILE: profile.replace(/(^|,)([a-z])/g, (word) => word.toUpperCase()) }),
+    ...(threads !== undefined && { SLURM_THREADS_PER_CORE: String(threads) }),
+  };
 }
 
 /** SLURM_GPUS and its kin repeat what was asked, in the words in which it was. */

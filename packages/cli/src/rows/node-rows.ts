@@ -116,20 +116,22 @@ function nodeState(
   return allocated >= cpus ? "allocated" : "mixed";
 }
 
-/** Rows of all queues, each with the names of its nodes. */
+/** Rows of all queues, each with the names of its nodes: the default one first, as sites write them down. */
 export function partitionRows(queues: readonly Queue[], nodes: readonly NodeObject[]): PartitionRow[] {
   const available = { Up: "up", Down: "down", Drained: "drain", Inactive: "inact" } as const;
-  return queues.map(({ metadata, spec }) => ({
-    name: metadata.name,
-    default: spec.default === true,
-    available: available[spec.state ?? "Up"],
-    timeLimitSeconds: spec.maxWallTimeSeconds,
-    defaultTimeSeconds: spec.defaultWallTimeSeconds,
-    maxNodesPerJob: spec.maxNodesPerJob,
-    groups: spec.allow?.flatMap((name) => (name.startsWith("@") ? [name.slice(1)] : [])),
-    priorityTier: spec.tier,
-    nodes: nodes.filter((node) => isIn(node, spec)).map((node) => node.metadata.name),
-  }));
+  return queues
+    .map(({ metadata, spec }) => ({
+      name: metadata.name,
+      default: spec.default === true,
+      available: available[spec.state ?? "Up"],
+      timeLimitSeconds: spec.maxWallTimeSeconds,
+      defaultTimeSeconds: spec.defaultWallTimeSeconds,
+      maxNodesPerJob: spec.maxNodesPerJob,
+      groups: spec.allow?.flatMap((name) => (name.startsWith("@") ? [name.slice(1)] : [])),
+      priorityTier: spec.tier,
+      nodes: nodes.filter((node) => isIn(node, spec)).map((node) => node.metadata.name),
+    }))
+    .sort((a, b) => Number(b.default) - Number(a.default) || (a.name < b.name ? -1 : 1));
 }
 
 function isIn({ metadata, spec }: NodeObject, queue: Queue["spec"]): boolean {

@@ -24,12 +24,13 @@ export async function sbatch(words: string[]): Promise<number> {
     }
     const workload = await submit(cluster, objects);
     const id = workload.status!.jobId!;
-    if (options.parsable === true)
-      process.stdout.write(`${id}${options.cluster === undefined ? "" : `;${options.cluster}`}\n`);
-    else if (options.quiet !== true)
-      process.stdout.write(
-        `Submitted batch job ${id}${options.cluster === undefined ? "" : ` on cluster ${options.cluster}`}\n`,
-      );
+    // As in Slurm --quiet says nothing, even to --parsable.
+    if (options.quiet !== true) {
+      const { cluster: named } = options;
+      const text = named === undefined ? `Submitted batch job ${id}` : `Submitted batch job ${id} on cluster ${named}`;
+      const parsable = named === undefined ? `${id}` : `${id};${named}`;
+      process.stdout.write(`${options.parsable === true ? parsable : text}\n`);
+    }
     if (options.wait !== true) return 0;
     const ended = await watchWorkload(cluster, workload.metadata, ({ status }) => isFinal(status?.phase));
     return ended === undefined ? 1 : exitCodeOf(ended);

@@ -1,20 +1,12 @@
 /** `sinfo`: queues and their nodes. */
-import { isReason, resources } from "@berth/client";
-import { nodeViews, queues, reservations, type NodeView, type Queue, type Reservation } from "@berth/kinds";
+import { resources } from "@berth/client";
+import { queues, reservations, type Queue, type Reservation } from "@berth/kinds";
 import { formatSinfo, readSinfoCommandLine, sinfoOptions, type NodeRow, type SinfoQuery } from "@berth/slurm";
-import { connect, type Cluster } from "../connect.ts";
-import { listPods } from "../living-jobs.ts";
-import {
-  addReservations,
-  nodeRows,
-  partitionRows,
-  useByPods,
-  useByViews,
-  type NodeObject,
-  type NodeUse,
-} from "../rows/node-rows.ts";
+import { connect } from "../connect.ts";
+import { addReservations, nodeRows, partitionRows, type NodeObject } from "../rows/node-rows.ts";
 import { withCluster } from "./contact.ts";
 import { showText } from "./help.ts";
+import { nodeUse } from "./node-use.ts";
 
 const examples = "Examples:\n  sinfo\n  sinfo -N -l\n  sinfo -h -o '%P %D %t'\n";
 
@@ -41,29 +33,6 @@ export async function sinfo(words: string[]): Promise<number> {
     process.stdout.write(formatSinfo(partitions, rows, { ...query, nowSeconds }));
     return 0;
   });
-}
-
-/** As the scheduler tells; where it does not answer, from the pods that this user may see. */
-async function nodeUse(cluster: Cluster): Promise<Map<string, NodeUse>> {
-  try {
-    return useByViews((await cluster.client.listAll<NodeView>(nodeViews, { limit: 2000 })).items);
-  } catch (error) {
-    if (
-      !isReason(
-        error,
-        "NotFound",
-        "Forbidden",
-        "MethodNotAllowed",
-        "NotImplemented",
-        "Timeout",
-        "Gone",
-        "Expired",
-        "ServiceUnavailable",
-      )
-    )
-      throw error;
-    return useByPods(await listPods(cluster));
-  }
 }
 
 function isShown(node: NodeRow, query: SinfoQuery): boolean {
