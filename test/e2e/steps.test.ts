@@ -1,6 +1,6 @@
 /** Steps: srun in batch scripts on one node and several, what it says and leaves behind, and what becomes of it without Berth. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { nodeProcesses, startCluster, type TestCluster } from "../support/berth.ts";
@@ -210,3 +210,49 @@ srun -n2 -O sh -c 'trap "echo heard; exit 5" USR1; touch ready.$SLURM_PROCID.2; 
     assert.deepEqual(said, ["code 137", "code 137", "heard", "heard", "code 5"]);
   });
 }
+
+test(
+  "a node that goes takes its part of a step with it, and the step ends",
+  { timeout: 1000 * hangSeconds },
+  async () => {
+    await using cluster = await startCluster({ flags: ["--nodes", "2", "--cpus-per-node", "1"] });
+    const path = writeScript(
+      cluster,
+      "script.sh",
+      `#!/bin/sh
+srun sh -c 'touch "$PWD/ready.$SLURM_PROCID"; sleep 300'; echo "code $?"
+srun -N1 -n1 echo after; echo "code $?"
+`,
+    );
+    const job = await sbatch(cluster, ["--time=5", "--nodes=2", "--ntasks=2", "--mem=50M", "-o", "job.out", path]);
+    for (const rank of [0, 1])
+      await waitFor("both tasks to run", () => existsSync(join(cluster.directory, `ready.${rank}`)) || undefined);
+    const told = (pid: string, file: string): string => {
+      try {
+        return readFileSync(`/proc/${pid}/${file}`, "utf8");
+      } catch {
+        return "";
+      }
+    };
+    // The task tells whose it is; of those above it one serves its node.
+    let serving = readdirSync("/proc").find((pid) => {
+      const environment = told(pid, "environ");
+      return environment.includes(cluster.directory) && environment.includes("SLURM_PROCID=1\0");
+    });
+    while (serving !== undefined && serving !== "0" && !told(serving, "cmdline").includes("\0--berth-serve\0"))
+      serving = told(serving, "stat")
+        .replace(/^.*\) /, "")
+        .split(" ")[1];
+    assert.ok(Number(serving) > 1, "the process that serves on the second node");
+    process.kill(Number(serving), "SIGKILL");
+    await ended(cluster, [job], ["State"]);
+    const said = readFileSync(join(cluster.directory, "job.out"), "utf8").trimEnd().split("\n");
+    assert.deepEqual(said.toSorted(), [
+      "after",
+      "code 0",
+      "code 143",
+      "srun: error: node-1: task 0: Terminated",
+      "srun: error: node-2: task 1: the node is gone",
+    ]);
+  },
+);

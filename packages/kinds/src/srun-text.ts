@@ -611,6 +611,12 @@ if [ -n "$berth_remote" ]; then
   done
 fi
 
+# Of a node that went before, the FIFO is still there.
+if [ -n "$berth_remote" ]; then
+  (sleep 60; echo unanswered >&8) >/dev/null 2>&1 </dev/null &
+  berth_timers=$!
+fi
+
 berth_at=0 berth_local_index=
 while [ "$berth_at" -lt "$berth_count_of_nodes" ]; do
   case " $berth_remote " in *" $berth_at "*) ;; *) berth_local_index=$berth_at ;; esac
@@ -634,7 +640,7 @@ if [ -n "$berth_sinks" ]; then
 fi
 
 berth_left=$berth_n berth_worst=0 berth_ended=' ' berth_terminating= berth_gone=0
-berth_failures=
+berth_started=' '
 while [ "$berth_left" -gt 0 ]; do
   read -r berth_word berth_rank berth_code berth_index <&8 || continue
   case $berth_word in
@@ -663,6 +669,16 @@ while [ "$berth_left" -gt 0 ]; do
     late) berth_say "error: timeout waiting for task launch, ending the tasks that are left"; berth_send TERM; berth_send KILL ;;
     again) berth_send TERM ;;
     kill) berth_send KILL ;;
+    start) berth_started="$berth_started$berth_rank " ;;
+    unanswered)
+      for berth_at in $berth_remote; do
+        case $berth_started in *" $berth_at "*) continue ;; esac
+        eval "berth_say \\"error: \\$berth_node_$berth_at does not answer\\""
+        # Whoever waits there for output finds its end.
+        : 1<>"$berth_step/o.$berth_at"
+        : 1<>"$berth_step/r.$berth_at"
+      done
+      ;;
     # Of scancel.
     signal) berth_send "$berth_rank" ;;
     gone)
@@ -678,6 +694,12 @@ while [ "$berth_left" -gt 0 ]; do
         berth_ended="$berth_ended$berth_at "
         berth_left=$((berth_left - 1)) berth_worst=$((berth_worst > 1 ? berth_worst : 1))
         eval "berth_say \\"error: \\$berth_node_$berth_rank: task $berth_at: the node is gone\\""
+        if [ -z "$berth_terminating" ]; then
+          berth_terminating=1
+          berth_send TERM
+          (sleep 10; echo kill >&8) >/dev/null 2>&1 </dev/null &
+          berth_timers="\${berth_timers-} $!"
+        fi
       done
       ;;
   esac

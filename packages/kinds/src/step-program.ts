@@ -333,6 +333,7 @@ berth_node() {
   # Held open to the end: srun sees by it that this node is still there.
   exec >"$berth_step/o.$2" 2>"$berth_step/r.$2" 6</dev/null
   trap '' HUP INT QUIT TERM USR1 USR2
+  echo "start $2" 1<>"$berth_step/events"
   berth_on_node "$2"
   : >"$berth_step/p.$2"
   (trap - HUP INT QUIT TERM USR1 USR2; berth_start_tasks; for berth_pid in $berth_wrappers; do berth_wait "$berth_pid"; done)
