@@ -76,6 +76,7 @@ describe("helm", { skip: withoutHelm }, () => {
       [...has(`${admission}/v1/MutatingAdmissionPolicy`), "--set", "level=policies"],
       {},
     ],
+    ["a webhook", [...has(`${admission}/v1/MutatingAdmissionPolicy`), "--set", "level=webhook"], { level: "webhook" }],
     ["OpenShift", has("security.openshift.io/v1"), { givesIds: true }],
     ["PostgreSQL", ["--set", `accounting=${database}`], { accounting: database }],
     [
@@ -111,10 +112,10 @@ describe("helm", { skip: withoutHelm }, () => {
     assert.match(elsewhere.stderr, /Berth lives in namespace berth-system: helm install/);
     const old = await run(helm, ["template", ...release, "--kube-version", "1.32.0"]);
     assert.match(old.stderr, /chart requires kubeVersion: >=1\.33/);
-    const level = await run(helm, ["template", ...release, "--kube-version", "1.35.0", "--set", "level=webhook"]);
+    const level = await run(helm, ["template", ...release, "--kube-version", "1.35.0", "--set", "level=best"]);
     assert.match(level.stderr, /level/);
     const mutating = await run(helm, ["template", ...release, "--kube-version", "1.35.0", "--set", "level=mutating"]);
-    assert.match(mutating.stderr, /does not serve MutatingAdmissionPolicy; use level policies or auto/);
+    assert.match(mutating.stderr, /does not serve MutatingAdmissionPolicy; use level webhook, policies or auto/);
   });
 
   describe("on a real API server", { skip: withoutControlPlane() }, () => {

@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { type AnyObject, type Client, type Lease, resources } from "@berth/client";
-import { isFinal, type Pod, systemNamespace, type Workload, workloads } from "@berth/kinds";
+import { annotations, isFinal, type Pod, systemNamespace, type Workload, workloads } from "@berth/kinds";
 import { waitFor } from "../support/waiting.ts";
 import { installBerth, type Installed, person } from "./berth.ts";
 import { berthImage } from "./images.ts";
@@ -27,7 +27,7 @@ describe("the Deployment of the controllers", { skip: withoutRealNodes(), timeou
     });
     client = cluster.client;
     await makeClaimable();
-    berth = await installBerth(cluster);
+    berth = await installBerth(cluster, { words: ["--level", "webhook"] });
   });
   after(async () => {
     berth?.[Symbol.dispose]();
@@ -109,7 +109,32 @@ describe("the Deployment of the controllers", { skip: withoutRealNodes(), timeou
     assert.equal(code, 0);
     assert.match(stdout, /controllers: 1 of 1 ready, image localhost\/berth:/);
     assert.match(stdout, new RegExp(`leader: ${pod.metadata.name}`));
+    assert.match(stdout, /level webhook: what pods of a managed namespace lack is filled in by the controllers/);
     assert.doesNotMatch(stdout, /wrong:/);
+  });
+
+  test("its webhook fills in what a pod of a managed namespace lacks", async () => {
+    const owner = { [annotations.owner]: person.name, [annotations.uid]: "1234", [annotations.gid]: "1234" };
+    await client.create(resources.namespaces, {
+      apiVersion: "v1",
+      kind: "Namespace",
+      metadata: { name: "filled", annotations: owner },
+    });
+    const made = await waitFor("the webhook to be asked", () =>
+      client
+        .create<Pod>(
+          resources.pods,
+          {
+            apiVersion: "v1",
+            kind: "Pod",
+            metadata: { name: "plain", namespace: "filled" },
+            spec: { containers: [{ name: "main", image: "localhost/busybox:1" }] },
+          } as Pod,
+          { dryRun: true },
+        )
+        .catch(() => undefined),
+    );
+    assert.deepEqual([made.spec.schedulerName, made.spec.securityContext?.runAsGroup], ["berth", 1234]);
   });
 
   test("a job runs, and questions and accounting are answered by the pod through the API server", async () => {
@@ -154,6 +179,7 @@ describe("the Deployment of the controllers", { skip: withoutRealNodes(), timeou
     const removed = await berth.administer(["uninstall", "--yes"]);
     assert.equal(removed.code, 0, removed.stderr);
     assert.match(removed.stdout, /1 running pod of jobs: they go on/);
+    assert.match(removed.stdout, /MutatingWebhookConfiguration berth-fill removed/);
     await waitFor("the controllers to go", async () => (await podsOfControllers()).length === 0 || undefined);
     await waitFor("the job to end by itself", async () => {
       const { items } = await client.list<Pod>(resources.pods, { namespace: person.name });

@@ -2,10 +2,16 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { createClient, loadKubeconfig, resources, type AnyObject, type Client } from "@berth/client";
-import { workloads } from "@berth/kinds";
+import { questionsServiceName, systemNamespace, workloads } from "@berth/kinds";
+import { webhookFullName, webhookName } from "@berth/kinds/install";
 import type { ResourceKey } from "@berth/machinery";
 import { join } from "node:path";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { repository, run } from "../support/berth.ts";
+import { freePort } from "../support/ports.ts";
+import { waitFor } from "../support/waiting.ts";
+import { startProcess, type Controllers } from "./berth.ts";
 import { startControlPlane, withoutControlPlane, type ControlPlane } from "./control-plane.ts";
 
 const rbac = "rbac.authorization.k8s.io";
@@ -18,6 +24,11 @@ const key = (group: string, resource: string, kind: string): ResourceKey => ({
 });
 const deployments = key("apps", "deployments", "Deployment");
 const jobs = key("batch", "jobs", "Job");
+const services = key("", "services", "Service");
+const configurations: ResourceKey = {
+  ...key("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "MutatingWebhookConfiguration"),
+  namespaced: false,
+};
 const cronJobs = key("batch", "cronjobs", "CronJob");
 
 type Fields = Record<string, unknown>;
@@ -338,10 +349,14 @@ const lacking: Attempt[] = [
   ],
 ];
 
-for (const level of ["policies", "mutating"] as const) {
+for (const level of ["policies", "mutating", "webhook"] as const) {
   describe(`level ${level}`, { skip: withoutControlPlane() }, () => {
     let cluster: ControlPlane;
     let ada: Client;
+    let served: Controllers | undefined;
+    const folder = mkdtempSync(join(tmpdir(), "berth-level-"));
+    /** The rest of what the table says holds whoever fills in. */
+    const fillsIn = level !== "policies";
     before(async () => {
       cluster = await startControlPlane({
         scheduler: false,
@@ -354,10 +369,14 @@ for (const level of ["policies", "mutating"] as const) {
             : [],
       });
       const { client } = cluster;
-      const { code, stdout, stderr } = await run(join(repository, "berth"), ["install"], {
-        env: { BERTH_CONTEXT: cluster.kubeconfig },
-        timeoutSeconds: 120,
-      });
+      const { code, stdout, stderr } = await run(
+        join(repository, "berth"),
+        ["install", "--level", level === "webhook" ? level : "auto"],
+        {
+          env: { BERTH_CONTEXT: cluster.kubeconfig },
+          timeoutSeconds: 120,
+        },
+      );
       assert.equal(code, 0, stderr);
       assert.match(stdout, new RegExp(`level ${level}:`));
       const owner = {
@@ -398,6 +417,7 @@ for (const level of ["policies", "mutating"] as const) {
         kind: "ServiceAccount",
         metadata: { name: "powerful", namespace: "ada" },
       });
+      if (level === "webhook") served = await serve(cluster, folder);
       ada = createClient(loadKubeconfig({ path: await cluster.kubeconfigFor("ada") }).connection);
       // Policies hold from a moment after they were made.
       const begun = Date.now();
@@ -408,27 +428,29 @@ for (const level of ["policies", "mutating"] as const) {
     });
     after(async () => {
       ada?.close();
+      await served?.end("SIGKILL");
       await cluster?.[Symbol.asyncDispose]();
+      rmSync(folder, { recursive: true, force: true });
     });
 
     for (const [what, resource, object] of taken) {
       test(`taken: ${what}`, async () => assert.equal(await attempt(ada, resource, object, "ada"), undefined));
     }
     for (const [what, resource, object, words] of refused) {
-      if (level === "mutating" && /another scheduler/.test(what)) continue;
+      if (fillsIn && /another scheduler/.test(what)) continue;
       test(`refused: ${what}`, async () =>
         assert.match((await attempt(ada, resource, object, "ada")) ?? "taken", words!));
     }
     for (const [what, resource, object, words] of lacking) {
-      if (level === "mutating" && words!.source.endsWith("Strict$")) continue;
-      test(`${level === "policies" ? "refused" : "filled in"}: ${what}`, async () => {
+      if (fillsIn && words!.source.endsWith("Strict$")) continue;
+      test(`${fillsIn ? "filled in" : "refused"}: ${what}`, async () => {
         const answer = await attempt(ada, resource, object, "ada");
-        if (level === "policies") assert.match(answer ?? "taken", words!);
-        else assert.equal(answer, undefined);
+        if (fillsIn) assert.equal(answer, undefined);
+        else assert.match(answer ?? "taken", words!);
       });
     }
 
-    test("what is filled in is the owner's identity", { skip: level !== "mutating" }, async () => {
+    test("what is filled in is the owner's identity", { skip: !fillsIn }, async () => {
       type Made = AnyObject & { spec: Fields };
       const plain = {
         containers: [{ name: "main", image: "none" }],
@@ -482,6 +504,26 @@ for (const level of ["policies", "mutating"] as const) {
         undefined,
       );
     });
+
+    test(
+      "without the controllers what lacks something is refused, and all else goes on",
+      { skip: level !== "webhook" },
+      async () => {
+        const plain = pod({ containers: [{ name: "main", image: "none" }] });
+        assert.equal(await attempt(ada, resources.pods, plain, "ada"), undefined);
+        const { stdout } = await run(join(repository, "berth"), ["status"], {
+          env: { BERTH_CONTEXT: cluster.kubeconfig },
+        });
+        assert.match(stdout, /level webhook: what pods of a managed namespace lack is filled in by the controllers/);
+        assert.doesNotMatch(stdout, /caBundle/);
+        await served!.end("SIGKILL");
+        assert.match((await attempt(ada, resources.pods, plain, "ada")) ?? "taken", missing);
+        assert.equal(await attempt(ada, resources.pods, pod(podSpec()), "ada"), undefined);
+        assert.equal(await attempt(ada, resources.pods, plain, "free"), undefined);
+        served = await serve(cluster, folder);
+        assert.equal(await attempt(ada, resources.pods, plain, "ada"), undefined);
+      },
+    );
 
     test("nodes that know no strict groups are told of by their namespace", async () => {
       assert.equal(
@@ -581,6 +623,42 @@ for (const level of ["policies", "mutating"] as const) {
       }
     });
   });
+}
+
+/** The controllers as a process here, which the API server reaches instead of their Service. */
+async function serve(cluster: ControlPlane, folder: string): Promise<Controllers> {
+  const { client } = cluster;
+  const port = await freePort();
+  // Whose namespace is whose is said by the tests.
+  writeFileSync(join(folder, "users.yaml"), "source: Claims\n");
+  const where = { namespace: systemNamespace };
+  await client.delete(services, questionsServiceName, where);
+  await client.create<AnyObject>(services, {
+    apiVersion: "v1",
+    kind: "Service",
+    metadata: { name: questionsServiceName, ...where },
+    spec: { type: "ExternalName", externalName: "localhost" },
+  } as AnyObject);
+  const webhooks = [
+    { name: webhookFullName, clientConfig: { service: { name: questionsServiceName, ...where, port } } },
+  ];
+  await client.patch(configurations, webhookName, { webhooks }, { type: "Strategic" });
+  const served = await startProcess([
+    `--kubeconfig=${await cluster.kubeconfigForServiceAccount(systemNamespace, "berth-controllers")}`,
+    `--users=${join(folder, "users.yaml")}`,
+    `--accounting=${join(folder, "accounting.db")}`,
+    `--webhook=127.0.0.1:${port}`,
+  ]);
+  await waitFor("the webhook to be asked", async () => {
+    const made = await client
+      .create<AnyObject>(resources.pods, pod({ containers: [{ name: "main", image: "none" }] }), {
+        namespace: "ada",
+        dryRun: true,
+      })
+      .catch(() => undefined);
+    return made === undefined ? undefined : true;
+  });
+  return served;
 }
 
 async function bind(client: Client, namespace: string, role: string, user: string): Promise<void> {

@@ -58,25 +58,38 @@ export function chartFiles(version: string): Map<string, string> {
     users: { passwd: passwdMark, group: groupMark, settings: settingsMark },
     givesIds: false,
   };
-  const objects = manifests(settings).filter(({ kind }) => kind !== "Namespace");
-  const textsOf = (more: Partial<ManifestSettings>): Map<string, string> =>
-    new Map(manifests({ ...settings, ...more }).map((object) => [idOf(object), templateOf(object)]));
-  const [plain, givesIds] = [textsOf({}), textsOf({ givesIds: true })];
-  const accounting = accountingMark;
-  const [postgres, postgresGivesIds] = [textsOf({ accounting }), textsOf({ accounting, givesIds: true })];
+  const objects = [
+    ...manifests(settings),
+    ...manifests({ ...settings, level: "webhook" }).filter(({ kind }) => kind === "MutatingWebhookConfiguration"),
+  ].filter(({ kind }) => kind !== "Namespace");
+  /** What is asked of the values or the server, and what another answer changes. */
+  const questions: [question: string, yes: Partial<ManifestSettings>][] = [
+    [".Values.accounting", { accounting: accountingMark }],
+    ['.Capabilities.APIVersions.Has "security.openshift.io/v1"', { givesIds: true }],
+    ['eq .Values.level "webhook"', { level: "webhook" }],
+  ];
+  const variants = new Map<string, Map<string, string>>();
+  const textOf = (id: string, more: Partial<ManifestSettings>): string => {
+    const key = JSON.stringify(more);
+    const known =
+      variants.get(key) ??
+      new Map(manifests({ ...settings, ...more }).map((object) => [idOf(object), templateOf(object)]));
+    variants.set(key, known);
+    return known.get(id) ?? "";
+  };
   /** A text, or one of two behind a question. */
   const choice = (question: string, yes: string, no: string): string => {
     if (yes === no) return no;
+    if (yes === "") return choice(`not (${question})`, no, "");
     return `{{- if ${question} }}\n${yes}${no === "" ? "" : `{{- else }}\n${no}`}{{- end }}\n`;
   };
   const either = (object: KubernetesObject): string => {
-    const id = idOf(object);
-    const of = (ids: Map<string, string>, others: Map<string, string>): string =>
-      choice('.Capabilities.APIVersions.Has "security.openshift.io/v1"', ids.get(id) ?? "", others.get(id) ?? "");
-    const [claimed, remote] = [of(givesIds, plain), of(postgresGivesIds, postgres)];
-    return remote === ""
-      ? choice("not .Values.accounting", claimed, "")
-      : choice(".Values.accounting", remote, claimed);
+    const answer = (at: number, more: Partial<ManifestSettings>): string => {
+      const next = questions[at];
+      if (next === undefined) return textOf(idOf(object), more);
+      return choice(next[0], answer(at + 1, { ...more, ...next[1] }), answer(at + 1, more));
+    };
+    return answer(0, {});
   };
   const where = (test: (kind: string) => boolean): string =>
     objects
@@ -122,7 +135,7 @@ export function chartFiles(version: string): Map<string, string> {
 const values = `# Image of the controllers; empty: localhost/berth at the version of the chart.
 image: ""
 # How pods of a managed namespace get what they lack: policies (refused with the line to add), mutating (filled in, where the
-# server has MutatingAdmissionPolicy), auto (the best that the server has).
+# server has MutatingAdmissionPolicy), webhook (filled in by the controllers), auto (the best that the server has by itself).
 level: auto
 # Who is who on this site, as getent passwd and getent group print it. Nobody's jobs run who is not here.
 users:
@@ -142,7 +155,7 @@ const valuesSchema = {
   properties: {
     image: { type: "string" },
     accounting: { type: "string", pattern: "^(postgres(ql)?://.+)?$" },
-    level: { enum: ["auto", "policies", "mutating"] },
+    level: { enum: ["auto", "policies", "mutating", "webhook"] },
     users: {
       type: "object",
       additionalProperties: false,
@@ -155,13 +168,13 @@ const valuesSchema = {
 const admission = "admissionregistration.k8s.io";
 const helpers = `{{/* Version of ${admission} whose MutatingAdmissionPolicy is to be used; empty: none is. */}}
 {{- define "berth.mutatingVersion" -}}
-{{- if ne .Values.level "policies" -}}
+{{- if not (has .Values.level (list "policies" "webhook")) -}}
 {{- if .Capabilities.APIVersions.Has "${admission}/v1/MutatingAdmissionPolicy" -}}
 v1
 {{- else if .Capabilities.APIVersions.Has "${admission}/v1beta1/MutatingAdmissionPolicy" -}}
 v1beta1
 {{- else if eq .Values.level "mutating" -}}
-{{- fail "level mutating: this server does not serve MutatingAdmissionPolicy; use level policies or auto" -}}
+{{- fail "level mutating: this server does not serve MutatingAdmissionPolicy; use level webhook, policies or auto" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -172,7 +185,7 @@ v1beta1
 {{- end -}}
 `;
 
-const notes = `Berth {{ .Chart.AppVersion }} is on this cluster, level {{ if include "berth.mutatingVersion" . }}mutating: what pods of a managed namespace lack is filled in.{{ else }}policies: what pods of a managed namespace lack is refused, with the line to add.{{ end }}
+const notes = `Berth {{ .Chart.AppVersion }} is on this cluster, level {{ if include "berth.mutatingVersion" . }}mutating: what pods of a managed namespace lack is filled in.{{ else if eq .Values.level "webhook" }}webhook: what pods of a managed namespace lack is filled in by the controllers.{{ else }}policies: what pods of a managed namespace lack is refused, with the line to add.{{ end }}
 
 How it is:               berth status --context CONTEXT
 Whose a namespace is:    kubectl annotate namespace NAME berth.dev/owner=USER berth.dev/uid=UID berth.dev/gid=GID

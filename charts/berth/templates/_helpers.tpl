@@ -1,12 +1,12 @@
 {{/* Version of admissionregistration.k8s.io whose MutatingAdmissionPolicy is to be used; empty: none is. */}}
 {{- define "berth.mutatingVersion" -}}
-{{- if ne .Values.level "policies" -}}
+{{- if not (has .Values.level (list "policies" "webhook")) -}}
 {{- if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy" -}}
 v1
 {{- else if .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1beta1/MutatingAdmissionPolicy" -}}
 v1beta1
 {{- else if eq .Values.level "mutating" -}}
-{{- fail "level mutating: this server does not serve MutatingAdmissionPolicy; use level policies or auto" -}}
+{{- fail "level mutating: this server does not serve MutatingAdmissionPolicy; use level webhook, policies or auto" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -83,6 +83,10 @@ function berthProgram(done: (exitCode: number) => void): Command {
       "--questions <address>",
       "answer explain, start estimates, sacct … there, such as 0.0.0.0:9443, for the cluster's APIService",
     )
+    .option(
+      "--webhook <address>",
+      "fill in what pods of managed namespaces lack, there, such as 0.0.0.0:9444, for the cluster's webhook (level webhook)",
+    )
     .option("--requests-per-second <number>", "requests to the API at most (default: 2000)")
     .option("--volcano", "run Jobs and Queues of Volcano, where their kinds are Berth's (berth install --volcano)")
     .action(async (options) => done((await import("./commands/controllers.ts")).controllers(options)));

@@ -46,6 +46,7 @@ interface Options {
   accounting: string;
   listen?: string;
   questions?: string;
+  webhook?: string;
   requestsPerSecond: number;
   volcano?: boolean;
 }
@@ -62,6 +63,7 @@ function optionsOf(words: string[]): Options {
       accounting: { type: "string" },
       listen: { type: "string" },
       questions: { type: "string" },
+      webhook: { type: "string" },
       "requests-per-second": { type: "string" },
       volcano: { type: "boolean" },
     },
@@ -175,6 +177,11 @@ async function run(options: Options, log: ReturnType<typeof streamJsonLog>, sign
           unready: () => (signal.aborted ? "this process is handing over" : undefined),
           metrics: () => metrics.text(),
         });
+  // Whoever waits to lead can serve it too: its certificate is one of those that the API server trusts.
+  if (options.webhook !== undefined) {
+    const { serveWebhook } = await import("./webhook.ts");
+    await serveWebhook({ client, listen: options.webhook, log, metrics }, signal);
+  }
   log("info", "ready", { server: client.server, health: health?.url });
   try {
     await runControllers({

@@ -10,6 +10,7 @@ export interface ControllersOptions {
   accounting: string;
   listen?: string;
   questions?: string;
+  webhook?: string;
   requestsPerSecond?: string;
   volcano?: boolean;
 }
@@ -29,6 +30,7 @@ export function controllers(options: ControllersOptions): number {
   add("--accounting", options.accounting);
   add("--listen", options.listen);
   add("--questions", options.questions);
+  add("--webhook", options.webhook);
   add("--requests-per-second", options.requestsPerSecond);
   if (options.volcano === true) words.push("--volcano");
   return process.execve!(process.execPath, words, process.env as Record<string, string>);

@@ -10,6 +10,7 @@ import {
   type Queue,
 } from "@berth/kinds";
 import { installationFormat, type PolicyLevel } from "@berth/kinds/install";
+import { levelSentences } from "./levels.ts";
 
 export interface HealthFacts {
   gitVersion: string;
@@ -28,6 +29,8 @@ export interface HealthFacts {
     /** Names of policies, there and wanted. */
     policies: string[];
     wantedPolicies: string[];
+    /** Nobody who serves the webhook has said how to know them. */
+    isWebhookUnknown?: boolean;
     /** Whether the server could fill in what is missing. */
     couldMutate: boolean;
     controllers?: { image?: string; version?: string; replicas: number; ready: number; message?: string };
@@ -103,11 +106,11 @@ function installed({ installation, ownVersion, gitVersion }: HealthFacts, { fact
       "no policy is in force: nothing keeps users from being somebody else; berth upgrade puts the policies back",
     );
   else {
-    facts.push(
-      level === "mutating"
-        ? "level mutating: what pods of a managed namespace lack is filled in"
-        : "level policies: what pods of a managed namespace lack is refused, with the line to add",
-    );
+    facts.push(levelSentences[level]);
+    if (installation.isWebhookUnknown === true)
+      problems.push(
+        "the webhook has no caBundle, so that the API server does not ask it: the controllers set it when they begin; kubectl get mutatingwebhookconfiguration berth-fill",
+      );
     const absent = installation.wantedPolicies.filter((name) => !installation.policies.includes(name));
     if (absent.length > 0) problems.push(`policies are missing: ${absent.join(", ")}; berth upgrade puts them back`);
     if (level === "policies" && couldMutate)

@@ -6,6 +6,7 @@ import { parseUserSettings } from "@berth/identity";
 import {
   installationFormat,
   manifests,
+  webhookName,
   type ManifestSettings,
   type SiteUsers,
   usersPath,
@@ -18,7 +19,7 @@ import { CommandError } from "../command-error.ts";
 import { formatData, paint } from "../table.ts";
 import { type Installation, readInstallation, refuseForeign } from "./installation.ts";
 import { requireRights, type VerbsFor } from "./rights.ts";
-import type { WantedLevel } from "./levels.ts";
+import { levelSentences, type WantedLevel } from "./levels.ts";
 import { levelOf, namedCluster, readServerFacts, type ServerFacts } from "./server-facts.ts";
 import { leftovers, removeObjects, rewriteStored, writeManifests } from "./write-manifests.ts";
 
@@ -37,7 +38,13 @@ export interface InstallOptions {
 
 /** What an earlier installation had and this one has not is removed. */
 const verbs: VerbsFor = (kind) =>
-  /Role|Policy/.test(kind) ? ["get", "list", "create", "patch", "delete"] : ["get", "create", "patch"];
+  /Role|Policy|Webhook/.test(kind) ? ["get", "list", "create", "patch", "delete"] : ["get", "create", "patch"];
+/** Looked for at every level: another may have been chosen before. */
+const formerWebhook = {
+  apiVersion: "admissionregistration.k8s.io/v1",
+  kind: "MutatingWebhookConfiguration",
+  metadata: { name: webhookName },
+};
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** Of this program. */
@@ -202,7 +209,7 @@ async function bringTo(
   const { facts, found, options, command, description } = where;
   const { dryRun: isDryRun = false, force: isForced = false } = options;
   const objects = manifests(settings);
-  await requireRights(client, objects, verbs, { user: facts.user, command });
+  await requireRights(client, [...objects, formerWebhook], verbs, { user: facts.user, command });
   say(
     `Berth ${settings.version} on ${description}: Kubernetes ${facts.gitVersion} at ${client.server}, as ${facts.user}`,
   );
@@ -248,8 +255,4 @@ async function createDefaults(client: Client): Promise<number> {
   return made;
 }
 
-function levelSentence({ level }: ManifestSettings): string {
-  return level === "mutating"
-    ? "level mutating: what pods of a managed namespace lack is filled in"
-    : "level policies: what pods of a managed namespace lack is refused, with the line to add";
-}
+const levelSentence = ({ level }: ManifestSettings): string => levelSentences[level];

@@ -12,6 +12,7 @@ import {
   usersName,
   versionLabel,
   volcanoDefinitions,
+  webhookName,
   type PolicyLevel,
   type SiteUsers,
 } from "@berth/kinds/install";
@@ -54,6 +55,12 @@ export interface Installation {
   level?: PolicyLevel;
   /** Names of the policies that are there. */
   policies: string[];
+  /** Nobody who serves the webhook has said how to know them. */
+  isWebhookUnknown: boolean;
+}
+
+interface WebhookConfiguration extends AnyObject {
+  webhooks?: { clientConfig?: { caBundle?: string } }[];
 }
 
 const deployments = { group: "apps", version: "v1", resource: "deployments", namespaced: true } as const;
@@ -65,16 +72,18 @@ export const policyKey = (resource: string, version = "v1") =>
  * @throws CommandError where definitions of these names are not Berth's, or of a newer one
  */
 export async function readInstallation(client: Client, mutatingVersion?: string): Promise<Installation> {
-  const [definitions, volcano, controllers, users, validating, mutating] = await Promise.all([
+  const [definitions, volcano, controllers, users, validating, mutating, webhook] = await Promise.all([
     readDefinitions(client, customResourceDefinitions),
     readDefinitions(client, volcanoDefinitions),
     readControllers(client),
     readUsers(client),
     policyNames(client, policyKey("validatingadmissionpolicies")),
     mutatingVersion === undefined ? [] : policyNames(client, policyKey("mutatingadmissionpolicies", mutatingVersion)),
+    absent(client.get<WebhookConfiguration>(policyKey("mutatingwebhookconfigurations"), webhookName)),
   ]);
   const container = controllers?.spec?.template?.spec?.containers?.[0];
-  const level = mutating.length > 0 ? "mutating" : validating.length > 0 ? "policies" : undefined;
+  const filling = mutating.length > 0 ? "mutating" : webhook === undefined ? "policies" : "webhook";
+  const level = validating.length > 0 ? filling : undefined;
   const version = controllers?.metadata.labels?.[versionLabel];
   const words = container?.args ?? [];
   const accounting = words.includes("--accounting") ? words[words.indexOf("--accounting") + 1] : undefined;
@@ -90,6 +99,8 @@ export async function readInstallation(client: Client, mutatingVersion?: string)
     ...(users === undefined ? {} : { users: usersOf(users.data ?? {}) }),
     ...(level === undefined ? {} : { level }),
     policies: [...validating, ...mutating],
+    isWebhookUnknown:
+      level === "webhook" && (webhook?.webhooks ?? []).some(({ clientConfig }) => !clientConfig?.caBundle),
   };
 }
 

@@ -12,6 +12,7 @@ const table: readonly [kind: string, resource: string, namespaced?: "namespaced"
   ["ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings"],
   ["MutatingAdmissionPolicy", "mutatingadmissionpolicies"],
   ["MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings"],
+  ["MutatingWebhookConfiguration", "mutatingwebhookconfigurations"],
   ["ServiceAccount", "serviceaccounts", "namespaced"],
   ["PersistentVolumeClaim", "persistentvolumeclaims", "namespaced"],
   ["ConfigMap", "configmaps", "namespaced"],

@@ -62,7 +62,7 @@ async function installationFacts(
   mutatingVersion: string | undefined,
 ): Promise<NonNullable<HealthFacts["installation"]>> {
   const found = await readInstallation(client, mutatingVersion);
-  const { definitions, format, level, policies, controllers, image, version, users } = found;
+  const { definitions, format, level, policies, isWebhookUnknown, controllers, image, version, users } = found;
   const hasVolcano =
     found.volcano.some(({ name, isOwn }) => name === "jobs.batch.volcano.sh" && !isOwn) || (await runsVolcano(client));
   const wanted = manifests({
@@ -96,6 +96,7 @@ async function installationFacts(
     wantedPolicies: wanted
       .filter(({ kind }) => /^(Validating|Mutating)AdmissionPolicy$/.test(kind))
       .map(({ metadata }) => metadata.name),
+    isWebhookUnknown,
     couldMutate: mutatingVersion !== undefined,
     runsVolcano: found.runsVolcano,
     hasVolcano,

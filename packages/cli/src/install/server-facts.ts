@@ -97,14 +97,10 @@ export async function mutatingVersionOf(client: Client): Promise<string | undefi
  * @throws CommandError in words, where the level cannot be had
  */
 export function levelOf(wanted: WantedLevel, facts: ServerFacts | undefined): PolicyLevel {
-  if (wanted === "webhook")
-    throw new CommandError(
-      "--level webhook: there is no webhook yet; policies refuse what is missing with the line to add, mutating fills it in where the server has MutatingAdmissionPolicy",
-    );
   if (wanted === "auto") return facts?.mutatingVersion === undefined ? "policies" : "mutating";
   if (wanted === "mutating" && facts !== undefined && facts.mutatingVersion === undefined)
     throw new CommandError(
-      `--level mutating: ${facts.gitVersion} does not serve MutatingAdmissionPolicy (Kubernetes 1.36 does; 1.34 and 1.35 with --feature-gates=MutatingAdmissionPolicy=true and --runtime-config=${admissionGroup}/v1beta1=true). Use --level policies`,
+      `--level mutating: ${facts.gitVersion} does not serve MutatingAdmissionPolicy (Kubernetes 1.36 does; 1.34 and 1.35 with --feature-gates=MutatingAdmissionPolicy=true and --runtime-config=${admissionGroup}/v1beta1=true). Use --level webhook or policies`,
     );
   return wanted;
 }

@@ -41,7 +41,7 @@ export async function uninstall(options: { yes?: boolean; dryRun?: boolean }): P
     givesIds: facts.givesIds,
     ...(facts.mutatingVersion === undefined ? {} : { mutatingVersion: facts.mutatingVersion }),
   }).filter(({ kind }) => !kept.has(kind));
-  await requireRights(client, objects, (kind) => (/Role|Policy/.test(kind) ? ["list", "delete"] : ["delete"]), {
+  await requireRights(client, objects, (kind) => (/Role|Policy|Webhook/.test(kind) ? ["list", "delete"] : ["delete"]), {
     user: facts.user,
     command: "uninstall",
   });

@@ -142,6 +142,7 @@ async function established(client: Client, names: readonly string[]): Promise<vo
 
 /** Kinds of which an older installation, or one of another level, may have objects that this one has not. */
 const prunable = [
+  policyKey("mutatingwebhookconfigurations"),
   policyKey("validatingadmissionpolicybindings"),
   policyKey("validatingadmissionpolicies"),
   resources.clusterRoleBindings,
@@ -184,6 +185,7 @@ const kinds: Readonly<Record<string, string>> = {
   validatingadmissionpolicies: "ValidatingAdmissionPolicy",
   mutatingadmissionpolicybindings: "MutatingAdmissionPolicyBinding",
   mutatingadmissionpolicies: "MutatingAdmissionPolicy",
+  mutatingwebhookconfigurations: "MutatingWebhookConfiguration",
   clusterrolebindings: "ClusterRoleBinding",
   clusterroles: "ClusterRole",
   rolebindings: "RoleBinding",

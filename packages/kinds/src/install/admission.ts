@@ -74,14 +74,14 @@ const namespaceVariables: Variable[] = [
 ];
 
 /** Namespaces of the cluster itself, whatever is written on them. */
-const exempt = ["kube-system", "kube-public", "kube-node-lease", systemNamespace];
+export const exemptNamespaces = ["kube-system", "kube-public", "kube-node-lease", systemNamespace];
 
-const notBerth: Variable = {
+export const notBerth: Variable = {
   name: "not-berth",
   expression: `request.userInfo.username != ${literal(controllersUser(systemNamespace))}`,
 };
 /** Kubelets speak for pods that run already. */
-const notKubelet: Variable = {
+export const notKubelet: Variable = {
   name: "not-a-kubelet",
   expression: "!('system:nodes' in request.userInfo.groups)",
 };
@@ -104,7 +104,7 @@ function bindingSpec(name: string): Record<string, unknown> {
     policyName: name,
     matchResources: {
       namespaceSelector: {
-        matchExpressions: [{ key: "kubernetes.io/metadata.name", operator: "NotIn", values: exempt }],
+        matchExpressions: [{ key: "kubernetes.io/metadata.name", operator: "NotIn", values: exemptNamespaces }],
       },
     },
   };

@@ -2,9 +2,11 @@
 import type { KubernetesObject } from "@berth/machinery";
 import { questionsApiService, questionsGroup, questionsServiceName, systemNamespace, version } from "../constants.ts";
 import { controllersName } from "./labels.ts";
+import { webhookServicePort } from "./webhook.ts";
 
 const metricsPort = 9440;
 const questionsPort = 9443;
+const webhookPort = 9444;
 const selector = { "app.kubernetes.io/name": controllersName };
 /** Where accounting lies. */
 const accountingClaim = "berth-accounting";
@@ -46,7 +48,10 @@ export interface ControllersSettings {
 /** Of nobody on any machine. */
 const ownId = 65_532;
 
-function podSpec({ image, givesIds, accounting, volcano }: ControllersSettings): Record<string, unknown> {
+function podSpec(
+  { image, givesIds, accounting, volcano }: ControllersSettings,
+  hasWebhook: boolean,
+): Record<string, unknown> {
   return {
     serviceAccountName: controllersName,
     // Nothing else can be launched without it.
@@ -73,6 +78,7 @@ function podSpec({ image, givesIds, accounting, volcano }: ControllersSettings):
           "--questions",
           `0.0.0.0:${questionsPort}`,
           ...(volcano === undefined ? [] : ["--volcano"]),
+          ...(hasWebhook ? ["--webhook", `0.0.0.0:${webhookPort}`] : []),
         ],
         env: [
           // The file system of the image is read-only.
@@ -82,6 +88,7 @@ function podSpec({ image, givesIds, accounting, volcano }: ControllersSettings):
         ports: [
           { name: "metrics", containerPort: metricsPort, protocol: "TCP" },
           { name: "questions", containerPort: questionsPort, protocol: "TCP" },
+          ...(hasWebhook ? [{ name: "webhook", containerPort: webhookPort, protocol: "TCP" }] : []),
         ],
         startupProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 2, failureThreshold: 60 },
         livenessProbe: { httpGet: { path: "/healthz", port: "metrics" }, periodSeconds: 10, failureThreshold: 6 },
@@ -121,7 +128,7 @@ function podSpec({ image, givesIds, accounting, volcano }: ControllersSettings):
 }
 
 /** Service account, accounting's claim, users, Deployment and Services, and what hands questions on. */
-export function controllersManifests(settings: ControllersSettings): KubernetesObject[] {
+export function controllersManifests(settings: ControllersSettings, hasWebhook: boolean): KubernetesObject[] {
   const namespace = systemNamespace;
   const { users } = settings;
   return [
@@ -153,7 +160,7 @@ export function controllersManifests(settings: ControllersSettings): KubernetesO
         selector: { matchLabels: selector },
         template: {
           metadata: { labels: { ...selector, "app.kubernetes.io/part-of": "berth" } },
-          spec: podSpec(settings),
+          spec: podSpec(settings, hasWebhook),
         },
       },
     },
@@ -171,7 +178,15 @@ export function controllersManifests(settings: ControllersSettings): KubernetesO
       apiVersion: "v1",
       kind: "Service",
       metadata: { name: questionsServiceName, namespace },
-      spec: { selector, ports: [{ name: "questions", port: 443, targetPort: "questions", protocol: "TCP" }] },
+      spec: {
+        selector,
+        ports: [
+          { name: "questions", port: 443, targetPort: "questions", protocol: "TCP" },
+          ...(hasWebhook
+            ? [{ name: "webhook", port: webhookServicePort, targetPort: "webhook", protocol: "TCP" }]
+            : []),
+        ],
+      },
     },
     {
       apiVersion: "apiregistration.k8s.io/v1",

@@ -14,3 +14,4 @@ export type { SiteUsers } from "./controllers.ts";
 export { manifests } from "./manifests.ts";
 export { volcanoDefinitions } from "./volcano-kinds.ts";
 export type { ManifestSettings, PolicyLevel, VolcanoSettings } from "./manifests.ts";
+export { fillIn, webhookFullName, webhookName, webhookPath, webhookServerName } from "./webhook.ts";

@@ -11,9 +11,10 @@ import { namespacePolicy } from "./namespace-policy.ts";
 import { validatingPolicies, volcanoJobsPolicy } from "./policies.ts";
 import { accessManifests } from "./roles.ts";
 import { volcanoDefinitions } from "./volcano-kinds.ts";
+import { webhookManifests } from "./webhook.ts";
 
-/** How policies are kept: by refusal with the line to add, or by filling that line in where it is missing. */
-export type PolicyLevel = "policies" | "mutating";
+/** How policies are kept: by refusal with the line to add, or by filling that line in where it is missing, by the server or by us. */
+export type PolicyLevel = "policies" | "mutating" | "webhook";
 
 export interface ManifestSettings extends ControllersSettings {
   level: PolicyLevel;
@@ -62,6 +63,7 @@ function policyManifests({ level, volcano }: ManifestSettings, mutatingVersion =
     ...validatingPolicies.flatMap(validatingManifests),
     ...(volcano === undefined ? [] : validatingManifests(volcanoJobsPolicy)),
     ...namespacePolicy,
+    ...(level === "webhook" ? webhookManifests() : []),
     ...(level === "mutating" ? mutatingPolicies.flatMap((policy) => mutatingManifests(policy, mutatingVersion)) : []),
   ];
 }
@@ -73,9 +75,9 @@ export function manifests(settings: ManifestSettings): KubernetesObject[] {
     namespaceManifest(),
     ...definitionManifests(),
     ...volcanoKinds(settings.volcano),
-    ...accessManifests(settings.volcano !== undefined),
+    ...accessManifests({ hasVolcano: settings.volcano !== undefined, hasWebhook: settings.level === "webhook" }),
     // Nobody may come before what keeps them.
     ...policyManifests(settings, settings.mutatingVersion),
-    ...controllersManifests(settings),
+    ...controllersManifests(settings, settings.level === "webhook"),
   ].map((object) => withMetadata(object, { labels: { ...labels, ...object.metadata.labels } }));
 }

@@ -3,6 +3,7 @@ import type { KubernetesObject } from "@berth/machinery";
 import { operateVerb } from "../admission-policies.ts";
 import { accountingStateName, group, questionsApiService, questionsGroup, systemNamespace } from "../constants.ts";
 import { controllersName } from "./labels.ts";
+import { webhookName } from "./webhook.ts";
 
 interface PolicyRule {
   apiGroups: string[];
@@ -132,6 +133,16 @@ const ownRules: PolicyRule[] = [
   },
 ];
 
+/** Of a webhook: whoever serves it says how it is known. */
+const webhookRules: PolicyRule[] = [
+  {
+    apiGroups: ["admissionregistration.k8s.io"],
+    resources: ["mutatingwebhookconfigurations"],
+    resourceNames: [webhookName],
+    verbs: ["get", "patch"],
+  },
+];
+
 const viewRules: PolicyRule[] = [
   { apiGroups: [group], resources: ["workloads"], verbs: read },
   { apiGroups: [questionsGroup], resources: ["explanations"], verbs: ["get", "list"] },
@@ -197,12 +208,23 @@ function binding(name: string, subjects: Subject[], namespace?: string, roleName
 
 /**
  * Roles and bindings, in the order in which they may be made.
- * @param hasVolcano Jobs and Queues of Volcano's are run
+ * @param parts.hasVolcano Jobs and Queues of Volcano's are run
+ * @param parts.hasWebhook the controllers serve the webhook
  */
-export function accessManifests(hasVolcano = false): KubernetesObject[] {
+export function accessManifests({
+  hasVolcano,
+  hasWebhook,
+}: {
+  hasVolcano: boolean;
+  hasWebhook: boolean;
+}): KubernetesObject[] {
   const controllers: Subject[] = [{ kind: "ServiceAccount", name: controllersName, namespace: systemNamespace }];
   return [
-    role(controllersName, [...controllerRules, ...(hasVolcano ? volcanoRules : [])]),
+    role(controllersName, [
+      ...controllerRules,
+      ...(hasVolcano ? volcanoRules : []),
+      ...(hasWebhook ? webhookRules : []),
+    ]),
     binding(controllersName, controllers),
     role(controllersName, ownRules, { namespace: systemNamespace }),
     binding(controllersName, controllers, systemNamespace),
