@@ -120,21 +120,27 @@ describe("the Deployment of the controllers", { skip: withoutRealNodes(), timeou
       kind: "Namespace",
       metadata: { name: "filled", annotations: owner },
     });
-    const made = await waitFor("the webhook to be asked", () =>
-      client
-        .create<Pod>(
-          resources.pods,
-          {
-            apiVersion: "v1",
-            kind: "Pod",
-            metadata: { name: "plain", namespace: "filled" },
-            spec: { containers: [{ name: "main", image: "localhost/busybox:1" }] },
-          } as Pod,
-          { dryRun: true },
-        )
-        .catch(() => undefined),
+    const made = await waitFor(
+      "the webhook to fill in what the controllers said of the namespace",
+      async () => {
+        const pod = await client
+          .create<Pod>(
+            resources.pods,
+            {
+              apiVersion: "v1",
+              kind: "Pod",
+              metadata: { name: "plain", namespace: "filled" },
+              spec: { containers: [{ name: "main", image: "localhost/busybox:1" }] },
+            } as Pod,
+            { dryRun: true },
+          )
+          .catch(() => undefined);
+        // Whose ids these are is not so: the controllers mend it.
+        return pod?.spec.securityContext?.runAsGroup === person.gid ? pod : undefined;
+      },
+      60,
     );
-    assert.deepEqual([made.spec.schedulerName, made.spec.securityContext?.runAsGroup], ["berth", 1234]);
+    assert.deepEqual([made.spec.schedulerName, made.spec.securityContext?.runAsUser], ["berth", person.uid]);
   });
 
   test("a job runs, and questions and accounting are answered by the pod through the API server", async () => {

@@ -74,9 +74,16 @@ export async function serveWebhook(
   const namespaces = new Informer<AnyObject>({
     client,
     resource: resources.namespaces,
-    transform: ({ metadata: { name, annotations: said = {} } }) =>
+    transform: ({ metadata: { name, uid, resourceVersion, annotations: said = {} } }) =>
       // Of most nothing is needed.
-      ({ metadata: { name, ...(said[annotations.owner] === undefined ? {} : { annotations: said }) } }) as AnyObject,
+      ({
+        metadata: {
+          name,
+          uid,
+          resourceVersion,
+          ...(said[annotations.owner] === undefined ? {} : { annotations: said }),
+        },
+      }) as AnyObject,
     signal,
     onError: (error) => {
       if (!signal.aborted) log("warn", `watching namespaces failed: ${messageOf(error)}`);

@@ -129,3 +129,11 @@ test("who may read nothing is told so", () => {
   assert.deepEqual(problems, []);
   assert.match(facts[0]!, /may be read by an operator only/);
 });
+
+test("jobs whose pods the cluster does not take are told, five at most", () => {
+  const stuck = Array.from({ length: 7 }, (_, at) => ({ name: `ada/j${at}`, message: "exceeded quota: small" }));
+  const { notes, problems } = healthOf({ ...well, stuck });
+  assert.deepEqual(problems, []);
+  assert.deepEqual(notes.at(0), "job ada/j0 waits, and not for room: exceeded quota: small");
+  assert.deepEqual(notes.at(-1), "… and 2 more jobs wait, and not for room");
+});

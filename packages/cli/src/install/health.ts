@@ -49,6 +49,8 @@ export interface HealthFacts {
   namespaces?: { name: string; owner: string; hasIdentity: boolean }[];
   /** Jobs that were refused: their names and why. */
   refused: { name: string; message: string }[];
+  /** Jobs that wait because the API or a node would not take their pods, though there is room. */
+  stuck?: { name: string; message: string }[];
 }
 
 export interface Health {
@@ -74,6 +76,10 @@ export function healthOf(facts: HealthFacts): Health {
       `namespace ${name} belongs to ${owner}, but does not say as whom its pods run, so that only Berth may make pods there: kubectl annotate namespace ${name} ${annotations.uid}=UID ${annotations.gid}=GID`,
     );
   for (const { name, message } of facts.refused.slice(0, 5)) health.notes.push(`job ${name} was refused: ${message}`);
+  const stuck = facts.stuck ?? [];
+  for (const { name, message } of stuck.slice(0, 5))
+    health.notes.push(`job ${name} waits, and not for room: ${message}`);
+  if (stuck.length > 5) health.notes.push(`… and ${stuck.length - 5} more jobs wait, and not for room`);
   if (facts.refused.length > 5) health.notes.push(`… and ${facts.refused.length - 5} more jobs were refused`);
   return health;
 }

@@ -46,6 +46,11 @@ export async function readHealthFacts(
       const refusal = status?.conditions?.find(({ type, status: holds }) => type === "Admitted" && holds === "False");
       return refusal === undefined ? [] : [{ name: `${namespace}/${name}`, message: refusal.message }];
     }),
+    stuck: known.workloads.flatMap(({ metadata: { name, namespace }, status }) => {
+      const { phase, reason, message = "" } = status ?? {};
+      const isStuck = reason === "InvalidTemplate" || /^node \S+ did not take it/.test(message);
+      return phase === "Pending" && isStuck ? [{ name: `${namespace}/${name}`, message }] : [];
+    }),
   };
 }
 
