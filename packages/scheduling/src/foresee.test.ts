@@ -28,6 +28,35 @@ test("law: a start that is foreseen is the forecast's once the job is there, and
   );
 });
 
+test("whom a limit on what runs holds starts when enough of it has ended, as the forecast says once it is there", () => {
+  fc.assert(
+    fc.property(
+      fc.array(size, { minLength: 1, maxLength: 8 }),
+      size,
+      fc.integer({ min: 1, max: 3 }),
+      (sizes, asked, most) => {
+        const state = cluster(4);
+        state.putQueue({ name: "q", limits: { runningJobs: most, resources: [6] } });
+        sizes.forEach(({ cpus, seconds }, index) => state.addJob(job(index + 1, cpus, seconds)));
+        decide(state, 0);
+        const added = job(1000, asked.cpus, asked.seconds);
+        const found = foresee(state, added, 0);
+        state.addJob(added);
+        const atOnce = decide(state, 0).starts.find((start) => start.job === 1000);
+        const later = forecast(state, 0).starts.find((start) => start.job === 1000);
+        assert.equal(found.start?.time, atOnce?.startTime ?? later!.time);
+      },
+    ),
+    { numRuns: 200 },
+  );
+  const state = cluster(4);
+  state.putQueue({ name: "q", limits: { runningJobs: 1 } });
+  state.addJob(job(1, 1, 100));
+  decide(state, 0);
+  const found = foresee(state, job(2, 1, 10), 0);
+  assert.deepEqual([found.start?.time, found.basis, found.explanation?.reason], [100, "Forecast", "QueueJobLimit"]);
+});
+
 test("what waits for somebody has a reason and no start; a large state is not played", () => {
   const state = cluster(1);
   for (let id = 1; id <= 20; id += 1) state.addJob(job(id, 4, 100));

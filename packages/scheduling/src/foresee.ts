@@ -86,7 +86,9 @@ function earliest(asOf: Time, explanation: Explanation): Foresight {
 }
 
 /** Not where somebody must act first. */
-function mayStartByItself({ reason }: Explanation): boolean {
+function mayStartByItself({ reason, limitHit }: Explanation): boolean {
+  // A limit on what runs is free again when something of it ends.
+  if (limitHit?.what === "RunningJobs" || limitHit?.what === "Resources") return true;
   return (
     reason === "None" ||
     reason === "Resources" ||
