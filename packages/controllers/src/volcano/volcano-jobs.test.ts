@@ -176,6 +176,19 @@ test("of more replicas than minAvailable the rest wait by themselves, and the en
   assert.deepEqual([failed!.status?.phase, failed!.status?.exitCode], ["Failed", 3]);
 });
 
+test("pods with claims are made without a node, and bound at their places", async () => {
+  await submit("claims", {
+    volumes: [{ mountPath: "/data", volumeClaimName: "there" }],
+    tasks: [{ name: "w", replicas: 2, template: template() }],
+  });
+  await phase("claims", "Completed");
+  const [workload] = await ended("claims");
+  for (const pod of await podsOf("claims")) {
+    assert.equal(pod.metadata.labels?.[labels.workload], workload!.metadata.name);
+    assert.deepEqual(pod.spec.containers[0]!.volumeMounts, [{ name: "job-volume-0", mountPath: "/data" }]);
+  }
+});
+
 test("policies: a failed pod begins all anew until maxRetry, an exit code or a completed task ends all", async () => {
   ends.set("again-w-1", [1]);
   runs.set("again-w-0", 150);

@@ -423,7 +423,13 @@ export class VolcanoJobs {
     };
     if (isFinished(job.status?.state?.phase)) return;
     for (const { name } of tasks) {
-      const waiting = pods.filter((pod) => taskOfPod(pod) === name && isUnscheduled(pod, isAlone));
+      const waiting = pods.filter(
+        (pod) =>
+          taskOfPod(pod) === name &&
+          isUnscheduled(pod, isAlone) &&
+          // About to be bound at its place.
+          (attempt === undefined || !hosted.has(attempt, pod.metadata.name)),
+      );
       const isFree = attempt?.stopped === undefined && attempt && hosted.placeFor(attempt, setName(name), -1);
       if (isFree && waiting[0] !== undefined) await this.#remove(waiting.shift()!);
       for (const pod of waiting) lone.alone(pod, of);

@@ -163,7 +163,10 @@ export class HostedLife {
     return own ?? open.find(({ state }) => state === "Terminal");
   }
 
-  /** Makes a pod at a place that is free, with its node and all that a binding would add, in one write. */
+  /**
+   * Makes a pod at a place that is free, with its node and all that a binding would add, in one write; one that has claims is made without a
+   * node, and bound when these are.
+   */
   async make(record: WorkloadRecord, attempt: Attempt, entry: AttemptPod, pod: Pod): Promise<void> {
     const { context, writer, removal } = this.#parts;
     const { name } = pod.metadata;
@@ -171,6 +174,16 @@ export class HostedLife {
     entry.pod = undefined;
     setState(attempt, entry, "Creating");
     const isHere = (): boolean => entry.name === name && entry.state === "Creating";
+    if (hasClaims(pod)) {
+      try {
+        const made = await writer.run(() => context.client.create<Pod>(resources.pods, pod));
+        if (isHere()) await this.#bind(record, attempt, entry, slimPod(made));
+      } catch (error) {
+        if (isHere()) this.#free(record, attempt, entry);
+        if (!isReason(error, "AlreadyExists")) throw error;
+      }
+      return;
+    }
     const { metadata, spec } = boundPod(record, attempt, entry, pod);
     const placed: Pod = {
       ...pod,
@@ -351,6 +364,12 @@ export class HostedLife {
     this.#parts.finish(record, attempt);
     this.host?.changed(record);
   }
+}
+
+function hasClaims({ spec }: Pod): boolean {
+  const isClaim = (volume: Record<string, unknown>): boolean =>
+    volume["persistentVolumeClaim"] !== undefined || volume["ephemeral"] !== undefined;
+  return spec["resourceClaims"] !== undefined || spec.volumes?.some(isClaim) === true;
 }
 
 function graceSecondsOf({ workload }: WorkloadRecord): number {
