@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import {
+  appendFileSync,
   chmodSync,
   existsSync,
   mkdirSync,
@@ -12,9 +13,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import type { Pod, TaskVariables } from "@berth/kinds";
 import { chooseDriver, type Driver } from "./driver.ts";
-import { hostTools, uptimeSeconds } from "./host.ts";
+import { bootId, hostTools, uptimeSeconds } from "./host.ts";
 import { Tasks, type TaskEnd, type TaskRequest } from "./tasks.ts";
 import { LeaseRun } from "./lease-run.ts";
 import { groupWords } from "./task.ts";
@@ -290,6 +292,23 @@ function suite(driver: Driver): void {
     assert.equal((await run(command, {}, "once", other)).exitCode, 3);
     assert.equal(readFileSync(join(outside, "once"), "utf8"), "x\n");
     await other.close();
+  });
+
+  test("a run whose launcher has not said yet who it is has not ended", async () => {
+    const folder = join(directory, "pods", "decided", "main.0");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "task"), `#${JSON.stringify({ bootId: bootId() })}\n`);
+    for (const name of ["log", "state"]) writeFileSync(join(folder, name), "");
+    let ended: TaskEnd | undefined;
+    const end = run(["true"], {}, "decided").then((found) => (ended = found));
+    await pause(300);
+    assert.equal(ended, undefined);
+    const stat = readFileSync("/proc/self/stat", "utf8").trim();
+    appendFileSync(join(folder, "state"), `stat ${stat}\nuptime 1\n`);
+    await pause(300);
+    assert.equal(ended, undefined);
+    appendFileSync(join(folder, "state"), "code 3\nended 3 2\n");
+    assert.equal((await end).exitCode, 3);
   });
 }
 

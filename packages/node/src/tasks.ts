@@ -65,6 +65,9 @@ export interface TasksOptions {
   log(level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
 }
 
+/** Between the making of a task's `state` and its first line. */
+const longestDecisionMs = 5000;
+
 /** Content of a task's file that the agent made before the launcher could. */
 const withdrawn = "withdrawn";
 
@@ -296,11 +299,15 @@ export class Tasks {
   #adopt(task: Running | undefined): void {
     if (task === undefined) return;
     task.launcher = undefined;
+    const since = performance.now();
     const look = (): boolean => {
       const state = this.state(task.run);
-      const over =
-        state?.exitCode !== undefined || state?.launcher === undefined || !this.#isAlive(task, state.launcher);
-      if (!over) return false;
+      // Whoever made the file has decided to run the task, and writes who it is a moment later, unless it was killed in between.
+      const isGone =
+        state?.launcher === undefined
+          ? performance.now() - since > longestDecisionMs
+          : !this.#isAlive(task, state.launcher);
+      if (state?.exitCode === undefined && !isGone) return false;
       watcher.close();
       clearInterval(timer);
       // A last look: it may have written its end just before it went.

@@ -146,7 +146,13 @@ test("what kubectl prints is read: lists, status, other kinds passed over", () =
   assert.deepEqual(parsed.passedOver, ["ConfigMap"]);
   const { input } = siteSimulation(parsed.site);
   assert.deepEqual(JSON.parse(JSON.stringify(input.nodes)), [
-    { name: "n1", capacity: [4000, 8 * 2 ** 30, 0], nodeClass: '{"labels":{},"taints":[]}', state: "Down" },
+    {
+      name: "n1",
+      capacity: [4000, 8 * 2 ** 30, 0],
+      nodeClass: '{"labels":{},"taints":[]}',
+      domains: { "the node": "n1", "the cluster": "" },
+      state: "Down",
+    },
   ]);
 });
 
