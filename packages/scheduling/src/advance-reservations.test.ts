@@ -300,6 +300,28 @@ test("a window comes earlier or later where its time zone's clocks are changed",
   assert.deepEqual([startTime, endTime], [510, 560]);
 });
 
+test("a job may lie over two windows of its reservation between which a shift leaves no gap, planned or not", () => {
+  for (const reservationDepth of [0, 1]) {
+    const state = cluster(1, { reservationDepth });
+    const shifts = [{ from: 11, seconds: -2 }];
+    state.putReservation({ name: "r", startTime: 0, durationSeconds: 9, everySeconds: 11, shifts, users: ["ada"] });
+    state.addJob(job(1, 4, 4, { reservation: "r" }));
+    for (const id of [2, 3]) state.addJob(job(id, 4, 9, { reservation: "r" }));
+    assert.deepEqual(started(state, 0), [1]);
+    state.endJob(1, 4, { ok: true });
+    assert.deepEqual(
+      decide(state, 4).starts.map(({ job, endTime }) => [job, endTime]),
+      [[2, 13]],
+    );
+    // What is left of the two is too short for another; the next window is long enough.
+    state.endJob(2, 13, { ok: true });
+    assert.deepEqual(started(state, 13), []);
+    assert.equal(state.reason(3), "Reservation");
+    assert.equal(explain(state, 3, 13)!.window?.startTime, 20);
+    assert.deepEqual(started(state, 20), [3]);
+  }
+});
+
 test("a maintenance lies over a reservation, whose jobs wait too", () => {
   const state = cluster(1);
   state.putReservation({ name: "course", startTime: 0, durationSeconds: 100, users: ["ada"] });

@@ -19,7 +19,7 @@ export interface AdvanceReservationInput {
   everySeconds?: number;
   /**
    * Of a repeating one, in order of `from`: windows that `everySeconds` would have begin at or after `from` begin so many seconds later
-   * (negative: earlier), as the clocks of its time zone do.
+   * (negative: earlier), as the clocks of its time zone do. Windows between which that leaves no gap are one.
    */
   shifts?: readonly WindowShift[];
   nodes?: readonly string[];

@@ -39,15 +39,17 @@ function windowsUntil(times: Times, until: number): Window[] {
   }
 }
 
-test("windows follow each other without overlap, and each time has the first that is not over", () => {
+test("windows follow each other with a gap between them, and each time has the first that is not over", () => {
   fc.assert(
     fc.property(repeating, fc.integer({ min: 0, max: 2000 }), (times, time) => {
       const windows = windowsUntil(times, 2000);
+      const isOne = times.durationSeconds === times.everySeconds;
       for (const [index, { start, end }] of windows.entries()) {
-        assert.ok(start < end && end - start <= times.durationSeconds);
+        // Each shift joins two at the most.
+        assert.ok(start < end && end - start <= times.durationSeconds * (1 + times.shifts!.length));
         if (index === 0) continue;
         const gap = start - windows[index - 1]!.end;
-        assert.ok(gap >= 0 && gap <= longestGapSeconds(times));
+        assert.ok((gap > 0 || isOne) && gap <= longestGapSeconds(times));
       }
       assert.deepEqual(windowAfter(times, time), windows.find(({ end }) => end > time) ?? windows.at(-1));
     }),
@@ -85,4 +87,15 @@ test("two that move together may follow each other closely; one that stays is me
   assert.deepEqual(windowAfter(early, 100 * day), { start: 100 * day + 7 * hour, end: 100 * day + 9 * hour });
   assert.deepEqual(windowAfter(early, 300 * day), { start: 300 * day + 8 * hour, end: 300 * day + 10 * hour });
   assert.equal(longestGapSeconds(early), 23 * hour);
+});
+
+test("windows between which a shift leaves no gap are one", () => {
+  const times = { startTime: 0, durationSeconds: 9, everySeconds: 11, shifts: [{ from: 11, seconds: -2 }] };
+  for (const time of [0, 8, 9, 17]) assert.deepEqual(windowAfter(times, time), { start: 0, end: 18 });
+  assert.deepEqual(windowAfter(times, 18), { start: 20, end: 29 });
+  const less = { ...times, shifts: [{ from: 11, seconds: -1 }] };
+  assert.deepEqual(
+    [windowAfter(less, 0), windowAfter(less, 9)],
+    [9, 19].map((end) => ({ start: end - 9, end })),
+  );
 });

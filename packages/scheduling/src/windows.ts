@@ -8,7 +8,10 @@ export interface Window {
 }
 type Times = Pick<AdvanceReservationInput, "startTime" | "durationSeconds" | "everySeconds" | "shifts">;
 
-/** The first window that is not over at `time`; undefined: there is none. */
+/**
+ * The first window that is not over at `time`; undefined: there is none. Windows that touch, because a shift takes the gap between
+ * them, are one: what is allowed in it must not depend on how far ahead windows were looked up.
+ */
 export function windowAfter(times: Times, time: Time): Window | undefined {
   const { startTime, durationSeconds, everySeconds, shifts = [] } = times;
   if (everySeconds === undefined) {
@@ -19,7 +22,23 @@ export function windowAfter(times: Times, time: Time): Window | undefined {
   const gone = Math.max(0, Math.floor((time - startTime - durationSeconds - latest) / everySeconds) + 1);
   for (let index = gone; ; index += 1) {
     const window = windowAt(times, everySeconds, index);
-    if (window.end > time) return window;
+    if (window.end > time) return joined(times, everySeconds, index, window);
+  }
+}
+
+/** With the windows before and after it that touch it: a few, as only shifts take gaps. */
+function joined(times: Times, everySeconds: number, index: number, window: Window): Window {
+  if (times.shifts === undefined || everySeconds <= times.durationSeconds) return window;
+  let { start, end } = window;
+  for (let before = index - 1; before >= 0; before -= 1) {
+    const other = windowAt(times, everySeconds, before);
+    if (other.end < start) break;
+    start = other.start;
+  }
+  for (let after = index + 1; ; after += 1) {
+    const other = windowAt(times, everySeconds, after);
+    if (other.start > end) return { start, end };
+    end = other.end;
   }
 }
 
