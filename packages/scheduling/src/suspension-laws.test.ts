@@ -13,17 +13,19 @@ const suspends = { suspends: true };
 
 law(
   "with suspension nothing is over-committed, memory of what stands still counted, and timelines are what is and will be there",
-  fc.property(withPreemption(scenarios(), suspends), (scenario) => new World(scenario).play()),
+  fc.property(withPreemption(scenarios({ able: true }), suspends), (scenario) => new World(scenario).play()),
 );
 
 law(
   "also with advance reservations, into which nothing is resumed",
-  fc.property(withReservations(withPreemption(scenarios(), suspends)), (scenario) => new World(scenario).play()),
+  fc.property(withReservations(withPreemption(scenarios({ able: true }), suspends)), (scenario) =>
+    new World(scenario).play(),
+  ),
 );
 
 law(
   "nobody is suspended in vain: the preemptor starts when it was planned to, or sooner",
-  fc.property(withPreemption(scenarios({ plain: true }), suspends), (scenario) => {
+  fc.property(withPreemption(scenarios({ plain: true, able: true }), suspends), (scenario) => {
     const world = new World(scenario);
     const due = new Map<number, number[]>();
     world.onDecide = (decisions, now) => {
@@ -43,7 +45,7 @@ law(
 
 law(
   "nothing stands still for ever, and every job that could ever run is done in the end",
-  fc.property(withPreemption(scenarios({ plain: true }), suspends), (scenario) => {
+  fc.property(withPreemption(scenarios({ plain: true, able: true }), suspends), (scenario) => {
     const world = new World(scenario);
     world.play();
     assert.equal((world.state as ClusterStore).standing.size, 0);
@@ -56,7 +58,7 @@ law(
 
 law(
   "a job that is suspended goes on no later than was foretold when all run as long as they said, but for whoever may preempt it",
-  fc.property(withPreemption(scenarios({ plain: true }), { ...suspends, tiersOnly: true }), (scenario) => {
+  fc.property(withPreemption(scenarios({ plain: true, able: true }), { ...suspends, tiersOnly: true }), (scenario) => {
     const jobs = scenario.jobs.map((job) => ({ ...job, runShare: 1, input: { ...job.input, overheadSeconds: 0 } }));
     const world = new World({ ...scenario, jobs, leaveShare: 1 });
     const store = world.state as ClusterStore;
@@ -81,7 +83,7 @@ law(
 
 law(
   "what stands still, and goes on later for it, delays no reservation of the highest tier",
-  fc.property(withPreemption(scenarios({ plain: true }), { ...suspends, tiersOnly: true }), (scenario) => {
+  fc.property(withPreemption(scenarios({ plain: true, able: true }), { ...suspends, tiersOnly: true }), (scenario) => {
     const world = new World({ ...scenario, acts: [], leaveShare: 1 });
     const promised = new Map<number, number>();
     const isHighest = (job: number): boolean => world.inputs.get(job)!.queues[0] === "c";
@@ -102,11 +104,12 @@ law(
 
 law(
   "a copy decides as its original while some stand still",
-  fc.property(withPreemption(scenarios(), suspends), assertCopiesDecideAlike),
+  fc.property(withPreemption(scenarios({ able: true }), suspends), assertCopiesDecideAlike),
 );
 
 const planned = scenarios({
   plain: true,
+  able: true,
   policy: fc.constant({ reservationDepth: -1, backfill: "Arrival", overdue: "Extend" }),
 });
 

@@ -68,6 +68,22 @@ test("memory and devices stay in use: nobody is suspended for what that does not
   );
 });
 
+test("a job of several kinds of pods goes on when there is room for all of them together", () => {
+  const state = cluster(1);
+  const two = [
+    { count: 1, request: [1, 10, 1] },
+    { count: 1, request: [1, 20, 1] },
+  ];
+  for (const id of [1, 2]) state.addJob(job(id, "scavenge", [], 1000, { podSets: two }));
+  assert.equal(decide(state, 0).starts.length, 2);
+  state.addJob(job(3, "research", [1, 10, 1], 100));
+  const victim = decide(state, 10).preemptions[0]!.job;
+  state.suspendJob(victim, 11);
+  const told = decide(state, 11);
+  assert.deepEqual([told.starts.map(({ job }) => job), told.resumptions], [[3], []]);
+  assert.equal(state.suspension(victim)?.resume, 111);
+});
+
 test("whole nodes are given up but for what was asked for", () => {
   const state = cluster(1);
   state.addJob(job(1, "scavenge", [1, 30, 1], 1000, { exclusive: true }));

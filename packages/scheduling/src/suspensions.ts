@@ -109,8 +109,9 @@ export function earliestResume(
   const { reservation } = run.job.class.shape.input;
   const view = (node: NodeRecord): NodeRecord =>
     node === table.licences ? node : (viewFor(node, reservation) ?? node);
-  const hasRoom = (charges: readonly Charge[], start: Time, end: Time): boolean =>
-    charges.every(({ node, amounts }) => {
+  const [all, rest] = [byNode(run.charges), byNode(kept)];
+  const hasRoom = (charges: ReadonlyMap<NodeRecord, readonly number[]>, start: Time, end: Time): boolean =>
+    charges.entries().every(([node, amounts]) => {
       const free = view(node).timeline.leastFree(start, end);
       return amounts.every((amount, index) => amount <= 0 || free[index]! >= amount);
     });
@@ -118,8 +119,8 @@ export function earliestResume(
     const end = time + leftSeconds;
     store.advance.extend(end);
     for (const { node } of run.charges) view(node).timeline.advance(now);
-    if (keeps && !hasRoom(kept, now, end)) return undefined;
-    if (hasRoom(run.charges, time, end)) return time;
+    if (keeps && !hasRoom(rest, now, end)) return undefined;
+    if (hasRoom(all, time, end)) return time;
     let next = Infinity;
     for (const { node } of run.charges) {
       const { times } = view(node).timeline;
@@ -129,6 +130,17 @@ export function earliestResume(
     time = next;
   }
   return undefined;
+}
+
+/** Pods of several kinds have a charge each, on one node too. */
+function byNode(charges: readonly Charge[]): Map<NodeRecord, number[]> {
+  const sums = new Map<NodeRecord, number[]>();
+  for (const { node, amounts } of charges) {
+    const sum = sums.get(node);
+    if (sum === undefined) sums.set(node, amounts.slice());
+    else for (const [index, amount] of amounts.entries()) sum[index]! += amount;
+  }
+  return sums;
 }
 
 /** A run is to stand still: its cores are free from `until` on, for whom it does so. {@link planResume} must follow. */

@@ -55,6 +55,33 @@ export function withPreemption(
       });
       // Few nodes, lest all find room.
       const nodes = scenario.nodes.slice(0, most);
-      return Object.assign({}, scenario, rest, { jobs, nodes });
+      const all = Object.assign({}, scenario, rest, { jobs, nodes });
+      return options.suspends === true ? crowded(all) : all;
     });
+}
+
+const delays: Record<string, number> = { a: 0, b: 10, c: 20 };
+
+/** The higher tiers come later, when others run already, and memory is what is short beside cores. */
+function crowded(scenario: Scenario): Scenario {
+  const jobs = scenario.jobs.map(({ input, ...job }) => {
+    const delay = delays[input.queues[0]!] ?? 0;
+    const later = (time: number | undefined): number | undefined => (time === undefined ? undefined : time + delay);
+    const podSets = input.podSets.map((set) => {
+      const [cpus = 0, memory = 0, pods = 0] = set.request;
+      return { ...set, request: [cpus, 2 * memory, pods] };
+    });
+    const wallTimeSeconds = input.wallTimeSeconds * (delay === 0 ? 3 : 1);
+    const times = {
+      submitTime: Math.floor(input.submitTime / 4) + delay,
+      beginTime: later(input.beginTime),
+      deadline: later(input.deadline),
+    };
+    return { ...job, input: { ...input, ...times, podSets, wallTimeSeconds } };
+  });
+  const nodes = scenario.nodes.map((node) => ({
+    ...node,
+    capacity: [Math.max(4, node.capacity[0]!), 8, node.capacity[2]!],
+  }));
+  return { ...scenario, jobs, nodes };
 }

@@ -38,8 +38,12 @@ export interface Scenario {
 type Act = "Drain" | "Down" | "Up" | "Hold" | "Release" | "Remove" | "Raise" | "Lengthen";
 
 const amount = (max: number): fc.Arbitrary<number> => fc.integer({ min: 1, max });
+/** Absent in one of so many. */
 const maybe = <T>(value: fc.Arbitrary<T>, freq = 4): fc.Arbitrary<T | undefined> =>
   fc.option(value, { nil: undefined, freq });
+/** Present in one of so many. */
+const seldom = <T>(value: fc.Arbitrary<T>, of = 4): fc.Arbitrary<T | undefined> =>
+  fc.oneof({ weight: of - 1, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value });
 
 const policies: fc.Arbitrary<Policy> = fc.record({
   reservationDepth: fc.constantFrom(1, 0, 2, 3, -1),
@@ -47,27 +51,28 @@ const policies: fc.Arbitrary<Policy> = fc.record({
   overdue: fc.constant("Extend" as const),
 });
 
-function jobs({ plain = false, leases = false, varied = false, arrays: hasArrays = false }: ScenarioOptions) {
+function jobs({ plain = false, leases = false, varied = false, arrays: hasArrays = false, able }: ScenarioOptions) {
+  const perhaps = able === true ? seldom : maybe;
   const arrays = fc.record({
     tasks: amount(leases ? 12 : 6),
-    maxRunning: maybe(amount(2)),
+    maxRunning: perhaps(amount(2)),
     // Where reservations are watched, all tasks of a lease end in its time: what is given back comes before others again.
     lease: hasArrays
       ? fc.constant(undefined)
-      : maybe(
+      : perhaps(
           fc.record({
             tasks: amount(4),
             seconds: leases ? fc.constant(200) : amount(40),
             places: amount(3),
-            atMost: maybe(amount(3)),
+            atMost: perhaps(amount(3)),
           }),
           leases ? 4 : 2,
         ),
   });
   const rare = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
-    plain ? fc.constant(undefined) : maybe(value);
+    plain ? fc.constant(undefined) : perhaps(value);
   /** What cannot take a reservation back. */
-  const safe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => (varied ? maybe(value) : rare(value));
+  const safe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => (varied ? perhaps(value) : rare(value));
   return fc
     .record({
       podSets: fc.array(
@@ -82,14 +87,14 @@ function jobs({ plain = false, leases = false, varied = false, arrays: hasArrays
       ),
       submitTime: fc.integer({ min: 0, max: 60 }),
       wallTimeSeconds: amount(40),
-      overheadSeconds: maybe(fc.constant(5)),
+      overheadSeconds: perhaps(fc.constant(5)),
       queues: plain ? fc.constant(["a"]) : fc.constantFrom(["a"], ["b"], ["a", "b"]),
       priority: rare(fc.integer({ min: 0, max: 2 })),
       podsPerNode: safe(fc.constant(1)),
       exclusive: safe(fc.constant(true)),
       shrinkable: safe(fc.constant(true)),
       beginDelay: rare(amount(30)),
-      array: leases || hasArrays ? maybe(arrays, 2) : rare(arrays),
+      array: leases || hasArrays ? perhaps(arrays, 2) : rare(arrays),
       dependsOn: rare(
         fc.record({
           type: fc.constantFrom<DependencyInput["type"]>(
@@ -101,7 +106,7 @@ function jobs({ plain = false, leases = false, varied = false, arrays: hasArrays
             "Singleton",
           ),
           back: amount(3),
-          delaySeconds: maybe(amount(20)),
+          delaySeconds: perhaps(amount(20)),
         }),
       ),
       excluded: safe(fc.constant(["n0"])),
@@ -163,6 +168,8 @@ interface ScenarioOptions {
   /** Plain, but with arrays in which each start is of one task; or with leases. */
   arrays?: boolean;
   leases?: boolean;
+  /** Few jobs have any of what keeps them from running: most start. */
+  able?: boolean;
   policy?: fc.Arbitrary<Policy>;
 }
 

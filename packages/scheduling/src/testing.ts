@@ -80,13 +80,15 @@ export class World {
       // Windows of repeating reservations come and go for ever.
       idle = event === Infinity ? idle + 1 : 0;
       const now = Math.min(event, wake ?? Infinity);
-      if (now === Infinity || idle > 400) return;
+      // Windows without a gap are over after a hundred years.
+      if (now === Infinity || idle > 400 || now >= 100 * 365 * 86_400) return;
       assert.ok(now >= this.now, "time goes on");
       this.now = now;
       for (const [key, run] of this.running) {
         if (run.suspended?.left !== undefined) continue;
         if (run.endTime > now && run.suspended !== undefined && run.suspended.at <= now) {
           run.suspended.left = run.endTime - now;
+          if (run.lease !== undefined) run.lease.until -= now;
           this.state.suspendJob(run.start.job, now, run.start.task);
         }
         if (run.endTime > now || run.suspended?.left !== undefined) continue;
@@ -161,6 +163,8 @@ export class World {
     for (const preemption of decisions.preemptions) this.#preempt(preemption);
     for (const { job, task } of decisions.resumptions) {
       const run = this.#runOf(job, task)!;
+      // Each task of a lease is told; they are one run.
+      if (run.suspended === undefined && task !== run.start.task) continue;
       assert.ok(run.suspended?.left !== undefined, `job ${job} stood still`);
       const { left } = run.suspended;
       run.suspended = undefined;
