@@ -322,6 +322,21 @@ test("a job may lie over two windows of its reservation between which a shift le
   }
 });
 
+test("what was reserved where a later window of a new reservation lies is told anew at once", () => {
+  const state = cluster(1);
+  state.addJob(job(1, 4, 47));
+  state.addJob(job(2, 4, 1));
+  assert.deepEqual(started(state, 0), [1]);
+  assert.equal(state.reservation(2)?.startTime, 47);
+  // Its windows are 0 to 15, 23 to 38, 46 to 61; only the first is looked up when it is put.
+  state.putReservation(maintenance({ startTime: 0, durationSeconds: 15, everySeconds: 23, ignoreJobs: true }));
+  assert.deepEqual(
+    decide(state, 1).reservations.map(({ job, startTime }) => [job, startTime]),
+    [[2, 61]],
+  );
+  assert.equal(state.reservation(2)?.startTime, 61);
+});
+
 test("a maintenance lies over a reservation, whose jobs wait too", () => {
   const state = cluster(1);
   state.putReservation({ name: "course", startTime: 0, durationSeconds: 100, users: ["ada"] });

@@ -218,6 +218,9 @@ export function stillFits(store: ClusterStore, job: JobRecord, kept: Reservation
   const { shape } = job.class;
   const variant = shape.open.find(({ queue }) => queue === kept.queue);
   if (variant === undefined) return false;
+  // A repeating reservation that was put since has windows there that the timelines may not know yet.
+  store.advance.extend(kept.end);
+  if (store.advance.knownUntil < kept.end) return false;
   if (!inOneDomain(store, shape, kept.nodes) || !rulesHold(store, shape, kept)) return false;
   if (shape.concernsPods && spoilsClaims(store, shape.podSets, kept, kept.start, kept.end)) return false;
   for (const [set, nodes] of kept.nodes.entries()) {
