@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decide, explain, forecast, SchedulingError } from "./index.ts";
 import type { ClusterState, JobInput } from "./index.ts";
+import type { ClusterStore } from "./store.ts";
 import { cluster, job } from "./testing-cluster.ts";
 
 const started = (state: ClusterState, now: number): (number | string)[] =>
@@ -74,6 +75,42 @@ test("an array starts its lowest tasks, so many at once as it may", () => {
   state.endJob(1, 5, { task: 1, ok: true });
   state.endJob(1, 5, { task: 5, ok: true });
   assert.equal(state.has(1), false);
+});
+
+test("tasks that are one start in an estimate go where they would one after the other, past what others have reserved", () => {
+  const state = cluster(4, { reservationDepth: -1 }) as ClusterStore;
+  state.addJob(job(1, 4, 100, { array: { pending: [[0, 5]] } }));
+  state.addJob(job(2, 4, 10, { array: { pending: [[0, 2]] } }));
+  assert.deepEqual(started(state, 0), ["1_0", "1_1", "1_2", "1_3"]);
+  assert.deepEqual(
+    state.reservations().map(({ job, startTime, nodes }) => [job, startTime, nodes]),
+    [
+      [1, 100, [["n0"]]],
+      [2, 100, [["n1"]]],
+    ],
+  );
+  for (const task of [0, 1, 2, 3]) state.endJob(1, 1, { task, ok: true });
+  for (const startsTogether of [false, true]) {
+    const copy = state.copy();
+    copy.startsTogether = startsTogether;
+    const nodesOf = new Map<number, string[]>();
+    // 1_4 goes around the reservation of job 2, for 1_5 that one makes way.
+    for (const { job, nodes } of decide(copy, 1).starts) {
+      nodesOf.set(job, [...(nodesOf.get(job) ?? []), ...nodes.flat()]);
+    }
+    assert.deepEqual(
+      [...nodesOf],
+      [
+        [1, ["n0", "n1"]],
+        [2, ["n2", "n3"]],
+      ],
+      `together: ${startsTogether}`,
+    );
+    assert.deepEqual(
+      copy.reservations().map(({ startTime, nodes }) => [startTime, nodes]),
+      [[11, [["n2"]]]],
+    );
+  }
 });
 
 test("a million tasks are one entry", () => {

@@ -220,7 +220,9 @@ class Pass {
       let start = startAsReserved(store, job);
       if (start === undefined) {
         store.plan.lift(job);
-        start = startNow(store, job) ?? startAsPlanned(store, job, kept);
+        // What is reserved behind it stands beside its own reservation; for a next task of its array, which has none, that makes way.
+        const isAlone = next < reserved.length;
+        start = startNow(store, job, isAlone) ?? startAsPlanned(store, job, kept);
       }
       if (start !== undefined) {
         this.#starts.push(start);

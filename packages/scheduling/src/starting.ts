@@ -13,8 +13,11 @@ import type { Shape, Variant } from "./shape.ts";
 import type { ClusterStore } from "./store.ts";
 import type { Start, Time } from "./types.ts";
 
-/** Starts a job at once where there is room for its whole slot, or for the least it may shrink to. */
-export function startNow(store: ClusterStore, job: JobRecord): Start | undefined {
+/**
+ * Starts a job at once where there is room for its whole slot, or for the least it may shrink to. `isAlone`: one task of an array
+ * even where equal ones are one start, as the next finds other things in its way.
+ */
+export function startNow(store: ClusterStore, job: JobRecord, isAlone = false): Start | undefined {
   const { shape } = job.class;
   if (!mayFitNow(store, shape)) return undefined;
   const { now } = store;
@@ -22,7 +25,7 @@ export function startNow(store: ClusterStore, job: JobRecord): Start | undefined
     const { slotSeconds, minSlotSeconds } = shape;
     let seconds = Math.min(slotSeconds, longest(store, job, variant));
     if (store.charging.limitIn(job.class, variant.queue, now) !== undefined) continue;
-    const most = mostTogether(store, job, variant);
+    const most = isAlone ? 1 : mostTogether(store, job, variant);
     if (most > 1) {
       const placement = placeTogether(store, shape, variant, most);
       if (placement === undefined) continue;
