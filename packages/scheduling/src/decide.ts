@@ -13,7 +13,7 @@ import { PreemptionPass } from "./preemption.ts";
 import { compareJobs, rankNow } from "./priority.ts";
 import { isRuled, lacksPods } from "./rule-views.ts";
 import type { JobRecord } from "./records.ts";
-import { wantsPods } from "./pod-rules.ts";
+import { countsOnPods, wantsPods } from "./pod-rules.ts";
 import { Refusals } from "./refusals.ts";
 import { report } from "./report.ts";
 import { blockOf, closureOf, reservationObstacle } from "./reservation-blocks.ts";
@@ -87,7 +87,7 @@ class Pass {
     const soon = this.#now + 1;
     const came = this.#starts.some(({ job }) => store.jobs.get(job)?.class.shape.concernsPods === true);
     const mayGo =
-      (came && (this.#stuck || [...this.#heads].some(({ input }) => wantsPods(input.podSets)))) ||
+      (came && (this.#stuck || [...this.#heads].some(({ input }) => countsOnPods(input.podSets)))) ||
       this.#lacking.some(({ shape }) => !lacksPods(store, shape));
     if (mayGo && !(told.nextWake !== undefined && told.nextWake < soon)) told.nextWake = soon;
     if (retryAt < (told.nextWake ?? Infinity)) told.nextWake = retryAt;

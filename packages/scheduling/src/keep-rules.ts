@@ -1,5 +1,5 @@
 /** Whether what is reserved, or held for who has others make room, keeps the rules between its pods and all others that will be there. */
-import { type Leaving, type Occupant, type Planned, RuleView } from "./pod-rules.ts";
+import { countsOnPods, type Leaving, type Occupant, type Planned, RuleView } from "./pod-rules.ts";
 import type { JobRecord, Placement } from "./records.ts";
 import { isRuled, planned } from "./rule-views.ts";
 import type { RuledContext } from "./rule-views.ts";
@@ -19,11 +19,11 @@ export function rulesHold(
   { also = [], reserved = context.plan.reserved }: { also?: readonly Occupant[]; reserved?: Iterable<JobRecord> } = {},
 ): boolean {
   if (!isRuled(context, shape)) return true;
-  const { table, claims, pods } = context;
+  const { claims, pods } = context;
   const { start, end } = slot;
   const others = [...reserved].filter(({ reservation }) => reservation !== slot);
   const otherClaims = [...claims].filter((one) => one !== slot);
-  const occupants = [...pods.occupants(table, planned(others, otherClaims), start, end), ...also];
+  const occupants = [...pods.occupants(context, planned(others, otherClaims), start, end), ...also];
   for (const [index, set] of shape.podSets.entries()) {
     const view = new RuleView(context, set, occupants, start);
     const nodes = slot.nodes[index]!.slice();
@@ -72,7 +72,7 @@ export function spoilsClaims(
   end: Time,
 ): boolean {
   for (const claim of context.claims) {
-    if (claim.start >= end || claim.start < start || !countsOnPods(claim)) continue;
+    if (claim.start >= end || claim.start < start || !countsOnPods(claim.job.input.podSets)) continue;
     const also = podSets.map((set, index): Occupant => ({ set, nodes: nodes[index]!, start, end, maybe: true }));
     const { shape } = claim.job.class;
     const spoils = carefully(context, context.pods.leaving ?? nobody, () => {
@@ -87,7 +87,7 @@ export function spoilsClaims(
 export function standingClaims(context: RuledContext): readonly Planned[] {
   if (context.claims.size === 0) return [];
   return carefully(context, nobody, () =>
-    [...context.claims].filter((one) => countsOnPods(one) && holds(context, one)),
+    [...context.claims].filter((one) => countsOnPods(one.job.input.podSets) && holds(context, one)),
   );
 }
 
@@ -126,11 +126,4 @@ export function carefully<T>({ pods }: RuledContext, leaving: Leaving | undefine
 
 function holds(context: RuledContext, claim: Planned): boolean {
   return rulesHold(context, claim.job.class.shape, claim);
-}
-
-/** Anti-affinity alone asks for nobody to be there. */
-function countsOnPods({ job }: Planned): boolean {
-  return job.input.podSets.some(
-    ({ rules }) => (rules?.affinity?.length ?? 0) > 0 || rules?.spread?.some(({ required }) => required) === true,
-  );
 }

@@ -6,6 +6,7 @@
 import type { NodeRecord, NodeTable } from "./nodes.ts";
 import type { PodRulesInput, PodTerm, SpreadInput } from "./placement-types.ts";
 import type { JobRecord, Run } from "./records.ts";
+import { soonestEnd } from "./suspensions.ts";
 import type { Pick as NodePick, Topology } from "./topology.ts";
 import type { PodSetInput, Time } from "./types.ts";
 
@@ -47,6 +48,11 @@ export function concernsPods(podSets: readonly PodSetInput[]): boolean {
 /** Whether pods want others to be there. */
 export function wantsPods(podSets: readonly PodSetInput[]): boolean {
   return podSets.some(({ rules }) => (rules?.affinity?.length ?? 0) > 0);
+}
+
+/** Whether where pods may start is a question of who is there; anti-affinity alone asks for nobody to be there. */
+export function countsOnPods(podSets: readonly PodSetInput[]): boolean {
+  return wantsPods(podSets) || podSets.some(({ rules }) => rules?.spread?.some(({ required }) => required) === true);
 }
 
 function keepsOff(podSets: readonly PodSetInput[]): boolean {
@@ -91,23 +97,36 @@ export class PodIndex {
     return false;
   }
 
-  /** All pods that rules can mean and that are there at some time of `[start, end)`. */
-  *occupants(table: NodeTable, planned: Iterable<Planned>, start: Time, end: Time): IterableIterator<Occupant> {
+  /**
+   * All pods that rules can mean and that are there at some time of `[start, end)`. What is planned for now is there only once it
+   * has begun: somebody may come before it, or it may not begin.
+   */
+  *occupants(
+    { table, now }: { table: NodeTable; now: Time },
+    planned: Iterable<Planned>,
+    start: Time,
+    end: Time,
+  ): IterableIterator<Occupant> {
     this.#refresh(table);
     const { leaving } = this;
     for (const [run, podSets] of this.#runs) {
-      // When one that stands still goes on, and ends, is not settled.
-      const stays = leaving !== undefined && (run.suspended !== undefined || leaving.still.has(run));
-      const runEnd = stays ? Infinity : run.end;
-      if (runEnd <= start || run.start >= end) continue;
+      if (run.start >= end) continue;
+      if (leaving !== undefined && (run.suspended !== undefined || leaving.still.has(run))) {
+        // When one that stands still goes on is not settled: only that it does not end before it has had its time.
+        const soonest = soonestEnd(run, now);
+        yield* bySet(podSets, { nodes: run.nodes, start: run.start, end: soonest }, false);
+        yield* bySet(podSets, { nodes: run.nodes, start: soonest, end: Infinity }, true);
+        continue;
+      }
+      if (run.end <= start) continue;
       const leaves = leaving?.gone.has(run) === true;
       if (leaves && leaving.from <= start) continue;
-      const isMaybe = leaves || (leaving !== undefined && run.preempted !== undefined && !stays);
-      yield* bySet(podSets, { nodes: run.nodes, start: run.start, end: runEnd }, isMaybe);
+      yield* bySet(podSets, run, leaves || (leaving !== undefined && run.preempted !== undefined));
     }
     for (const one of planned) {
       if (!one.job.class.shape.concernsPods || one.end <= start || one.start >= end) continue;
-      yield* bySet(one.job.input.podSets, one, leaving !== undefined);
+      const slot = { nodes: one.nodes, start: Math.max(one.start, now + 1), end: one.end };
+      yield* bySet(one.job.input.podSets, slot, leaving !== undefined);
     }
     yield* this.foreign(table);
   }

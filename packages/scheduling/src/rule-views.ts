@@ -16,8 +16,8 @@ export interface RuledContext extends RuleContext {
 
 /** All pods that rules can mean, that run or are planned, at some time of `[start, end)`. */
 function occupantsOf(context: RuledContext, start: Time, end: Time): IterableIterator<Occupant> {
-  const { table, pods, plan, claims } = context;
-  return pods.occupants(table, planned(plan.reserved, claims), start, end);
+  const { pods, plan, claims } = context;
+  return pods.occupants(context, planned(plan.reserved, claims), start, end);
 }
 
 export function* planned(reserved: Iterable<JobRecord>, claims: Iterable<Planned>): IterableIterator<Planned> {
@@ -58,7 +58,8 @@ export function lacksPods(context: RuledContext, shape: Shape): boolean {
   return shape.podSets.some((set) => {
     if ((set.rules?.affinity?.length ?? 0) === 0) return false;
     const times = new Set([now]);
-    for (const { reservation } of plan.reserved) if (reservation !== undefined) times.add(reservation.start);
+    for (const { reservation } of plan.reserved)
+      if (reservation !== undefined) times.add(Math.max(reservation.start, now + 1));
     for (const { start } of claims) times.add(start);
     return [...times].every((time) => {
       return new RuleView(context, set, occupantsOf(context, time, time + 1), time).lacksPods;

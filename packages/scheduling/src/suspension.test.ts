@@ -182,3 +182,26 @@ test("what stands still is not billed, and what ends so gives all back", () => {
   state.addJob(job(3, "research", [4, 100, 10, 2], 10));
   assert.equal(decide(state, 201).starts.length, 1);
 });
+
+test("nobody is suspended for one who wants to be beside it only once it would have ended", () => {
+  const beside = { affinity: [{ key: "host", pods: "db" }] };
+  const request = [4, 40, 1, 1];
+  const play = (wallTimeSeconds: number, gpus: number): [number, string][] => {
+    const state = cluster(0);
+    for (const name of ["n0", "n1"]) {
+      state.putNode({ name, capacity: [4, 100, 10, 1], nodeClass: "", state: "Up", domains: { host: name } });
+    }
+    state.putQueue({ name: "lent", preemptMode: "Requeue", graceSeconds: 60 });
+    const podSets = [{ count: 1, request, podClass: "db" }];
+    state.addJob(job(1, "scavenge", request, wallTimeSeconds, { podSets, nodes: ["n0"] }));
+    state.addJob(job(2, "lent", [4, 10, 1], 1000, { nodes: ["n1"] }));
+    assert.equal(decide(state, 0).starts.length, 2);
+    const wants = [{ count: 1, request: [4, 10, 1, gpus], rules: beside }];
+    state.addJob(job(3, "urgent", [], 100, { podSets: wants, submitTime: 10 }));
+    return decide(state, 10).preemptions.map(({ job, mode }) => [job, mode]);
+  };
+  assert.deepEqual(play(1000, 0), [[1, "Suspend"]]);
+  // The device is free from 50 on: then nobody beside whom it wants to be is there for certain.
+  assert.deepEqual(play(50, 1), []);
+  assert.deepEqual(play(1000, 1), []);
+});

@@ -39,6 +39,12 @@ export function holdEnd({ end, suspended }: Run): Time {
   return suspended === undefined ? end : suspended.until;
 }
 
+/** A run does not come to the end of its slot before; what stands still, or will, comes to it later. */
+export function soonestEnd({ end, suspended }: Run, now: Time): Time {
+  if (suspended === undefined) return end;
+  return suspended.isStill ? now + suspended.leftSeconds : suspended.slotEnd;
+}
+
 /** Whether those for whom it makes room still wait for it. */
 export function isInTheWay({ alive, suspended }: Run): boolean {
   return alive && suspended?.isStill !== true;
