@@ -1,5 +1,5 @@
 /** What jobs take of nodes, in the timelines. */
-import type { NodeTable } from "./nodes.ts";
+import type { NodeRecord, NodeTable } from "./nodes.ts";
 import type { Charge } from "./records.ts";
 import type { Time } from "./types.ts";
 
@@ -21,10 +21,21 @@ export function applyCharges(table: NodeTable, charges: readonly Charge[], start
   }
 }
 
+/** Pods of several kinds have a charge each, on one node too. */
+export function byNode(charges: readonly Charge[]): Map<NodeRecord, number[]> {
+  const sums = new Map<NodeRecord, number[]>();
+  for (const { node, amounts } of charges) {
+    const sum = sums.get(node);
+    if (sum === undefined) sums.set(node, amounts.slice());
+    else for (const [index, amount] of amounts.entries()) sum[index]! += amount;
+  }
+  return sums;
+}
+
 /** How long a placement could last: until what it takes is free no more on one of its nodes. At most `longest` seconds. */
 export function longestSlot(charges: readonly Charge[], start: Time, longest: number): number {
   let end = start + longest;
-  for (const { node, amounts } of charges) {
+  for (const [node, amounts] of byNode(charges)) {
     const { times, free, width } = node.timeline;
     const columns = Math.min(width, amounts.length);
     for (let step = node.timeline.stepAt(start); step < times.length && times[step]! < end; step += 1) {

@@ -257,3 +257,18 @@ test("what cannot be meant is refused in words", () => {
   assert.throws(() => state.addJob(job(3, -1, 10)), /request of pod set 0: cpu is -1, must be an integer from 0/);
   assert.throws(() => state.addJob(job(3, 1, 0)), /wallTimeSeconds is 0, must be an integer from 1/);
 });
+
+test("a job of several kinds of pods that may be shorter gets no longer a slot than there is room for all of them", () => {
+  const state = cluster(1);
+  state.addJob(job(1, 2, 50));
+  decide(state, 0);
+  state.addJob(job(2, 3, 100));
+  decide(state, 1);
+  const podSets = [10, 20].map((memory) => ({ count: 1, request: [1, memory, 1] }));
+  state.addJob(job(3, 2, 60, { podSets, minWallTimeSeconds: 10 }));
+  assert.deepEqual(
+    decide(state, 2).starts.map(({ job, endTime }) => [job, endTime]),
+    [[3, 50]],
+  );
+  assert.equal(state.reservation(2)?.startTime, 50);
+});

@@ -3,7 +3,7 @@
  * licences and the rest of their place, on the very nodes where they began; and they keep a claim on their cores there, so that
  * nobody but who may preempt them comes between. Slurm's SUSPEND does the same (slurm.schedmd.com: preempt, gres).
  */
-import { applyCharges } from "./charges.ts";
+import { applyCharges, byNode } from "./charges.ts";
 import { viewFor } from "./nodes.ts";
 import type { NodeRecord } from "./nodes.ts";
 import type { Charge, Run } from "./records.ts";
@@ -136,17 +136,6 @@ export function earliestResume(
     time = next;
   }
   return undefined;
-}
-
-/** Pods of several kinds have a charge each, on one node too. */
-function byNode(charges: readonly Charge[]): Map<NodeRecord, number[]> {
-  const sums = new Map<NodeRecord, number[]>();
-  for (const { node, amounts } of charges) {
-    const sum = sums.get(node);
-    if (sum === undefined) sums.set(node, amounts.slice());
-    else for (const [index, amount] of amounts.entries()) sum[index]! += amount;
-  }
-  return sums;
 }
 
 /** A run is to stand still: its cores are free from `until` on, for whom it does so. {@link planResume} must follow. */
