@@ -123,6 +123,7 @@ export class Devices {
       },
       {
         pod: ({ metadata }) => metadata.ownerReferences?.map(({ uid }) => uid) ?? [],
+        consumer: ({ status }) => (status?.reservedFor ?? []).map(({ uid }) => uid),
         device: ({ status }) => (status?.allocation?.devices?.results ?? []).map(idOf),
       },
     );
@@ -131,6 +132,17 @@ export class Devices {
       update: (_, before) => {
         for (const node of nodesOf(before)) events.nodeChanged(node);
       },
+    });
+    // A pod that has ended is counted no more, and its devices are free only once Kubernetes lets go of its claim.
+    const ended = ({ metadata }: Pod): void => {
+      const held = this.#claims.byIndex("consumer", metadata.uid!);
+      for (const node of new Set(held.flatMap((claim) => [...nodesOf(claim)]))) events.nodeChanged(node);
+    };
+    stores.pods.addHandler({
+      update: (pod, before) => {
+        if (isTerminal(pod) && !isTerminal(before)) ended(pod);
+      },
+      delete: ended,
     });
     this.#templates = follow<ResourceClaimTemplate>(deviceResources.templates, () => {});
   }
