@@ -16,7 +16,8 @@ const suites: Record<string, { patterns: string[]; concurrency: number; environm
     concurrency: 2,
     environment: { BERTH_LAW_CASES: "1000" },
   },
-  e2e: { patterns: ["test/e2e/*.test.ts"], concurrency: 1 },
+  // Each has a cluster of its own, and mostly waits.
+  e2e: { patterns: ["test/e2e/*.test.ts"], concurrency: 2 },
   kubectl: { patterns: ["test/kubectl/*.test.ts"], concurrency: 1 },
   "client-go": { patterns: ["test/client-go/*.test.ts"], concurrency: 1 },
   replay: { patterns: ["test/replay/*.test.ts", "test/day/*.test.ts"], concurrency: 1 },
