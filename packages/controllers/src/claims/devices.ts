@@ -135,8 +135,8 @@ export class Devices {
     });
     // A pod that has ended is counted no more, and its devices are free only once Kubernetes lets go of its claim.
     const ended = ({ metadata }: Pod): void => {
-      const held = this.#claims.byIndex("consumer", metadata.uid!);
-      for (const node of new Set(held.flatMap((claim) => [...nodesOf(claim)]))) events.nodeChanged(node);
+      for (const claim of this.#claims.byIndex("consumer", metadata.uid!))
+        for (const node of nodesOf(claim)) events.nodeChanged(node);
     };
     stores.pods.addHandler({
       update: (pod, before) => {
